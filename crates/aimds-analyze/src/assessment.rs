@@ -1,0 +1,125 @@
+//! One calibrated risk for a request, and why.
+
+use aimds_detect::{Category, Finding, Origin};
+
+use crate::{Session, Timestamp};
+
+/// A budget that ran out before everything was looked at. A text with one of these is never called clean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Exhausted {
+    /// More decoded bytes than allowed.
+    Bytes,
+    /// More decoded layers than allowed.
+    Views,
+    /// Deeper nesting than allowed.
+    Depth,
+    /// More findings than are reported.
+    Findings,
+}
+
+impl Exhausted {
+    /// The stable name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Views => "views",
+            Self::Depth => "depth",
+            Self::Findings => "findings",
+        }
+    }
+}
+
+/// Why a verdict rests on less than the full analysis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Degraded {
+    /// No lexical model was loaded.
+    NoModel,
+}
+
+impl Degraded {
+    /// The stable name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoModel => "no_model",
+        }
+    }
+}
+
+/// What detection says about one message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MessageRisk {
+    /// Position in `Conversation::messages`.
+    pub message: usize,
+    /// Where the text came from.
+    pub origin: Origin,
+    /// Calibrated probability in \[0, 1\] that the message manipulates the model.
+    pub score: f32,
+    /// The budget that ran out while looking at it.
+    pub exhausted: Option<Exhausted>,
+}
+
+/// The result of analysis: everything that policy needs to decide.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assessment {
+    /// Calibrated probability in \[0, 1\] that the request manipulates the model: the highest of its messages.
+    pub score: f32,
+    /// Each message by itself, in order.
+    pub messages: Vec<MessageRisk>,
+    /// Everything found, by message and position.
+    pub findings: Vec<Finding>,
+    /// Why the verdict rests on less than the full analysis.
+    pub degraded: Option<Degraded>,
+}
+
+impl Assessment {
+    /// The categories of the findings, each once, in order of identifier.
+    #[must_use]
+    pub fn categories(&self) -> Vec<Category> {
+        let mut categories: Vec<_> = self.findings.iter().map(|finding| finding.category).collect();
+        categories.sort_unstable_by_key(|category| category.as_str());
+        categories.dedup();
+        categories
+    }
+
+    /// The first budget that ran out.
+    #[must_use]
+    pub fn exhausted(&self) -> Option<Exhausted> {
+        self.messages.iter().find_map(|message| message.exhausted)
+    }
+}
+
+/// Joins what detection says about each message into one assessment and remembers it in the session.
+#[must_use]
+pub fn assess(
+    messages: Vec<MessageRisk>,
+    mut findings: Vec<Finding>,
+    degraded: Option<Degraded>,
+    session: &mut Session,
+    now: Timestamp,
+) -> Assessment {
+    let score = messages.iter().map(|message| message.score).fold(0.0, f32::max);
+    findings.sort_by(|a, b| {
+        (a.message, a.span.start, a.span.end)
+            .cmp(&(b.message, b.span.start, b.span.end))
+            .then_with(|| b.confidence.total_cmp(&a.confidence))
+    });
+    session.observe(score, now);
+    Assessment { score, messages, findings, degraded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_score_is_the_highest_message_and_the_session_remembers_it() {
+        let mut session = Session::new("");
+        let risk = |message, score| MessageRisk { message, origin: Origin::User, score, exhausted: None };
+        let high = assess(vec![risk(0, 0.2), risk(1, 0.9)], vec![], None, &mut session, Timestamp(5));
+        let low = assess(vec![risk(0, 0.1)], vec![], None, &mut session, Timestamp(7));
+        assert_eq!((high.score, low.score), (0.9, 0.1));
+        assert_eq!((session.turns(), session.peak(), session.last_seen()), (2, 0.9, Timestamp(7)));
+    }
+}

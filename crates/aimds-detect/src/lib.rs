@@ -1,0 +1,14 @@
+//! Detection: normalised text in, findings out.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
+)]
+
+mod conversation;
+mod finding;
+pub mod validators;
+
+pub use conversation::{Conversation, Message, Origin, Role, Trust};
+pub use finding::{Category, Detector, Finding};
+mod scanner;
+pub use scanner::{MessageScan, Scanner};

@@ -1,0 +1,27 @@
+//! The whole pipeline behind one call: a conversation in, an [`Outcome`] out. No I/O, no clock, no async.
+//!
+//! ```
+//! use aimds_engine::{Action, Conversation, Engine, Origin, Session, Timestamp};
+//!
+//! let engine = Engine::embedded().unwrap();
+//! let mut session = Session::new("");
+//! let question = Conversation::single(Origin::User, "What is the capital of France?");
+//! let outcome = engine.inspect(&question, &mut session, Timestamp(0));
+//! assert_eq!(outcome.decision.action(), Action::Allow);
+//! ```
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
+)]
+
+mod embedded;
+mod pipeline;
+mod verdict;
+
+pub use aimds_analyze::{Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp};
+pub use aimds_detect::{Category, Conversation, Detector, Finding, Message, Origin, Role, Trust, validators};
+pub use aimds_policy::{Action, Decision, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode, Redaction};
+pub use aimds_respond::{Cleared, placeholder, redact};
+pub use embedded::DEFAULT_POLICY;
+pub use pipeline::{Depth, Engine, EngineError, Outcome};
+pub use verdict::{Verdict, VerdictFinding};

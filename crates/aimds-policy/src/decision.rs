@@ -1,0 +1,174 @@
+//! What policy answers.
+
+use std::ops::Range;
+
+use aimds_detect::Category;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What is done with a request, weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Forward unchanged.
+    Allow,
+    /// Forward unchanged and mark.
+    Flag,
+    /// Forward with the matched places replaced.
+    Redact,
+    /// Do not forward; a person must look at it.
+    Escalate,
+    /// Do not forward.
+    Block,
+}
+
+impl Action {
+    /// Every action, weakest first.
+    pub const ALL: [Self; 5] = [Self::Allow, Self::Flag, Self::Redact, Self::Escalate, Self::Block];
+
+    /// The stable name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Flag => "flag",
+            Self::Redact => "redact",
+            Self::Escalate => "escalate",
+            Self::Block => "block",
+        }
+    }
+
+    /// Whether the request may go on.
+    #[must_use]
+    pub fn forwards(self) -> bool {
+        matches!(self, Self::Allow | Self::Flag | Self::Redact)
+    }
+}
+
+/// Why something was decided; one of a fixed set, so that it can be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReasonCode {
+    /// The risk of a message reached a threshold.
+    Risk,
+    /// The policy names an action for the category of a finding.
+    Finding,
+    /// A budget ran out before everything was looked at.
+    Budget,
+    /// Part of the analysis was not available.
+    Degraded,
+    /// An allow-list entry applied.
+    AllowList,
+}
+
+impl ReasonCode {
+    /// The stable name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Risk => "risk",
+            Self::Finding => "finding",
+            Self::Budget => "budget",
+            Self::Degraded => "degraded",
+            Self::AllowList => "allow_list",
+        }
+    }
+}
+
+/// One reason for a decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reason {
+    /// Which kind of reason.
+    pub code: ReasonCode,
+    /// What it led to.
+    pub action: Action,
+    /// The category, where a finding is the reason.
+    pub category: Option<Category>,
+    /// Position in `Conversation::messages`, where one message is the reason.
+    pub message: Option<usize>,
+    /// In words, without text of the request.
+    pub text: String,
+}
+
+/// One place that must be replaced before the text goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redaction {
+    /// Position in `Conversation::messages`.
+    pub message: usize,
+    /// Byte range in the original text.
+    pub span: Range<usize>,
+    /// What is there.
+    pub category: Category,
+}
+
+/// The right to forward one request, and what must be redacted first. Cannot be constructed outside this crate.
+///
+/// ```compile_fail
+/// let permit = aimds_policy::Permit { redactions: vec![] };
+/// ```
+#[derive(Debug)]
+#[must_use = "a permit that is dropped means that the request is not forwarded"]
+pub struct Permit {
+    redactions: Vec<Redaction>,
+}
+
+impl Permit {
+    /// What must be replaced, by message and position, without overlaps.
+    #[must_use]
+    pub fn redactions(&self) -> &[Redaction] {
+        &self.redactions
+    }
+}
+
+/// What policy decided for one request.
+#[derive(Debug)]
+pub struct Decision {
+    would: Action,
+    monitored: bool,
+    reasons: Vec<Reason>,
+    redactions: Vec<Redaction>,
+}
+
+impl Decision {
+    pub(crate) fn new(would: Action, monitored: bool, reasons: Vec<Reason>, redactions: Vec<Redaction>) -> Self {
+        Self { would, monitored, reasons, redactions }
+    }
+
+    /// What is done. In monitor mode never stronger than `Flag`.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        if self.monitored { self.would.min(Action::Flag) } else { self.would }
+    }
+
+    /// What would have been done if the policy were enforced.
+    #[must_use]
+    pub fn would(&self) -> Action {
+        self.would
+    }
+
+    /// Whether the policy only watches.
+    #[must_use]
+    pub fn monitored(&self) -> bool {
+        self.monitored
+    }
+
+    /// Why, strongest first.
+    #[must_use]
+    pub fn reasons(&self) -> &[Reason] {
+        &self.reasons
+    }
+
+    /// What is redacted if the request goes on.
+    #[must_use]
+    pub fn redactions(&self) -> &[Redaction] {
+        &self.redactions
+    }
+
+    /// The permit, if the request may go on.
+    #[must_use]
+    pub fn into_permit(self) -> Option<Permit> {
+        let redacts = self.action() == Action::Redact;
+        self.action()
+            .forwards()
+            .then(|| Permit { redactions: if redacts { self.redactions } else { Vec::new() } })
+    }
+}

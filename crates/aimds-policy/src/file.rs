@@ -1,0 +1,144 @@
+//! The policy file as the operator writes it. Resolved into a [`Policy`](crate::Policy) before use.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::Action;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    /// Version of the format: 1.
+    pub version: u32,
+    /// Enforce or only watch.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Risk thresholds by origin.
+    #[serde(default)]
+    pub risk: RiskBands,
+    /// Actions for findings by category.
+    #[serde(default)]
+    pub findings: FindingActions,
+    /// Findings below this confidence have no action of their own.
+    #[serde(default)]
+    pub min_confidence: Option<f32>,
+    /// What happens when a scan budget runs out.
+    #[serde(default)]
+    pub on_budget: Option<OnBudget>,
+    /// What must not alarm.
+    #[serde(default)]
+    pub allow: Vec<AllowEntry>,
+    /// Differences by tenant.
+    #[serde(default)]
+    pub tenant: BTreeMap<String, TenantFile>,
+}
+
+/// What one tenant does differently. What is not given is taken from the file's top level.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TenantFile {
+    /// Enforce or only watch.
+    pub mode: Option<Mode>,
+    /// Risk thresholds by origin.
+    #[serde(default)]
+    pub risk: RiskBands,
+    /// Actions for findings by category.
+    #[serde(default)]
+    pub findings: FindingActions,
+    /// Findings below this confidence have no action of their own.
+    pub min_confidence: Option<f32>,
+    /// What happens when a scan budget runs out.
+    pub on_budget: Option<OnBudget>,
+    /// What must not alarm, in addition to the top level.
+    #[serde(default)]
+    pub allow: Vec<AllowEntry>,
+}
+
+/// Whether decisions are carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Decisions are carried out.
+    #[default]
+    Enforce,
+    /// Decisions are recorded; everything goes on unchanged.
+    Monitor,
+}
+
+/// What happens when a scan budget runs out: never "clean".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBudget {
+    /// A person must look at it.
+    Escalate,
+    /// Do not forward.
+    Block,
+}
+
+/// Thresholds by origin of the text.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RiskBands {
+    /// Typed by the user.
+    pub user: Option<RiskBand>,
+    /// Written by the operator.
+    pub system: Option<RiskBand>,
+    /// Returned by a tool.
+    pub tool: Option<RiskBand>,
+    /// A document, e-mail or page.
+    pub document: Option<RiskBand>,
+    /// Written by the model.
+    pub model: Option<RiskBand>,
+}
+
+/// Thresholds on the calibrated risk, each in \[0, 1\].
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RiskBand {
+    /// At or above: mark. Absent: never.
+    pub flag: Option<f32>,
+    /// At or above: do not forward. Absent: never.
+    pub block: Option<f32>,
+}
+
+/// Action by category. `any` holds for every origin; a table named after an origin goes before it. The most specific
+/// category name wins: `pii.credit_card` before `pii.*` before `*`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FindingActions {
+    /// For every origin.
+    #[serde(default)]
+    pub any: BTreeMap<String, Action>,
+    /// For text typed by the user.
+    #[serde(default)]
+    pub user: BTreeMap<String, Action>,
+    /// For text written by the operator.
+    #[serde(default)]
+    pub system: BTreeMap<String, Action>,
+    /// For tool results.
+    #[serde(default)]
+    pub tool: BTreeMap<String, Action>,
+    /// For documents.
+    #[serde(default)]
+    pub document: BTreeMap<String, Action>,
+    /// For text written by the model.
+    #[serde(default)]
+    pub model: BTreeMap<String, Action>,
+}
+
+/// One thing that must not alarm. Exactly one of `text`, `rule` and `category` is given.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AllowEntry {
+    /// A message that equals this text (apart from white space at its ends) carries no risk.
+    pub text: Option<String>,
+    /// A rule that is not applied.
+    pub rule: Option<String>,
+    /// A category whose findings have no action (`pii.email`, `pii.*`). Risk thresholds are not affected.
+    pub category: Option<String>,
+    /// Why, for whoever reads the file next.
+    pub reason: String,
+}

@@ -1,0 +1,370 @@
+//! The resolved policy and the decision.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aimds_analyze::Assessment;
+use aimds_detect::{Category, Conversation, Finding, Origin};
+
+use crate::decision::{Action, Decision, Reason, ReasonCode, Redaction};
+use crate::file::{AllowEntry, FindingActions, Mode, OnBudget, PolicyFile, RiskBand, RiskBands, TenantFile};
+
+/// Why a policy file is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// Not TOML, or not of the policy's shape. The message holds line and column.
+    #[error("invalid policy: {0}")]
+    Syntax(#[from] toml::de::Error),
+    /// A version that this program does not know.
+    #[error("invalid policy: version {0} is not supported (this program knows version 1)")]
+    Version(u32),
+    /// A number outside its range.
+    #[error("invalid policy: {place}: {value} is not between 0 and 1")]
+    Range {
+        /// Where in the file.
+        place: String,
+        /// The value.
+        value: f32,
+    },
+    /// `flag` above `block`.
+    #[error("invalid policy: {place}: flag ({flag}) is above block ({block})")]
+    Order {
+        /// Where in the file.
+        place: String,
+        /// The flag threshold.
+        flag: f32,
+        /// The block threshold.
+        block: f32,
+    },
+    /// An allow entry with none or several of `text`, `rule` and `category`.
+    #[error("invalid policy: {place}: give exactly one of text, rule and category")]
+    Allow {
+        /// Where in the file.
+        place: String,
+    },
+    /// A category name that no category has.
+    #[error("invalid policy: {place}: unknown category \"{name}\"")]
+    Category {
+        /// Where in the file.
+        place: String,
+        /// The name.
+        name: String,
+    },
+    /// `redact` for a category whose findings mark no replaceable value.
+    #[error("invalid policy: {place}: \"{name}\" cannot be redacted; use flag, escalate or block")]
+    NotRedactable {
+        /// Where in the file.
+        place: String,
+        /// The name.
+        name: String,
+    },
+}
+
+/// A policy that is ready for use: every tenant resolved, every number checked.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    default: TenantPolicy,
+    tenants: HashMap<String, TenantPolicy>,
+}
+
+#[derive(Clone, Debug)]
+struct TenantPolicy {
+    mode: Mode,
+    risk: [RiskBand; Origin::ALL.len()],
+    findings: [BTreeMap<String, Action>; Origin::ALL.len()],
+    min_confidence: f32,
+    on_budget: OnBudget,
+    allowed_texts: BTreeSet<String>,
+    allowed_rules: BTreeSet<String>,
+    allowed_categories: BTreeSet<String>,
+}
+
+const DEFAULT_MIN_CONFIDENCE: f32 = 0.5;
+
+impl Policy {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// Anything that [`PolicyError`] names. A file is taken whole or not at all.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        Self::from_file(toml::from_str(text)?)
+    }
+
+    /// Resolves a parsed policy file.
+    ///
+    /// # Errors
+    /// As [`Policy::parse`], without `Syntax`.
+    pub fn from_file(file: PolicyFile) -> Result<Self, PolicyError> {
+        if file.version != 1 {
+            return Err(PolicyError::Version(file.version));
+        }
+        let base = TenantPolicy {
+            mode: file.mode,
+            risk: [RiskBand { flag: None, block: None }; Origin::ALL.len()],
+            findings: Default::default(),
+            min_confidence: DEFAULT_MIN_CONFIDENCE,
+            on_budget: OnBudget::Escalate,
+            allowed_texts: BTreeSet::new(),
+            allowed_rules: BTreeSet::new(),
+            allowed_categories: BTreeSet::new(),
+        };
+        let top = TenantFile {
+            mode: Some(file.mode),
+            risk: file.risk,
+            findings: file.findings,
+            min_confidence: file.min_confidence,
+            on_budget: file.on_budget,
+            allow: file.allow,
+        };
+        let default = base.overlay("", top)?;
+        let tenants = file
+            .tenant
+            .into_iter()
+            .map(|(name, tenant)| {
+                let resolved = default.clone().overlay(&format!("tenant.{name}."), tenant)?;
+                Ok((name, resolved))
+            })
+            .collect::<Result<_, PolicyError>>()?;
+        Ok(Self { default, tenants })
+    }
+
+    /// The tenants that the file names.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.tenants.keys().map(String::as_str)
+    }
+
+    /// The rules that are not applied for a tenant.
+    pub fn allowed_rules(&self, tenant: &str) -> impl Iterator<Item = &str> {
+        self.of(tenant).allowed_rules.iter().map(String::as_str)
+    }
+
+    /// The thresholds of a tenant for an origin.
+    #[must_use]
+    pub fn risk_band(&self, tenant: &str, origin: Origin) -> RiskBand {
+        self.of(tenant).band(origin)
+    }
+
+    fn of(&self, tenant: &str) -> &TenantPolicy {
+        self.tenants.get(tenant).unwrap_or(&self.default)
+    }
+
+    /// Decides what happens with a request. Linear in messages plus findings.
+    #[must_use]
+    pub fn decide(&self, conversation: &Conversation, assessment: &Assessment, tenant: &str) -> Decision {
+        let policy = self.of(tenant);
+        let mut reasons = Vec::new();
+        let mut redactions = Vec::new();
+        let allowed = |message: usize| {
+            !policy.allowed_texts.is_empty()
+                && conversation
+                    .messages
+                    .get(message)
+                    .is_some_and(|message| policy.allowed_texts.contains(message.text.trim()))
+        };
+        for risk in &assessment.messages {
+            if allowed(risk.message) {
+                reasons.push(Reason {
+                    code: ReasonCode::AllowList,
+                    action: Action::Allow,
+                    category: None,
+                    message: Some(risk.message),
+                    text: "the text is on the allow-list".into(),
+                });
+                continue;
+            }
+            if let Some(exhausted) = risk.exhausted {
+                let action = match policy.on_budget {
+                    OnBudget::Escalate => Action::Escalate,
+                    OnBudget::Block => Action::Block,
+                };
+                reasons.push(Reason {
+                    code: ReasonCode::Budget,
+                    action,
+                    category: None,
+                    message: Some(risk.message),
+                    text: format!("the scan budget for {} ran out", exhausted.as_str()),
+                });
+            }
+            let band = policy.band(risk.origin);
+            let reached = |threshold: Option<f32>| threshold.filter(|&threshold| risk.score >= threshold);
+            let verdict = reached(band.block)
+                .map(|threshold| (Action::Block, threshold))
+                .or_else(|| reached(band.flag).map(|threshold| (Action::Flag, threshold)));
+            if let Some((action, threshold)) = verdict {
+                reasons.push(Reason {
+                    code: ReasonCode::Risk,
+                    action,
+                    category: strongest_manipulation(&assessment.findings, risk.message),
+                    message: Some(risk.message),
+                    text: format!(
+                        "manipulation risk {:.3} of {} text reaches the {} threshold {threshold:.3}",
+                        risk.score,
+                        risk.origin.as_str(),
+                        action.as_str()
+                    ),
+                });
+            }
+        }
+        for finding in &assessment.findings {
+            let Some(message) = conversation.messages.get(finding.message) else { continue };
+            if finding.confidence < policy.min_confidence || allowed(finding.message) {
+                continue;
+            }
+            let action = policy.action_for(finding.category, message.origin);
+            if action == Action::Allow {
+                continue;
+            }
+            if action == Action::Redact {
+                redactions.push(Redaction {
+                    message: finding.message,
+                    span: finding.span.clone(),
+                    category: finding.category,
+                });
+            }
+            reasons.push(Reason {
+                code: ReasonCode::Finding,
+                action,
+                category: Some(finding.category),
+                message: Some(finding.message),
+                text: format!("{} in {} text", finding.category, message.origin.as_str()),
+            });
+        }
+        if let Some(degraded) = assessment.degraded {
+            reasons.push(Reason {
+                code: ReasonCode::Degraded,
+                action: Action::Flag,
+                category: None,
+                message: None,
+                text: match degraded {
+                    aimds_analyze::Degraded::NoModel => "no lexical model is loaded".into(),
+                },
+            });
+        }
+        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.action));
+        let would = reasons.first().map_or(Action::Allow, |reason| reason.action);
+        Decision::new(would, policy.mode == Mode::Monitor, reasons, without_overlaps(redactions))
+    }
+}
+
+impl TenantPolicy {
+    fn overlay(mut self, place: &str, file: TenantFile) -> Result<Self, PolicyError> {
+        self.mode = file.mode.unwrap_or(self.mode);
+        self.on_budget = file.on_budget.unwrap_or(self.on_budget);
+        if let Some(value) = file.min_confidence {
+            self.min_confidence = in_unit_range(&format!("{place}min_confidence"), value)?;
+        }
+        for ((slot, origin), band) in self.risk.iter_mut().zip(Origin::ALL).zip(bands_in_order(file.risk)) {
+            if let Some(band) = band {
+                let place = format!("{place}risk.{}", origin.as_str());
+                for value in [band.flag, band.block].into_iter().flatten() {
+                    in_unit_range(&place, value)?;
+                }
+                if let (Some(flag), Some(block)) = (band.flag, band.block)
+                    && flag > block
+                {
+                    return Err(PolicyError::Order { place, flag, block });
+                }
+                *slot = band;
+            }
+        }
+        let FindingActions { any, user, system, tool, document, model } = file.findings;
+        for (slot, own) in self.findings.iter_mut().zip([user, system, tool, document, model]) {
+            for (name, action) in any.clone().into_iter().chain(own) {
+                let place = format!("{place}findings");
+                check_category(&place, &name)?;
+                if action == Action::Redact && !name.starts_with("pii.") && !name.starts_with("secret.") {
+                    return Err(PolicyError::NotRedactable { place, name });
+                }
+                slot.insert(name, action);
+            }
+        }
+        for (index, AllowEntry { text, rule, category, reason: _ }) in file.allow.into_iter().enumerate() {
+            match (text, rule, category) {
+                (Some(text), None, None) => _ = self.allowed_texts.insert(text.trim().to_owned()),
+                (None, Some(rule), None) => _ = self.allowed_rules.insert(rule),
+                (None, None, Some(category)) => {
+                    check_category(&format!("{place}allow[{index}]"), &category)?;
+                    self.allowed_categories.insert(category);
+                }
+                _ => return Err(PolicyError::Allow { place: format!("{place}allow[{index}]") }),
+            }
+        }
+        Ok(self)
+    }
+
+    fn band(&self, origin: Origin) -> RiskBand {
+        slot(&self.risk, origin).copied().unwrap_or(RiskBand { flag: None, block: None })
+    }
+
+    fn action_for(&self, category: Category, origin: Origin) -> Action {
+        let name = category.as_str();
+        let family = name.split_once('.').map(|(family, _)| format!("{family}.*"));
+        let names = [Some(name), family.as_deref(), Some("*")];
+        if names.iter().flatten().any(|name| self.allowed_categories.contains(*name)) {
+            return Action::Allow;
+        }
+        let table = slot(&self.findings, origin);
+        names
+            .iter()
+            .flatten()
+            .find_map(|name| table.and_then(|table| table.get(*name)).copied())
+            .unwrap_or(Action::Allow)
+    }
+}
+
+fn slot<T>(table: &[T], origin: Origin) -> Option<&T> {
+    Origin::ALL.iter().position(|&known| known == origin).and_then(|index| table.get(index))
+}
+
+fn bands_in_order(bands: RiskBands) -> [Option<RiskBand>; Origin::ALL.len()] {
+    [bands.user, bands.system, bands.tool, bands.document, bands.model]
+}
+
+fn in_unit_range(place: &str, value: f32) -> Result<f32, PolicyError> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(PolicyError::Range { place: place.to_owned(), value })
+    }
+}
+
+fn check_category(place: &str, name: &str) -> Result<(), PolicyError> {
+    let known = matches!(name, "*" | "pii.*" | "secret.*" | "canary_leak" | "policy_violation")
+        || name.starts_with("pii.")
+        || name.starts_with("secret.")
+        || Category::parse_manipulation(name).is_some();
+    if known {
+        Ok(())
+    } else {
+        Err(PolicyError::Category { place: place.to_owned(), name: name.to_owned() })
+    }
+}
+
+fn strongest_manipulation(findings: &[Finding], message: usize) -> Option<Category> {
+    findings
+        .iter()
+        .filter(|finding| finding.message == message && !finding.category.is_data())
+        .max_by(|a, b| a.confidence.total_cmp(&b.confidence))
+        .map(|finding| finding.category)
+}
+
+/// Joins redactions that overlap; the longer one names the category.
+fn without_overlaps(mut redactions: Vec<Redaction>) -> Vec<Redaction> {
+    redactions.sort_by_key(|redaction| (redaction.message, redaction.span.start));
+    let mut joined: Vec<Redaction> = Vec::with_capacity(redactions.len());
+    for redaction in redactions {
+        match joined.last_mut() {
+            Some(last) if last.message == redaction.message && redaction.span.start < last.span.end => {
+                if redaction.span.len() > last.span.len() {
+                    last.category = redaction.category;
+                }
+                last.span.end = last.span.end.max(redaction.span.end);
+            }
+            _ => joined.push(redaction),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests;

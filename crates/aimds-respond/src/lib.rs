@@ -1,0 +1,46 @@
+//! Response: carries a decision out on the texts of a request.
+//!
+//! ```
+//! use aimds_respond::Cleared;
+//! // A `Cleared` conversation comes from a permit only:
+//! fn forward(cleared: &Cleared) -> usize { cleared.conversation().messages.len() }
+//! ```
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
+)]
+
+mod redact;
+
+use aimds_detect::Conversation;
+use aimds_policy::Permit;
+
+pub use redact::{placeholder, redact};
+
+/// A conversation that policy has cleared, with its redactions carried out: the only thing that may be forwarded.
+#[derive(Debug)]
+pub struct Cleared {
+    conversation: Conversation,
+    changed: Vec<usize>,
+}
+
+impl Cleared {
+    /// Spends the permit and carries out its redactions.
+    #[must_use]
+    pub fn new(permit: Permit, mut conversation: Conversation) -> Self {
+        let changed = redact(&mut conversation, permit.redactions());
+        Self { conversation, changed }
+    }
+
+    /// What may be forwarded.
+    #[must_use]
+    pub fn conversation(&self) -> &Conversation {
+        &self.conversation
+    }
+
+    /// Positions of the messages whose text was changed, in order.
+    #[must_use]
+    pub fn changed(&self) -> &[usize] {
+        &self.changed
+    }
+}

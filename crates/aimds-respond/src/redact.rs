@@ -1,0 +1,59 @@
+//! Replaces matched places by a placeholder that names the category.
+
+use aimds_detect::{Category, Conversation};
+use aimds_policy::Redaction;
+
+/// What stands in place of a redacted value.
+///
+/// ```
+/// use aimds_detect::{Category, validators::PiiKind};
+/// assert_eq!(aimds_respond::placeholder(Category::Pii(PiiKind::Email)), "[REDACTED:pii.email]");
+/// ```
+#[must_use]
+pub fn placeholder(category: Category) -> String {
+    format!("[REDACTED:{category}]")
+}
+
+/// Carries out redactions (sorted, without overlaps) and returns the positions of the messages that changed.
+///
+/// A span that does not lie on character boundaries replaces the characters that it touches.
+pub fn redact(conversation: &mut Conversation, redactions: &[Redaction]) -> Vec<usize> {
+    let mut changed: Vec<usize> = Vec::new();
+    for redaction in redactions.iter().rev() {
+        let Some(message) = conversation.messages.get_mut(redaction.message) else { continue };
+        let start = message.text.floor_char_boundary(redaction.span.start);
+        let end = message.text.ceil_char_boundary(redaction.span.end);
+        message.text.replace_range(start..end.max(start), &placeholder(redaction.category));
+        if changed.last() != Some(&redaction.message) {
+            changed.push(redaction.message);
+        }
+    }
+    changed.reverse();
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aimds_detect::validators::PiiKind;
+    use aimds_detect::Origin;
+
+    fn check(text: &str, spans: &[std::ops::Range<usize>], expected: &str) {
+        let mut conversation = Conversation::single(Origin::User, text);
+        let redactions: Vec<_> = spans
+            .iter()
+            .map(|span| Redaction { message: 0, span: span.clone(), category: Category::Pii(PiiKind::Email) })
+            .collect();
+        redact(&mut conversation, &redactions);
+        assert_eq!(conversation.messages[0].text, expected);
+    }
+
+    #[test]
+    fn every_span_is_replaced_and_the_rest_is_kept() {
+        check("a b@c.d e", &[2..7], "a [REDACTED:pii.email] e");
+        check("b@c.d, e@f.g", &[0..5, 7..12], "[REDACTED:pii.email], [REDACTED:pii.email]");
+        check("é@c.d", &[1..6], "[REDACTED:pii.email]");
+        check("short", &[2..999], "sh[REDACTED:pii.email]");
+        check("same", &[], "same");
+    }
+}

@@ -1,0 +1,215 @@
+//! Encodings that write bytes in an alphabet of 16, 32, 64 or 85 characters.
+
+use std::ops::Range;
+
+use super::{Decoded, Pieces, plausible};
+use crate::Transform;
+
+/// Shortest run that is tried, in characters.
+pub(super) const SHORTEST: usize = 12;
+/// Shortest base 85 word that is tried.
+pub(super) const SHORTEST_BASE85: usize = 15;
+/// Runs that failed to decode and are tried again backwards and rotated; more would cost too much.
+const SECOND_TRIES: usize = 8;
+
+/// Base 64 (RFC 4648, both alphabets, with and without padding, wrapped lines), also written backwards or through ROT13.
+pub(super) fn base64(text: &str) -> Option<Decoded> {
+    let mut pieces = Pieces::default();
+    let mut tries = SECOND_TRIES;
+    for run in runs(text, |byte| value64(byte).is_some(), b"=") {
+        let Some(digits) = text.get(run.clone()) else { continue };
+        if digits.bytes().all(|byte| byte.is_ascii_lowercase()) || digits.bytes().filter(u8::is_ascii_digit).count() == digits.len() {
+            continue; // a word or a number
+        }
+        let mut decoded = decode64(digits.bytes());
+        if decoded.is_none() && tries > 0 && digits.len() >= 20 {
+            tries -= 1;
+            decoded = decode64(digits.bytes().rev()).or_else(|| decode64(digits.bytes().map(rot13)));
+        }
+        if let Some(decoded) = decoded {
+            pieces.push(&decoded, run);
+        }
+    }
+    pieces.finish(Transform::Base64)
+}
+
+fn rot13(byte: u8) -> u8 {
+    match byte {
+        b'a'..=b'z' => (byte - b'a' + 13) % 26 + b'a',
+        b'A'..=b'Z' => (byte - b'A' + 13) % 26 + b'A',
+        _ => byte,
+    }
+}
+
+fn value64(byte: u8) -> Option<u32> {
+    Some(match byte {
+        b'A'..=b'Z' => u32::from(byte - b'A'),
+        b'a'..=b'z' => u32::from(byte - b'a') + 26,
+        b'0'..=b'9' => u32::from(byte - b'0') + 52,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        _ => return None,
+    })
+}
+
+fn decode64(digits: impl Iterator<Item = u8>) -> Option<String> {
+    plausible::text(bits(digits.filter_map(value64), 6))
+}
+
+/// Base 32 (RFC 4648), either case.
+pub(super) fn base32(text: &str) -> Option<Decoded> {
+    let value = |byte: u8| match byte {
+        b'A'..=b'Z' => Some(u32::from(byte - b'A')),
+        b'a'..=b'z' => Some(u32::from(byte - b'a')),
+        b'2'..=b'7' => Some(u32::from(byte - b'2') + 26),
+        _ => None,
+    };
+    let mut pieces = Pieces::default();
+    for run in runs(text, |byte| value(byte).is_some(), b"=") {
+        let Some(digits) = text.get(run.clone()).filter(|digits| digits.len() >= 16) else { continue };
+        if let Some(decoded) = plausible::text(bits(digits.bytes().filter_map(value), 5)) {
+            pieces.push(&decoded, run);
+        }
+    }
+    pieces.finish(Transform::Base32)
+}
+
+/// Hexadecimal, without gaps.
+pub(super) fn hex(text: &str) -> Option<Decoded> {
+    let mut pieces = Pieces::default();
+    for run in runs(text, |byte| byte.is_ascii_hexdigit(), b"") {
+        let Some(digits) = text.get(run.clone()) else { continue };
+        let values = || digits.chars().filter_map(|c| c.to_digit(16));
+        let backwards = || digits.chars().rev().filter_map(|c| c.to_digit(16));
+        if values().count() % 2 == 1 || digits.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            continue;
+        }
+        if let Some(decoded) = plausible::text(bits(values(), 4)).or_else(|| plausible::text(bits(backwards(), 4))) {
+            pieces.push(&decoded, run);
+        }
+    }
+    pieces.finish(Transform::Hex)
+}
+
+/// Base 85 as in Adobe's Ascii85, in RFC 1924 and in ZeroMQ.
+pub(super) fn base85(text: &str) -> Option<Decoded> {
+    let mut pieces = Pieces::default();
+    let mut at = 0;
+    for word in text.split_inclusive(|c: char| c.is_whitespace()) {
+        let start = at;
+        at += word.len();
+        let word = word.trim_end();
+        if word.len() < SHORTEST_BASE85 || !word.is_ascii() || word.contains("://") {
+            continue;
+        }
+        let kinds = [
+            word.bytes().any(|byte| byte.is_ascii_lowercase()),
+            word.bytes().any(|byte| byte.is_ascii_uppercase()),
+            word.bytes().any(|byte| byte.is_ascii_digit()),
+            word.bytes().any(|byte| byte.is_ascii_punctuation()),
+        ];
+        if kinds.iter().filter(|&&kind| kind).count() < 3 {
+            continue;
+        }
+        let framed = word.strip_prefix("<~").map_or(word, |rest| rest.strip_suffix("~>").unwrap_or(rest));
+        let decoded = decode85(framed, ascii85).or_else(|| decode85(framed, rfc1924)).or_else(|| decode85(framed, z85));
+        if let Some(decoded) = decoded {
+            pieces.push(&decoded, start..start + word.len());
+        }
+    }
+    pieces.finish(Transform::Base85)
+}
+
+fn ascii85(byte: u8) -> Option<u32> {
+    matches!(byte, b'!'..=b'u').then(|| u32::from(byte - b'!'))
+}
+
+fn rfc1924(byte: u8) -> Option<u32> {
+    const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
+    position(DIGITS, byte)
+}
+
+fn z85(byte: u8) -> Option<u32> {
+    const DIGITS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+    position(DIGITS, byte)
+}
+
+fn position(digits: &[u8], byte: u8) -> Option<u32> {
+    digits.iter().position(|&digit| digit == byte).and_then(|at| u32::try_from(at).ok())
+}
+
+fn decode85(word: &str, value: fn(u8) -> Option<u32>) -> Option<String> {
+    let mut bytes = Vec::with_capacity(word.len() * 4 / 5);
+    for group in word.as_bytes().chunks(5) {
+        if group.len() == 1 {
+            return None;
+        }
+        let mut number: u64 = 0;
+        for at in 0..5 {
+            let digit = group.get(at).map_or(Some(84), |&byte| value(byte))?;
+            number = number * 85 + u64::from(digit);
+        }
+        let number = u32::try_from(number).ok()?;
+        bytes.extend(number.to_be_bytes().iter().take(group.len() - 1));
+    }
+    plausible::text(bytes).filter(|text| plausible::known_word(text))
+}
+
+/// Packs digits of `width` bits into bytes; bits left over at the end are padding.
+fn bits(digits: impl Iterator<Item = u32>, width: u32) -> Vec<u8> {
+    let (lower, _) = digits.size_hint();
+    let mut bytes = Vec::with_capacity(lower * width as usize / 8 + 8);
+    let (mut buffer, mut held) = (0u32, 0u32);
+    for digit in digits {
+        buffer = (buffer << width | digit) & 0xffff;
+        held += width;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((buffer >> held & 0xff) as u8);
+        }
+    }
+    bytes
+}
+
+/// Maximal runs of at least [`SHORTEST`] bytes of an alphabet. Runs go on over a line end (wrapped at 40 characters or
+/// more) and take padding along.
+fn runs(
+    text: &str,
+    is_digit: impl Fn(u8) -> bool,
+    padding: &'static [u8],
+) -> impl Iterator<Item = Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            while !is_digit(*bytes.get(at)?) {
+                at += 1;
+            }
+            let start = at;
+            let mut digits = 0;
+            let mut line = 0;
+            while let Some(&byte) = bytes.get(at) {
+                if is_digit(byte) {
+                    digits += 1;
+                    line += 1;
+                    at += 1;
+                } else if line >= 40 && byte.is_ascii_whitespace() {
+                    let gap = bytes.iter().skip(at).take(8).take_while(|byte| byte.is_ascii_whitespace()).count();
+                    let line_end = bytes.iter().skip(at).take(gap).any(|byte| matches!(byte, b'\n' | b'\r'));
+                    if !line_end || !bytes.get(at + gap).is_some_and(|&byte| is_digit(byte)) {
+                        break;
+                    }
+                    at += gap;
+                    line = 0;
+                } else {
+                    break;
+                }
+            }
+            let end = at + bytes.iter().skip(at).take(8).take_while(|byte| padding.contains(byte)).count();
+            at = end;
+            if digits >= SHORTEST {
+                return Some(start..end);
+            }
+        }
+    })
+}

@@ -1,0 +1,167 @@
+//! Finds and undoes encodings. One file per family; each looks for a cheap trigger first and answers `None` when the
+//! text does not hold its encoding, so that prose costs next to nothing.
+
+mod alphabets;
+mod digits;
+mod escapes;
+mod plausible;
+mod rotation;
+mod signals;
+mod smuggling;
+mod spelling;
+
+use std::ops::Range;
+
+use crate::{Mapped, Transform};
+
+/// A decoded layer, mapped to the text that it was found in.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) transform: Transform,
+    pub(crate) mapped: Mapped,
+}
+
+/// Everything that can be decoded from one view. `raw` still holds invisible characters, `exact` does not, `canonical`
+/// is lower case with plain spaces; the results map to the text that their decoder reads.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    pub(crate) from_raw: Vec<Decoded>,
+    pub(crate) from_exact: Vec<Decoded>,
+    pub(crate) from_canonical: Vec<Decoded>,
+}
+
+pub(crate) fn layers(raw: &str, exact: &str, canonical: &str, hidden: bool) -> Layers {
+    let mut layers = Layers { from_raw: Vec::new(), from_exact: Vec::new(), from_canonical: Vec::new() };
+    if hidden {
+        layers.from_raw.extend(smuggling::tags(raw));
+        layers.from_raw.extend(smuggling::variation_selectors(raw));
+        layers.from_raw.extend(smuggling::zero_width_bits(raw));
+    }
+    let profile = Profile::of(exact);
+    if profile.longest_run >= alphabets::SHORTEST {
+        layers.from_exact.extend(alphabets::base64(exact));
+        layers.from_exact.extend(alphabets::base32(exact));
+        layers.from_exact.extend(alphabets::hex(exact));
+    }
+    if profile.longest_word >= alphabets::SHORTEST_BASE85 {
+        layers.from_exact.extend(alphabets::base85(exact));
+    }
+    if profile.digits >= 16 {
+        layers.from_exact.extend(digits::binary(exact));
+        layers.from_exact.extend(digits::codes(exact));
+        layers.from_exact.extend(digits::spaced_hex(exact));
+    }
+    if profile.dots_and_dashes >= 10 {
+        layers.from_exact.extend(signals::morse(exact));
+    }
+    if profile.non_ascii {
+        layers.from_exact.extend(signals::braille(exact));
+    }
+    if profile.escapes {
+        layers.from_exact.extend(escapes::percent(exact));
+        layers.from_exact.extend(escapes::html(exact));
+        layers.from_exact.extend(escapes::quoted_printable(exact));
+        layers.from_exact.extend(escapes::backslash(exact));
+    }
+    layers.from_exact.extend(spelling::spaced(exact));
+    let words = spelling::Words::of(canonical);
+    layers.from_canonical.extend(rotation::rotated(canonical, &words));
+    layers.from_canonical.extend(rotation::reversed(canonical, &words));
+    layers.from_canonical.extend(spelling::leet(canonical));
+    layers.from_canonical.extend(spelling::unaccented(canonical));
+    layers.from_canonical.extend(spelling::run_together(canonical, &words));
+    if profile.symbols * 5 > exact.len() {
+        layers.from_exact.extend(rotation::rot47(exact));
+    }
+    layers
+}
+
+/// One pass over the bytes that tells which decoders are worth asking.
+struct Profile {
+    longest_run: usize,
+    longest_word: usize,
+    digits: usize,
+    dots_and_dashes: usize,
+    symbols: usize,
+    escapes: bool,
+    non_ascii: bool,
+}
+
+impl Profile {
+    fn of(text: &str) -> Self {
+        let mut profile = Self {
+            longest_run: 0,
+            longest_word: 0,
+            digits: 0,
+            dots_and_dashes: 0,
+            symbols: 0,
+            escapes: false,
+            non_ascii: false,
+        };
+        let (mut run, mut word) = (0usize, 0usize);
+        for byte in text.bytes() {
+            match byte {
+                b'0'..=b'9' => {
+                    profile.digits += 1;
+                    run += 1;
+                }
+                b'a'..=b'z' | b'A'..=b'Z' | b'/' => run += 1,
+                b'+' | b'_' => {
+                    run += 1;
+                    profile.symbols += 1;
+                }
+                b'-' => {
+                    run += 1;
+                    profile.dots_and_dashes += 1;
+                }
+                b'.' => {
+                    run = 0;
+                    profile.dots_and_dashes += 1;
+                }
+                b'%' | b'&' | b'=' | b'\\' => {
+                    run = 0;
+                    profile.escapes = true;
+                    profile.symbols += 1;
+                }
+                _ => {
+                    run = 0;
+                    profile.non_ascii |= !byte.is_ascii();
+                    profile.symbols += usize::from(byte.is_ascii_punctuation());
+                }
+            }
+            word = if byte > b' ' { word + 1 } else { 0 };
+            profile.longest_run = profile.longest_run.max(run);
+            profile.longest_word = profile.longest_word.max(word);
+        }
+        profile
+    }
+}
+
+/// Collects decoded pieces of one layer, with a line end between neighbours that do not touch.
+#[derive(Default)]
+struct Pieces {
+    mapped: Mapped,
+    end: usize,
+}
+
+impl Pieces {
+    /// Appends a decoded piece that came from `source`, in steps of about `quantum` source bytes for exact spans.
+    fn push(&mut self, piece: &str, source: Range<usize>) {
+        if !self.mapped.text.is_empty() && source.start > self.end {
+            self.mapped.whole("\n", self.end..source.start);
+        }
+        self.end = source.end;
+        let (from, to) = (source.end - source.start, piece.len().max(1));
+        let mut at = 0;
+        while at < piece.len() {
+            let next = piece.ceil_char_boundary(at + 1);
+            let (left, right) = (source.start + at * from / to, source.start + (next * from).div_ceil(to));
+            self.mapped.whole(piece.get(at..next).unwrap_or_default(), left..right.min(source.end));
+            at = next;
+        }
+    }
+
+    fn finish(self, transform: Transform) -> Option<Decoded> {
+        (!self.mapped.text.is_empty()).then_some(Decoded { transform, mapped: self.mapped })
+    }
+}

@@ -1,0 +1,66 @@
+//! Is decoded text something that a person or a model could read?
+
+use crate::lexicon::LEXICON;
+
+/// Decoded bytes as text, if they are text: UTF-8 (or UTF-16 LE of ASCII, as some shells write it), at least four
+/// characters, letters among them, hardly any controls. Short texts must hold a known word.
+pub(super) fn text(bytes: Vec<u8>) -> Option<String> {
+    let text = match String::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => text,
+        Ok(text) => narrow(text.as_bytes())?,
+        Err(error) => narrow(error.as_bytes())?,
+    };
+    readable(&text).then_some(text)
+}
+
+fn narrow(bytes: &[u8]) -> Option<String> {
+    let (pairs, []) = bytes.as_chunks::<2>() else { return None };
+    pairs.iter().map(|&[low, high]| (high == 0 && low.is_ascii() && low != 0).then_some(char::from(low))).collect()
+}
+
+pub(super) fn readable(text: &str) -> bool {
+    let (mut count, mut letters, mut odd, mut ascii_letters) = (0usize, 0usize, 0usize, 0usize);
+    for c in text.chars() {
+        count += 1;
+        match c {
+            'a'..='z' | 'A'..='Z' => {
+                letters += 1;
+                ascii_letters += 1;
+            }
+            '0'..='9' | ' '..='~' | '\n' | '\r' | '\t' => {}
+            _ if c.is_control() || c == '\u{fffd}' => odd += 1,
+            _ if c.is_alphabetic() => letters += 1,
+            // Rare symbols turn up when binary data happens to be valid UTF-8.
+            _ => odd += usize::from(!('\u{2000}'..='\u{ffff}').contains(&c) && c < '\u{1f000}'),
+        }
+    }
+    if count < 4 || odd * 20 > count {
+        return false;
+    }
+    if count >= 24 && letters == ascii_letters {
+        return true;
+    }
+    // Short or not ASCII: must be more than chance.
+    known_word(text) || letters > ascii_letters && letters * 2 > count && one_script(text)
+}
+
+/// Whether a known word of four letters or more (or two of three) occurs.
+pub(super) fn known_word(text: &str) -> bool {
+    let (mut short, mut long) = (0, 0);
+    for word in text.split(|c: char| !c.is_ascii_alphabetic()) {
+        if word.len() >= 3 && word.len() <= 20 {
+            let lower = word.to_ascii_lowercase();
+            if LEXICON.knows(lower.as_bytes()) {
+                if word.len() == 3 { short += 1 } else { long += 1 }
+            }
+        }
+    }
+    long >= 1 || short >= 2
+}
+
+/// Random bytes that happen to be UTF-8 jump between scripts; writing does not.
+fn one_script(text: &str) -> bool {
+    let blocks: Vec<u32> = text.chars().filter(|c| !c.is_ascii() && c.is_alphabetic()).map(|c| u32::from(c) >> 8).collect();
+    let jumps = blocks.windows(2).filter(|pair| matches!(pair, [a, b] if a.abs_diff(*b) > 0x60)).count();
+    jumps * 8 <= blocks.len()
+}

@@ -1,0 +1,90 @@
+//! Letters shifted through the alphabet, mirrored, or written backwards.
+
+use super::spelling::Words;
+use super::{Decoded, plausible};
+use crate::lexicon::LEXICON;
+use crate::{Mapped, Transform};
+
+/// Unknown words that are looked at to tell the shift.
+const SAMPLE: usize = 48;
+
+/// Caesar shifts 1–25 and Atbash, told by how many unknown words become known. The shifted region is decoded.
+pub(super) fn rotated(canonical: &str, words: &Words) -> Option<Decoded> {
+    let unknown = words.unknown_sample(canonical, SAMPLE);
+    if unknown.len() < 3 {
+        return None;
+    }
+    let mut best = (0, 0u8);
+    for shift in 1..=26 {
+        let mut known = 0;
+        for (tried, word) in unknown.iter().enumerate() {
+            known += usize::from(LEXICON.class(word.bytes().map(|byte| shifted(byte, shift))).is_some());
+            // Not promising: text in another language would otherwise cost 26 full rounds.
+            if tried == 7 && known < 2 {
+                break;
+            }
+        }
+        if known > best.0 {
+            best = (known, shift);
+        }
+    }
+    let (known, shift) = best;
+    if known < 3 || known * 2 < unknown.len().min(16) {
+        return None;
+    }
+    let first = words.unknown_span(canonical, shift)?;
+    let region = canonical.get(first.clone())?;
+    let mut mapped = Mapped::with_capacity(region.len());
+    mapped.text.extend(region.chars().map(|c| if c.is_ascii() { char::from(shifted(c as u8, shift)) } else { c }));
+    mapped.map.push_copy(region.len(), first.start);
+    Some(Decoded { transform: if shift == 26 { Transform::Atbash } else { Transform::Rot }, mapped })
+}
+
+/// Shift 26 stands for Atbash.
+pub(super) fn shifted(byte: u8, shift: u8) -> u8 {
+    match byte {
+        b'a'..=b'z' if shift == 26 => b'z' - (byte - b'a'),
+        b'a'..=b'z' => (byte - b'a' + shift) % 26 + b'a',
+        _ => byte,
+    }
+}
+
+/// Text written backwards, as a whole and word by word; both are made, since the words alone do not tell which it was.
+pub(super) fn reversed(canonical: &str, words: &Words) -> Vec<Decoded> {
+    let unknown = words.unknown_sample(canonical, SAMPLE);
+    let known = unknown.iter().filter(|word| LEXICON.class(word.bytes().rev()).is_some()).count();
+    if known < 3 || known * 2 < unknown.len().min(16) {
+        return Vec::new();
+    }
+    let mut whole = Mapped::with_capacity(canonical.len());
+    for (at, c) in canonical.char_indices().rev() {
+        whole.whole_char(c, at..at + c.len_utf8());
+    }
+    let mut by_word = Mapped::with_capacity(canonical.len());
+    let mut done = 0;
+    for word in words.all() {
+        let Some(letters) = canonical.get(word.clone()) else { continue };
+        by_word.copy(canonical.get(done..word.start).unwrap_or_default(), done);
+        for (at, c) in letters.char_indices().rev() {
+            by_word.whole_char(c, word.start + at..word.start + at + c.len_utf8());
+        }
+        done = word.end;
+    }
+    by_word.copy(canonical.get(done..).unwrap_or_default(), done);
+    [whole, by_word].into_iter().map(|mapped| Decoded { transform: Transform::Reversed, mapped }).collect()
+}
+
+/// ROT47, which rotates every printable ASCII character.
+pub(super) fn rot47(exact: &str) -> Option<Decoded> {
+    let decoded: String =
+        exact.chars().map(|c| if matches!(c, '!'..='~') { char::from((c as u8 - 33 + 47) % 94 + 33) } else { c }).collect();
+    let letters = decoded.bytes().filter(u8::is_ascii_alphabetic).count();
+    let words = decoded.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() >= 3);
+    let known = words.filter(|word| plausible::known_word(word) || LEXICON.knows(word.to_ascii_lowercase().as_bytes())).count();
+    (known >= 3 && letters * 3 > decoded.len() * 2).then(|| {
+        let mut mapped = Mapped::default();
+        mapped.map.push_copy(decoded.len(), 0);
+        mapped.text = decoded;
+        Decoded { transform: Transform::Rot, mapped }
+    })
+}
