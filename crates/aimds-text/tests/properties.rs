@@ -119,7 +119,7 @@ fn encoded(text: &str, encoding: usize) -> String {
         1 => encode::base(text, BASE32, 5, 8),
         2 => encode::each(text, |byte| format!("{byte:02x}")),
         3 => encode::each(text, |byte| format!("%{byte:02X}")),
-        4 => encode::each(text, |byte| format!("&#{byte};")),
+        4 => text.chars().map(|c| format!("&#{};", u32::from(c))).collect(),
         5 => encode::each(text, |byte| format!("\\x{byte:02x}")),
         6 => encode::each(text, |byte| format!("={byte:02X}")),
         7 => encode::each(text, |byte| format!("{byte:08b} ")),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::str::Chars;
 
 use aimds_engine::Category;
 use serde_json::{Value, json};
@@ -77,25 +78,24 @@ fn results(scanned: &Scanned, rules: &BTreeMap<&str, usize>) -> Vec<Value> {
             "properties": {"score": scanned.verdict.score, "decision": decision.as_str()},
         })];
     }
-    let mut lines = Lines { text: scanned.text(), byte: 0, line: 1, column: 1 };
-    let offsets = scanned.verdict.findings.iter();
+    let mut lines = Lines::of(scanned.text());
     scanned
-        .findings()
+        .verdict
+        .findings
         .iter()
-        .zip(offsets)
-        .map(|(finding, offset)| {
-            let start = lines.at(finding.span.start);
-            let end = lines.clone().at(finding.span.end);
+        .map(|finding| {
+            let start = lines.at(finding.start);
+            let end = lines.clone().at(finding.end);
             json!({
-                "ruleId": offset.category,
-                "ruleIndex": rules.get(offset.category),
+                "ruleId": finding.category,
+                "ruleIndex": rules.get(finding.category),
                 "level": level,
-                "message": {"text": offset.explanation},
+                "message": {"text": finding.explanation},
                 "locations": [{"physicalLocation": {
                     "artifactLocation": artifact,
                     "region": {
-                        "charOffset": offset.start,
-                        "charLength": offset.end - offset.start,
+                        "charOffset": finding.start,
+                        "charLength": finding.end - finding.start,
                         "startLine": start.0,
                         "startColumn": start.1,
                         "endLine": end.0,
@@ -103,9 +103,9 @@ fn results(scanned: &Scanned, rules: &BTreeMap<&str, usize>) -> Vec<Value> {
                     },
                 }}],
                 "properties": {
-                    "confidence": offset.confidence,
-                    "detector": offset.detector,
-                    "rule": offset.rule,
+                    "confidence": finding.confidence,
+                    "detector": finding.detector,
+                    "rule": finding.rule,
                     "score": scanned.verdict.score,
                     "decision": decision.as_str(),
                 },
@@ -117,23 +117,25 @@ fn results(scanned: &Scanned, rules: &BTreeMap<&str, usize>) -> Vec<Value> {
 /// Lines and columns (code points, from 1) of places that come in order.
 #[derive(Clone)]
 struct Lines<'a> {
-    text: &'a str,
-    byte: usize,
+    rest: Chars<'a>,
+    passed: usize,
     line: usize,
     column: usize,
 }
 
-impl Lines<'_> {
-    fn at(&mut self, byte: usize) -> (usize, usize) {
-        for character in self.text.get(self.byte..byte).unwrap_or_default().chars() {
-            if character == '\n' {
-                self.line += 1;
-                self.column = 1;
-            } else {
-                self.column += 1;
-            }
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { rest: text.chars(), passed: 0, line: 1, column: 1 }
+    }
+
+    fn at(&mut self, point: usize) -> (usize, usize) {
+        while self.passed < point
+            && let Some(character) = self.rest.next()
+        {
+            self.passed += 1;
+            (self.line, self.column) =
+                if character == '\n' { (self.line + 1, 1) } else { (self.line, self.column + 1) };
         }
-        self.byte = self.byte.max(byte);
         (self.line, self.column)
     }
 }
@@ -165,7 +167,7 @@ mod tests {
 
     #[test]
     fn columns_count_code_points() {
-        let mut lines = Lines { text: "aé\nb", byte: 0, line: 1, column: 1 };
-        assert_eq!((lines.at(3), lines.at(4), lines.at(5)), ((1, 3), (2, 1), (2, 2)));
+        let mut lines = Lines::of("aé\nb");
+        assert_eq!((lines.at(2), lines.at(3), lines.at(9)), ((1, 3), (2, 1), (2, 2)));
     }
 }

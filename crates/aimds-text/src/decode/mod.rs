@@ -145,12 +145,22 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// Appends a decoded piece that came from `source`, in steps of about `quantum` source bytes for exact spans.
-    fn push(&mut self, piece: &str, source: Range<usize>) {
+    /// Appends a decoded piece that stands as a whole for `source`.
+    fn push_whole(&mut self, piece: &str, source: Range<usize>) {
+        self.gap(&source);
+        self.mapped.whole(piece, source);
+    }
+
+    fn gap(&mut self, source: &Range<usize>) {
         if !self.mapped.text.is_empty() && source.start > self.end {
             self.mapped.whole("\n", self.end..source.start);
         }
         self.end = source.end;
+    }
+
+    /// Appends a decoded piece whose characters lie evenly in `source`, which is ASCII.
+    fn push(&mut self, piece: &str, source: Range<usize>) {
+        self.gap(&source);
         let (from, to) = (source.end - source.start, piece.len().max(1));
         let mut at = 0;
         while at < piece.len() {

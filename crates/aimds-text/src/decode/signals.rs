@@ -40,7 +40,7 @@ pub(super) fn morse(text: &str) -> Option<Decoded> {
 
 fn flush(pieces: &mut Pieces, run: &mut String, source: std::ops::Range<usize>) {
     if run.trim().len() >= 6 && plausible::readable(run) {
-        pieces.push(run.trim_end(), source.start..source.end.max(source.start + 1));
+        pieces.push_whole(run.trim_end(), source.start..source.end.max(source.start + 1));
     }
     run.clear();
 }

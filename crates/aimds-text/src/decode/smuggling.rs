@@ -39,7 +39,7 @@ pub(super) fn variation_selectors(raw: &str) -> Option<Decoded> {
             source.end = at + c.len_utf8();
         } else if bytes.len() >= 4 {
             if let Some(text) = plausible::text(std::mem::take(&mut bytes)) {
-                pieces.push(&text, source.clone());
+                pieces.push_whole(&text, source.clone());
             }
         } else {
             bytes.clear();
@@ -69,7 +69,7 @@ pub(super) fn zero_width_bits(raw: &str) -> Option<Decoded> {
             let bytes = bytes.iter().map(|byte| byte.iter().fold(0, |value, bit| value << 1 | (bit ^ flip))).collect();
             if let Some(text) = plausible::text(bytes) {
                 let mut pieces = Pieces::default();
-                pieces.push(&text, source);
+                pieces.push_whole(&text, source);
                 return pieces.finish(Transform::ZeroWidthBits);
             }
         }

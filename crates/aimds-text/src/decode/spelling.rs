@@ -114,6 +114,7 @@ fn spaced_run(exact: &str, start: usize) -> Option<SpacedRun> {
     let (mut at, mut end) = (start, start);
     let mut narrow: Option<&[u8]> = None;
     let mut count = 0;
+    let mut first_end = start;
     while let Some((c, next)) = single(at) {
         let gap = bytes.iter().skip(next).take(6).take_while(|byte| matches!(byte, b' ' | b'.' | b'-' | b'_' | b'*' | b'|' | b'/' | b',' | b'\n' | b'+' | b'~')).count();
         let separator = bytes.get(next..next + gap).unwrap_or_default();
@@ -129,12 +130,15 @@ fn spaced_run(exact: &str, start: usize) -> Option<SpacedRun> {
             break;
         }
         match narrow {
-            None => narrow = Some(separator),
+            None => {
+                narrow = Some(separator);
+                first_end = next;
+            }
             Some(narrow) if separator == narrow => {}
             Some(known) if separator.len() > known.len() => letters.push((None, next)),
             // The first gap was one between words.
             Some(known) if separator.len() < known.len() && letters.len() == 2 => {
-                letters.insert(1, (None, start));
+                letters.insert(1, (None, first_end));
                 narrow = Some(separator);
             }
             Some(_) => letters.push((None, next)),

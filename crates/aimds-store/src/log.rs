@@ -1,0 +1,433 @@
+//! The writing end: options, the spool, and what can be asked while it runs.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::chain::Head;
+use crate::error::{AppendError, CloseError, FlushError, OpenError};
+use crate::key::{Keys, PublicKey, beside};
+use crate::record::{Encoded, Record};
+use crate::ticket::{Promise, Ticket, ticket};
+use crate::verify::Bad;
+use crate::writer::{Writer, open_or_replace};
+
+/// How long dropping an [`AuditLog`] that was not closed waits for the store.
+const PATIENCE_ON_DROP: Duration = Duration::from_secs(5);
+
+/// What is true of a record once its [`Ticket`] resolves. In every mode the records waiting at that moment share one
+/// transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// It is on disk: WAL with `synchronous=FULL`, one fsync per transaction. Survives `SIGKILL` and power loss, as far
+    /// as the drive does not lie about fsync.
+    Full,
+    /// As `Full`, but transactions begin at least this far apart: fewer fsyncs, tickets that take up to this long,
+    /// and up to this much traffic still in memory when the process dies.
+    Interval(Duration),
+    /// It is with the operating system: WAL with `synchronous=NORMAL`, no fsync per transaction. Survives `SIGKILL`;
+    /// power loss or a kernel crash may take the latest records. What remains is an intact, shorter chain, which
+    /// only a head kept elsewhere tells from the whole.
+    Normal,
+}
+
+/// How much of an existing log is verified before it is continued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenCheck {
+    /// From the last checkpoint to the end: bounded by [`Options::checkpoint_every`].
+    Tail,
+    /// All of it: time grows with the log.
+    Full,
+}
+
+/// How an [`AuditLog`] is opened. Take what you need and leave the rest to [`Options::default`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What a resolved ticket promises.
+    pub durability: Durability,
+    /// Records that may wait in memory, those being written included.
+    pub spool_capacity: usize,
+    /// Bytes that they may take up together.
+    pub spool_bytes: usize,
+    /// The largest single record.
+    pub max_record_bytes: usize,
+    /// A signed checkpoint is written after this many records of a segment.
+    pub checkpoint_every: u64,
+    /// A new segment is begun after this many records; 0: only when the chain is found broken.
+    pub segment_records: u64,
+    /// What is verified at opening.
+    pub check: OpenCheck,
+    /// The time to write on the alarm record, should the chain be found broken at opening. Milliseconds since the Unix
+    /// epoch.
+    pub opened_at_ms: u64,
+    /// The first pause after a failed transaction; it doubles from failure to failure.
+    pub retry_min: Duration,
+    /// The longest pause.
+    pub retry_max: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Full,
+            spool_capacity: 65_536,
+            spool_bytes: 64 << 20,
+            max_record_bytes: 256 << 10,
+            checkpoint_every: 1_000,
+            segment_records: 1_000_000,
+            check: OpenCheck::Tail,
+            opened_at_ms: 0,
+            retry_min: Duration::from_millis(10),
+            retry_max: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What opening found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// There was no log; there is one now.
+    Created,
+    /// The log is continued after its last record.
+    Continued,
+    /// The chain is broken: the log goes on in a new segment, whose first record is an alarm that says so.
+    NewSegment {
+        /// The first bad place that was found.
+        bad: Bad,
+    },
+    /// SQLite cannot read the file, or its tables were changed: it was moved aside and a new log begun, whose first
+    /// record is an alarm that says so.
+    Replaced {
+        /// Where the old file is now.
+        moved_to: PathBuf,
+        /// What was wrong with it.
+        reason: String,
+    },
+}
+
+/// Whether records reach the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// The last transaction succeeded.
+    Healthy,
+    /// The store is failing. Records wait in the spool, in order, and are tried again.
+    Degraded {
+        /// Failed attempts since the last success.
+        since_attempts: u64,
+        /// What went wrong last.
+        reason: String,
+    },
+}
+
+/// Numbers since opening.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Records taken by [`AuditLog::append`].
+    pub appended: u64,
+    /// Those of them that are committed.
+    pub committed: u64,
+    /// Records that were not taken because the spool was full.
+    pub refused: u64,
+    /// Transactions committed.
+    pub transactions: u64,
+    /// Transactions that failed and were tried again.
+    pub retried: u64,
+    /// Segments begun because the chain was found broken.
+    pub breaks: u64,
+    /// Records waiting, those being written included.
+    pub spool_len: usize,
+    /// Bytes they take up.
+    pub spool_bytes: usize,
+}
+
+/// The writing end of a log. One per file; share it behind an [`Arc`].
+pub struct AuditLog {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    opened: Opened,
+    public_key: PublicKey,
+    /// Held, never read: the operating system releases it when the process ends, however it ends.
+    _lock: fs::File,
+}
+
+/// What callers and the writer share.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    state: Mutex<State>,
+    /// The writer sleeps on this.
+    work: Condvar,
+    /// Flushing and closing sleep on this.
+    progress: Condvar,
+}
+
+pub(crate) struct State {
+    pub(crate) queue: VecDeque<Pending>,
+    pub(crate) counters: Counters,
+    pub(crate) health: Health,
+    pub(crate) head: Head,
+    /// Commit without waiting for the interval until this many records are committed.
+    flush_to: u64,
+    writer_sleeps: bool,
+    /// Set when closing: when to stop trying.
+    pub(crate) give_up_at: Option<Instant>,
+    /// Set by the writer as the last thing it does.
+    finished: Option<Result<(), String>>,
+}
+
+/// A record on its way.
+pub(crate) struct Pending {
+    pub(crate) record: Encoded,
+    pub(crate) promise: Promise,
+}
+
+impl AuditLog {
+    /// Opens the log at `path`, creating it, its signing key (`<path>.key`) and its list of public keys (`<path>.pub`)
+    /// where they are missing.
+    ///
+    /// A broken chain is no error: see [`AuditLog::opened`]. Only one writer may have a log open; readers are many.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let lock = lock(&beside(path, ".lock"))?;
+        let keys = Keys::load_or_create(path)
+            .map_err(|source| OpenError::Io { what: "the signing key could not be loaded", source })?;
+        let public_key = keys.public;
+        let state = open_or_replace(path, &options, &keys, true)?;
+        let opened = state.opened();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                counters: Counters::default(),
+                health: Health::Healthy,
+                head: state.head(),
+                flush_to: 0,
+                writer_sleeps: false,
+                give_up_at: None,
+                finished: None,
+            }),
+            work: Condvar::new(),
+            progress: Condvar::new(),
+            options,
+        });
+        let mut writer = Writer::new(path.to_owned(), shared.clone(), keys, state);
+        let thread = std::thread::Builder::new()
+            .name("aimds-audit".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|source| OpenError::Io { what: "the writer thread could not be started", source })?;
+        Ok(Self { shared, writer: Mutex::new(Some(thread)), opened, public_key, _lock: lock })
+    }
+
+    /// Queues a record and returns at once; touches no file. Records are written in the order in which this returned.
+    pub fn append(&self, record: Record) -> Result<Ticket, AppendError> {
+        let record = Encoded::new(record)?;
+        let (bytes, limit) = (record.size(), self.shared.options.max_record_bytes);
+        if bytes > limit {
+            return Err(AppendError::RecordTooLarge { bytes, limit });
+        }
+        let mut state = self.shared.lock();
+        if state.give_up_at.is_some() {
+            return Err(AppendError::Closed);
+        }
+        let full = state.counters.spool_len >= self.shared.options.spool_capacity
+            || state.counters.spool_bytes + bytes > self.shared.options.spool_bytes;
+        if full {
+            state.counters.refused += 1;
+            return Err(AppendError::SpoolFull);
+        }
+        let (promise, ticket) = ticket();
+        state.queue.push_back(Pending { record, promise });
+        state.counters.appended += 1;
+        state.counters.spool_len += 1;
+        state.counters.spool_bytes += bytes;
+        self.shared.wake_writer(&state);
+        Ok(ticket)
+    }
+
+    /// Waits until everything appended before this call is committed, for at most `patience`.
+    pub fn flush(&self, patience: Duration) -> Result<Head, FlushError> {
+        let mut state = self.shared.lock();
+        let target = state.counters.appended;
+        state.flush_to = state.flush_to.max(target);
+        self.shared.wake_writer(&state);
+        let pending = |s: &mut State| s.counters.committed < target && s.finished.is_none();
+        let (state, _) = self
+            .shared
+            .progress
+            .wait_timeout_while(state, patience, pending)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.counters.committed < target {
+            return Err(FlushError { waiting: state.counters.spool_len, patience });
+        }
+        Ok(state.head)
+    }
+
+    /// Takes no more records, writes what is waiting and a closing checkpoint, and returns the final head: a good one
+    /// to note elsewhere. A failing store is tried for at most `patience`; a system call that hangs is waited for.
+    ///
+    /// What could not be written comes back in the error. Closing twice returns the head again.
+    pub fn close(&self, patience: Duration) -> Result<Head, CloseError> {
+        {
+            let mut state = self.shared.lock();
+            // A patience beyond what the clock can hold means "for ever"; a year will do.
+            let now = Instant::now();
+            let deadline = now.checked_add(patience).unwrap_or(now + Duration::from_secs(31_536_000));
+            state.give_up_at.get_or_insert(deadline);
+            self.shared.wake_writer(&state);
+        }
+        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // The writer does not panic; if it did all the same, `finished` is unset and says so below.
+            let _ = thread.join();
+        }
+        let mut state = self.shared.lock();
+        let unwritten = std::mem::take(&mut state.queue);
+        state.counters.spool_len = 0;
+        state.counters.spool_bytes = 0;
+        let finished = state.finished.clone().unwrap_or_else(|| Err("the writer stopped".to_owned()));
+        let head = state.head;
+        drop(state);
+        let give_back = |pending: Pending| {
+            pending.promise.resolve(Err(crate::Abandoned));
+            pending.record.into_record()
+        };
+        let unwritten = unwritten.into_iter().map(give_back).collect();
+        finished.map(|()| head).map_err(|reason| CloseError { reason, unwritten })
+    }
+
+    /// What opening found.
+    #[must_use]
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// The key that this log's checkpoints and heads are signed with from now on.
+    #[must_use]
+    pub fn public_key(&self) -> PublicKey {
+        self.public_key
+    }
+
+    /// Whether records reach the store.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.lock().health.clone()
+    }
+
+    /// Numbers since opening.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.lock().counters
+    }
+
+    /// The last committed record.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.shared.lock().head
+    }
+}
+
+impl Drop for AuditLog {
+    /// Closes, waiting up to five seconds for a failing store. Close explicitly to learn what was not written.
+    fn drop(&mut self) {
+        let _ = self.close(PATIENCE_ON_DROP);
+    }
+}
+
+impl std::fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuditLog").field("head", &self.head()).field("health", &self.health()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is something to write and, in interval mode, it is time to. Takes up to `max` records; none
+    /// at all means that the log is closing and nothing is left. The records stay counted until they are committed.
+    pub(crate) fn take_batch(&self, max: usize, last_commit: Option<Instant>) -> Vec<Pending> {
+        let mut state = self.lock();
+        loop {
+            let due = match (self.options.durability, last_commit) {
+                _ if state.urgent(&self.options) => Duration::ZERO,
+                (Durability::Interval(every), Some(last)) if !state.queue.is_empty() => {
+                    every.saturating_sub(last.elapsed())
+                }
+                _ => Duration::ZERO,
+            };
+            let ready = !state.queue.is_empty() || state.give_up_at.is_some();
+            if ready && due.is_zero() {
+                let n = state.queue.len().min(max);
+                return state.queue.drain(..n).collect();
+            }
+            state = self.sleep(state, ready.then_some(due));
+        }
+    }
+
+    /// Puts an unwritten batch back where it came from.
+    pub(crate) fn put_back(&self, batch: Vec<Pending>) {
+        let mut state = self.lock();
+        for pending in batch.into_iter().rev() {
+            state.queue.push_front(pending);
+        }
+    }
+
+    /// Pauses the writer between attempts; a close cuts it short, so that the last attempt comes before the deadline.
+    pub(crate) fn pause(&self, pause: Duration) {
+        let state = self.lock();
+        let pause = match state.give_up_at {
+            Some(at) => pause.min(at.saturating_duration_since(Instant::now())),
+            None => pause,
+        };
+        drop(self.sleep(state, Some(pause)));
+    }
+
+    /// Tells everyone who flushes or closes that something happened.
+    pub(crate) fn announce(&self) {
+        self.progress.notify_all();
+    }
+
+    pub(crate) fn finish(&self, outcome: Result<(), String>) {
+        self.lock().finished = Some(outcome);
+        self.announce();
+    }
+
+    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>, limit: Option<Duration>) -> MutexGuard<'a, State> {
+        state.writer_sleeps = true;
+        let mut state = match limit {
+            Some(limit) => self.work.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0,
+            None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+        };
+        state.writer_sleeps = false;
+        state
+    }
+
+    /// Only when it sleeps: a notification is a system call, and most appends find the writer at work.
+    fn wake_writer(&self, state: &State) {
+        if state.writer_sleeps {
+            self.work.notify_one();
+        }
+    }
+}
+
+impl State {
+    /// Whether waiting for the interval to pass would be wrong.
+    fn urgent(&self, options: &Options) -> bool {
+        self.give_up_at.is_some()
+            || self.counters.committed < self.flush_to
+            || self.counters.spool_len >= options.spool_capacity / 2
+            || self.counters.spool_bytes >= options.spool_bytes / 2
+    }
+}
+
+fn lock(path: &Path) -> Result<fs::File, OpenError> {
+    let io = |source| OpenError::Io { what: "the lock file could not be opened", source };
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(OpenError::AlreadyOpen),
+        Err(fs::TryLockError::Error(source)) => Err(io(source)),
+    }
+}
