@@ -40,7 +40,9 @@ impl Source {
     pub(crate) fn size(&self) -> Option<u64> {
         match self {
             Self::Stdin => None,
-            Self::File(path) => path.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len()),
+            Self::File(path) => {
+                path.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len())
+            }
         }
     }
 
@@ -250,7 +252,8 @@ mod tests {
             assert_eq!(chunks[0], Chunk { first_line: 1, bytes: None }, "in pieces of {piece}");
             assert_eq!(chunks.last().unwrap().first_line, 2);
         }
-        let at_the_end: Vec<_> = Chunks::with_longest(Pieces(&[b'x'; 50], 7), 10).map(|c| c.unwrap()).collect();
+        let at_the_end: Vec<_> =
+            Chunks::with_longest(Pieces(&[b'x'; 50], 7), 10).map(|c| c.unwrap()).collect();
         assert_eq!(at_the_end, [Chunk { first_line: 1, bytes: None }]);
     }
 }

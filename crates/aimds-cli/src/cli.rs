@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{Status, calibrate, config, eval, scan};
+use crate::{Status, audit, calibrate, eval, scan};
 
 /// AIMDS: a firewall for LLM applications and agents.
 #[derive(Debug, Parser)]
@@ -23,17 +23,19 @@ pub struct Cli {
     pub command: Command,
 }
 
+const COMMON: &str = "Common options";
+
 /// Options that every subcommand takes.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
     /// Colour in the output; `auto` is colour on a terminal, unless NO_COLOR is set
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    #[arg(long, global = true, help_heading = COMMON, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub color: Color,
     /// Say less: no notes, no progress bar
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = COMMON)]
     pub quiet: bool,
     /// Say more
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = COMMON, action = ArgAction::Count)]
     pub verbose: u8,
 }
 
@@ -57,9 +59,9 @@ pub enum Command {
     Eval(eval::Eval),
     /// Find the thresholds that keep false alarms on your own traffic below a bound
     Calibrate(calibrate::Calibrate),
-    /// Check, show and describe configuration
+    /// Verify, export and watch the audit log
     #[command(subcommand)]
-    Config(config::Config),
+    Audit(audit::Audit),
 }
 
 /// Runs the subcommand.
@@ -71,7 +73,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Scan(scan) => scan::run(&scan, &cli.global),
         Command::Eval(eval) => eval::run(&eval, &cli.global),
         Command::Calibrate(calibrate) => calibrate::run(&calibrate, &cli.global),
-        Command::Config(config) => config::run(&config),
+        Command::Audit(audit) => audit::run(&audit, &cli.global),
     }
 }
 

@@ -4,12 +4,20 @@
 //! read. The order in which they win is written at [`Status`].
 #![cfg_attr(
     not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::unreachable
+    )
 )]
 
 mod chunks;
 mod cli;
+mod data_directory;
 mod loading;
+mod moment;
 mod ordered;
 mod progress;
 mod record;
@@ -17,8 +25,8 @@ mod status;
 mod suggestion;
 mod terminal;
 
+pub mod audit;
 pub mod calibrate;
-pub mod config;
 pub mod eval;
 pub mod scan;
 pub mod statistics;

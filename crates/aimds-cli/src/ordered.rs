@@ -146,7 +146,12 @@ mod tests {
         let mut sink = Collect(Vec::new());
         let error = run(2, (0..).map(|item| item * 333), |item| item, &mut sink).unwrap_err();
         assert_eq!((error.to_string().as_str(), sink.0), ("enough", vec![0, 333]));
-        let error = run(2, 0..9, |item: u64| if item == 3 { panic!("on purpose") } else { item }, &mut Collect(vec![]));
+        let error = run(
+            2,
+            0..9,
+            |item: u64| if item == 3 { panic!("on purpose") } else { item },
+            &mut Collect(vec![]),
+        );
         assert_eq!(error.unwrap_err().to_string(), "a worker failed; this is a fault of aimds");
     }
 }

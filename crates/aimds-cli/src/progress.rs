@@ -21,9 +21,9 @@ impl Progress {
         }
         let Some(total) = sources.iter().map(Source::size).sum::<Option<u64>>() else { return Self::none() };
         let bar = ProgressBar::new(total);
-        if let Ok(style) =
-            ProgressStyle::with_template("{bar:40} {percent:>3} %  {bytes}/{total_bytes}  {bytes_per_sec}  {eta}")
-        {
+        if let Ok(style) = ProgressStyle::with_template(
+            "{bar:40} {percent:>3} %  {bytes}/{total_bytes}  {bytes_per_sec}  {eta}",
+        ) {
             bar.set_style(style);
         }
         Self { bar: Some(bar) }

@@ -139,8 +139,8 @@ impl<'a> Record<'a> {
     /// The places that hold personal data; `None` where the row says nothing about them.
     pub(crate) fn spans(&self) -> Result<Option<Vec<Span>>, String> {
         let Some(raw) = self.spans else { return Ok(None) };
-        let spans: Vec<Span> =
-            serde_json::from_str(raw.get()).map_err(|error| format!("\"spans\": {}", without_place(&error)))?;
+        let spans: Vec<Span> = serde_json::from_str(raw.get())
+            .map_err(|error| format!("\"spans\": {}", without_place(&error)))?;
         match spans.iter().find(|span| span.start >= span.end) {
             Some(span) => Err(format!("\"spans\": {}..{} is empty", span.start, span.end)),
             None => Ok(Some(spans)),
@@ -177,12 +177,14 @@ fn texts(content: &RawValue) -> Result<Vec<String>, String> {
     if !content.get().starts_with('[') {
         return Ok(vec![string("content", content)?.into_owned()]);
     }
-    let parts: Vec<Part<'_>> =
-        serde_json::from_str(content.get()).map_err(|error| format!("\"content\": {}", without_place(&error)))?;
+    let parts: Vec<Part<'_>> = serde_json::from_str(content.get())
+        .map_err(|error| format!("\"content\": {}", without_place(&error)))?;
     parts
         .into_iter()
         .map(|part| match part.text {
-            Some(text) if matches!(&*part.kind, "text" | "input_text" | "output_text") => Ok(text.into_owned()),
+            Some(text) if matches!(&*part.kind, "text" | "input_text" | "output_text") => {
+                Ok(text.into_owned())
+            }
             _ => Err(format!("\"content\": part of type {} is not text", quoted(&part.kind))),
         })
         .collect()
@@ -204,7 +206,9 @@ fn string<'a>(key: &str, raw: &'a RawValue) -> Result<Cow<'a, str>, String> {
     if let Ok(borrowed) = serde_json::from_str::<&str>(text) {
         return Ok(Cow::Borrowed(borrowed));
     }
-    serde_json::from_str(text).map(Cow::Owned).map_err(|error| format!("\"{key}\": {}", without_place(&error)))
+    serde_json::from_str(text)
+        .map(Cow::Owned)
+        .map_err(|error| format!("\"{key}\": {}", without_place(&error)))
 }
 
 /// An origin by name.
@@ -236,10 +240,13 @@ mod tests {
     use super::*;
 
     fn check(line: &str, expected: Result<&[(Role, Origin, &str)], &str>) {
-        let read = Record::parse(&Line::Bytes(line.as_bytes())).and_then(|record| record.conversation(Origin::User));
+        let read =
+            Record::parse(&Line::Bytes(line.as_bytes())).and_then(|record| record.conversation(Origin::User));
         let read = read.map(|conversation| conversation.messages);
         let read = match &read {
-            Ok(messages) => Ok(messages.iter().map(|m| (m.role, m.origin, m.text.as_str())).collect::<Vec<_>>()),
+            Ok(messages) => {
+                Ok(messages.iter().map(|m| (m.role, m.origin, m.text.as_str())).collect::<Vec<_>>())
+            }
             Err(error) => Err(error.as_str()),
         };
         assert_eq!(read, expected.map(<[_]>::to_vec), "{line}");
@@ -275,8 +282,14 @@ mod tests {
         check(r#"{"text":"\ud800"}"#, Err("\"text\": unexpected end of hex escape"));
         check(r#"{"text":"a","origin":"usr"}"#, Err("unknown origin \"usr\" (did you mean \"user\"?)"));
         check(r#"{"turns":[]}"#, Err("\"turns\" is empty"));
-        check(r#"{"turns":[{"role":"usr","content":"a"}]}"#, Err("\"turns\"[0]: unknown role \"usr\" (did you mean \"user\"?)"));
-        check(r#"{"turns":[{"role":"user","content":null}]}"#, Err("\"turns\"[0]: \"content\" is null, not a string"));
+        check(
+            r#"{"turns":[{"role":"usr","content":"a"}]}"#,
+            Err("\"turns\"[0]: unknown role \"usr\" (did you mean \"user\"?)"),
+        );
+        check(
+            r#"{"turns":[{"role":"user","content":null}]}"#,
+            Err("\"turns\"[0]: \"content\" is null, not a string"),
+        );
         check(r#"{"turns":[{"role":"user"}]}"#, Err("\"turns\": missing field `content`"));
         check(
             r#"{"turns":[{"role":"user","content":[{"type":"image_url"}]}]}"#,

@@ -80,8 +80,11 @@ pub fn auc(attacks: &[f32], benign: &[f32]) -> Option<f64> {
     if attacks.is_empty() || benign.is_empty() {
         return None;
     }
-    let mut all: Vec<(f32, bool)> =
-        attacks.iter().map(|&score| (score, true)).chain(benign.iter().map(|&score| (score, false))).collect();
+    let mut all: Vec<(f32, bool)> = attacks
+        .iter()
+        .map(|&score| (score, true))
+        .chain(benign.iter().map(|&score| (score, false)))
+        .collect();
     all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let (mut twice_wins, mut benign_below) = (0_u128, 0_u128);
     for tied in all.chunk_by(|a, b| a.0 == b.0) {
@@ -155,7 +158,13 @@ mod tests {
             let mut wins = 0.0;
             for a in &attacks {
                 for b in &benign {
-                    wins += if a > b { 1.0 } else if a == b { 0.5 } else { 0.0 };
+                    wins += if a > b {
+                        1.0
+                    } else if a == b {
+                        0.5
+                    } else {
+                        0.0
+                    };
                 }
             }
             assert!((auc(&attacks, &benign).unwrap() - wins / (83.0 * 61.0)).abs() < 1e-12);

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 pub enum Status {
     /// Nothing was blocked.
     Clean,
-    /// At least one text was blocked or needs a person (`escalate`).
+    /// At least one text was blocked or needs a person (`escalate`); or the audit log is broken.
     Blocked,
     /// The command line, the policy or the configuration is wrong.
     Usage,

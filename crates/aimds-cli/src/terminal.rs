@@ -54,6 +54,11 @@ impl Paint {
         self.wrap("1;31", text)
     }
 
+    /// Good news.
+    pub(crate) fn good(self, text: &str) -> String {
+        self.wrap("1;32", text)
+    }
+
     /// Line numbers and bars.
     pub(crate) fn faint(self, text: &str) -> String {
         self.wrap("2", text)

@@ -6,9 +6,11 @@
 
 mod conversation;
 mod finding;
+pub mod lexical;
+pub mod rules;
 pub mod validators;
 
 pub use conversation::{Conversation, Message, Origin, Role, Trust};
 pub use finding::{Category, Detector, Finding};
 mod scanner;
-pub use scanner::{MessageScan, Scanner};
+pub use scanner::{MessageScan, ScanExhausted, Scanner};

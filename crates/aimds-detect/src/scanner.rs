@@ -1,7 +1,14 @@
 //! One message in, its findings and its risk out.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
+use aimds_text::{Exhausted, Limits, Normalised, Transform, View, normalise};
+
+use crate::lexical::{Head, LexicalModel};
+use crate::rules::{RuleMask, RuleSet, Status};
 use crate::validators::{self, Kind};
-use crate::{Category, Detector, Finding, Message};
+use crate::{Category, Detector, Finding, Message, Origin};
 
 /// What detection says about one message.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,31 +17,258 @@ pub struct MessageScan {
     pub score: f32,
     /// Everything found.
     pub findings: Vec<Finding>,
+    /// The budget that ran out before everything was looked at.
+    pub exhausted: Option<ScanExhausted>,
+}
+
+/// A budget of the scan that ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ScanExhausted {
+    /// A budget of normalisation.
+    Text(Exhausted),
+    /// More findings than are reported for one message.
+    Findings,
 }
 
 /// Rules, validators and models, ready for use. Immutable: one instance serves every thread.
-#[derive(Debug, Default)]
-pub struct Scanner {}
+#[derive(Debug)]
+pub struct Scanner {
+    rules: RuleSet,
+    lexical: Option<LexicalModel>,
+    limits: Limits,
+}
+
+/// Most findings of one message; a text of a million e-mail addresses is one problem, not a million.
+const MOST_FINDINGS: usize = 256;
+/// A window of a longer text must exceed the text as a whole by this much to count for more than it.
+const WINDOW_DISCOUNT: f32 = 1.0;
+/// Below this probability the model has nothing to report.
+const REPORTED: f32 = 0.2;
+/// What readable text behind characters that are not drawn says by itself.
+const HIDDEN_TEXT: f32 = 0.9;
 
 impl Scanner {
-    /// Looks at one message; `position` is its place in the conversation.
+    /// A scanner. Without a model it still finds what rules and validators know.
     #[must_use]
-    pub fn scan(&self, position: usize, message: &Message) -> MessageScan {
-        let findings = validators::scan(&message.text)
-            .into_iter()
-            .map(|hit| Finding {
-                category: match hit.kind {
-                    Kind::Pii(kind) => Category::Pii(kind),
-                    Kind::Secret(kind) => Category::Secret(kind),
-                },
-                detector: Detector::Validator,
-                rule: None,
-                confidence: hit.confidence,
-                message: position,
-                span: hit.start..hit.end,
-                explanation: hit.explanation.into(),
-            })
-            .collect();
-        MessageScan { score: 0.0, findings }
+    pub fn new(rules: RuleSet, lexical: Option<LexicalModel>, limits: Limits) -> Self {
+        Self { rules, lexical, limits }
     }
+
+    /// The rules in use.
+    #[must_use]
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// Whether a model is loaded.
+    #[must_use]
+    pub fn has_model(&self) -> bool {
+        self.lexical.is_some()
+    }
+
+    /// Looks at one message; `position` is its place in the conversation, `mask` the rules that are switched off.
+    ///
+    /// The operator's own text is searched for personal data and secrets only.
+    #[must_use]
+    pub fn scan(&self, position: usize, message: &Message, mask: &RuleMask) -> MessageScan {
+        let normalised = normalise(&message.text, &self.limits);
+        let mut exhausted = normalised.exhausted.map(ScanExhausted::Text);
+        let mut report = Report { position, findings: Vec::new() };
+        data(&normalised, &mut report);
+        let mut score = 0.0;
+        if message.origin != Origin::System {
+            let mut evidence = Evidence::default();
+            self.apply_model(&normalised, message.origin, &mut evidence, &mut report);
+            self.apply_rules(&normalised, message.origin, mask, &mut evidence, &mut report);
+            invisible(&normalised, &mut evidence, &mut report);
+            score = evidence.score();
+        }
+        if report.findings.len() > MOST_FINDINGS {
+            report.findings.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+            report.findings.truncate(MOST_FINDINGS);
+            exhausted.get_or_insert(ScanExhausted::Findings);
+        }
+        MessageScan { score, findings: report.findings, exhausted }
+    }
+
+    /// The lexical model on every view, as a whole and by windows.
+    fn apply_model(&self, normalised: &Normalised, origin: Origin, evidence: &mut Evidence, report: &mut Report) {
+        let Some(model) = &self.lexical else { return };
+        let head = match origin {
+            Origin::Tool | Origin::Document => Head::Orders,
+            Origin::User | Origin::System | Origin::Model => Head::Manipulation,
+        };
+        let mut best: Option<(f32, &View, Range<usize>)> = None;
+        for view in &normalised.views {
+            let mapped = view.remainder.as_ref().unwrap_or(&view.canonical);
+            let scores = model.scores(&mapped.text, head);
+            if scores.sentences == 0 {
+                continue;
+            }
+            let logit = scores.whole.max(scores.peak.logit - WINDOW_DISCOUNT);
+            if best.as_ref().is_none_or(|(top, ..)| logit > *top) {
+                best = Some((logit, view, mapped.map.span(scores.peak.range)));
+            }
+        }
+        let Some((logit, view, span)) = best else { return };
+        let probability = model.probability(logit, head);
+        evidence.model = probability;
+        if probability >= REPORTED {
+            let category = if head == Head::Orders { Category::IndirectInjection } else { Category::PromptInjection };
+            let what = match head {
+                Head::Manipulation => "the wording is that of an attempt to manipulate the model; this part weighs most",
+                Head::Orders => "the wording gives orders to the model from inside data; this part weighs most",
+            };
+            report.add(category, Detector::Lexical, None, probability, span.clone(), decoded(what, view));
+            report.add_encoded(view, Detector::Lexical, probability, span);
+        }
+    }
+
+    /// The rules on every view.
+    fn apply_rules(
+        &self,
+        normalised: &Normalised,
+        origin: Origin,
+        mask: &RuleMask,
+        evidence: &mut Evidence,
+        report: &mut Report,
+    ) {
+        let mut seen: Vec<usize> = Vec::new();
+        for view in &normalised.views {
+            for hit in self.rules.find(&view.canonical.text, origin, mask) {
+                let Some(rule) = self.rules.rule(hit.rule).filter(|_| !seen.contains(&hit.rule)) else { continue };
+                seen.push(hit.rule);
+                let confidence = rule.severity.confidence();
+                if rule.status == Status::Stable {
+                    evidence.rule(confidence);
+                }
+                let span = view.canonical.map.span(hit.range);
+                let explanation = decoded(&rule.why, view);
+                report.add(rule.category, Detector::Rule, Some(rule.id.clone()), confidence, span.clone(), explanation);
+                if rule.status == Status::Stable {
+                    report.add_encoded(view, Detector::Rule, confidence, span);
+                }
+            }
+        }
+    }
+}
+
+/// Everything that speaks for an attack, joined as if each were an independent cause (noisy or), with rules counted no
+/// more than twice: rules that match together mostly say the same thing.
+#[derive(Debug, Default)]
+struct Evidence {
+    model: f32,
+    rules: [f32; 2],
+    hidden: f32,
+}
+
+impl Evidence {
+    fn rule(&mut self, confidence: f32) {
+        let [first, second] = &mut self.rules;
+        if confidence > *first {
+            *second = *first;
+            *first = confidence;
+        } else if confidence > *second {
+            *second = confidence;
+        }
+    }
+
+    fn score(&self) -> f32 {
+        let [first, second] = self.rules;
+        let innocent = (1.0 - self.model) * (1.0 - first) * (1.0 - second / 2.0) * (1.0 - self.hidden);
+        (1.0 - innocent).clamp(0.0, 1.0)
+    }
+}
+
+/// Collects the findings of one message.
+struct Report {
+    position: usize,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    fn add(
+        &mut self,
+        category: Category,
+        detector: Detector,
+        rule: Option<std::sync::Arc<str>>,
+        confidence: f32,
+        span: Range<usize>,
+        explanation: Cow<'static, str>,
+    ) {
+        self.findings.push(Finding { category, detector, rule, confidence, message: self.position, span, explanation });
+    }
+
+    /// Marks once that an attack was found behind an encoding that nobody uses by accident.
+    fn add_encoded(&mut self, view: &View, detector: Detector, confidence: f32, span: Range<usize>) {
+        let hides = view.transforms.iter().any(|transform| transform.hides());
+        if hides && !self.findings.iter().any(|finding| finding.category == Category::EncodedAttack) {
+            let explanation = format!("an attack was written as {}", chain(&view.transforms));
+            self.add(Category::EncodedAttack, detector, None, confidence, span, explanation.into());
+        }
+    }
+}
+
+/// Personal data and secrets in every exact view. Decoded ones count as well: base64 does not make a key less secret.
+fn data(normalised: &Normalised, report: &mut Report) {
+    for view in &normalised.views {
+        for hit in validators::scan(&view.exact.text) {
+            let category = match hit.kind {
+                Kind::Pii(kind) => Category::Pii(kind),
+                Kind::Secret(kind) => Category::Secret(kind),
+            };
+            let span = view.exact.map.span(hit.start..hit.end);
+            let known = |finding: &Finding| {
+                finding.category == category && finding.span.start < span.end && span.start < finding.span.end
+            };
+            // Undoing a spelling or an escape shows the same value again.
+            if view.transforms.is_empty() || !report.findings.iter().any(known) {
+                let explanation = decoded(hit.explanation, view);
+                report.add(category, Detector::Validator, None, hit.confidence, span, explanation);
+            }
+        }
+    }
+}
+
+/// Characters that a person cannot see.
+fn invisible(normalised: &Normalised, evidence: &mut Evidence, report: &mut Report) {
+    let invisible = &normalised.invisible;
+    let smuggles = |transform: &Transform| {
+        matches!(transform, Transform::Tags | Transform::VariationSelectors | Transform::ZeroWidthBits)
+    };
+    let hidden_text = normalised.views.iter().any(|view| view.transforms.iter().any(smuggles));
+    if hidden_text {
+        evidence.hidden = HIDDEN_TEXT;
+    }
+    if !hidden_text && invisible.total() < 2 && invisible.tags == 0 {
+        return;
+    }
+    let confidence = if hidden_text || invisible.tags > 0 {
+        0.98
+    } else if invisible.zero_width >= 4 || invisible.variation_selectors >= 4 {
+        0.8
+    } else {
+        0.5
+    };
+    for span in &invisible.spans {
+        let explanation = if hidden_text {
+            "characters that are not drawn carry text that only a model reads"
+        } else {
+            "characters that are not drawn stand between visible ones"
+        };
+        report.add(Category::InvisibleText, Detector::Invisible, None, confidence, span.clone(), explanation.into());
+    }
+}
+
+/// The explanation, with what had to be undone to see it.
+fn decoded(explanation: &str, view: &View) -> Cow<'static, str> {
+    if view.transforms.is_empty() {
+        explanation.to_owned().into()
+    } else {
+        format!("{explanation} (after undoing {})", chain(&view.transforms)).into()
+    }
+}
+
+fn chain(transforms: &[Transform]) -> String {
+    transforms.iter().map(|transform| transform.as_str()).collect::<Vec<_>>().join(", then ")
 }

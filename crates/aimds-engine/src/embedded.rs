@@ -1,4 +1,30 @@
 //! What ships inside the binary: rules, models and the default policy.
 
+use aimds_detect::Scanner;
+use aimds_detect::lexical::LexicalModel;
+use aimds_detect::rules::{RuleFile, RuleSet};
+use aimds_text::Limits;
+
+use crate::EngineError;
+
 /// The default policy, as text: the reference for operators who write their own.
 pub const DEFAULT_POLICY: &str = include_str!("../../../policies/default.toml");
+
+/// Every file under `rules/`, collected by the build script.
+const RULES: &[&str] = include!(concat!(env!("OUT_DIR"), "/rules.rs"));
+
+const LEXICAL: &[u8] = include_bytes!("../../../models/lexical.bin");
+
+/// The rules that ship inside the binary, as their authors wrote them.
+///
+/// # Errors
+/// Never in a released binary: the tests read every file.
+pub fn rule_files() -> Result<Vec<RuleFile>, EngineError> {
+    RULES.iter().map(|text| RuleFile::parse(text).map_err(|error| EngineError::RuleFile(error.to_string()))).collect()
+}
+
+/// The scanner that ships inside the binary.
+pub(crate) fn scanner() -> Result<Scanner, EngineError> {
+    let rules = RuleSet::compile(&rule_files()?)?;
+    Ok(Scanner::new(rules, Some(LexicalModel::parse(LEXICAL)?), Limits::default()))
+}

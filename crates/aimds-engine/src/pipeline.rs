@@ -1,10 +1,14 @@
 //! The life of a request between receive and respond, on one screen.
 
-use aimds_analyze::{Assessment, MessageRisk, Session, Timestamp, assess};
-use aimds_detect::{Conversation, Scanner};
+use std::collections::HashMap;
+
+use aimds_analyze::{Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp, assess};
+use aimds_detect::lexical::ModelError;
+use aimds_detect::rules::{RuleError, RuleMask};
+use aimds_detect::{Conversation, ScanExhausted, Scanner};
 use aimds_policy::{Decision, Policy, PolicyError};
 
-use crate::embedded::DEFAULT_POLICY;
+use crate::embedded::{self, DEFAULT_POLICY};
 
 /// How deep a request was analysed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +45,18 @@ pub enum EngineError {
     /// The policy is refused.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A rule is refused.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// A rule file is not valid TOML.
+    #[error("invalid rule file: {0}")]
+    RuleFile(String),
+    /// The model is refused.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The policy's allow-list names a rule that does not exist.
+    #[error("invalid policy: the allow-list names the rule \"{0}\", which does not exist")]
+    UnknownRule(String),
 }
 
 /// Rules, models and policy, ready for use. Immutable: share one instance between threads.
@@ -48,6 +64,8 @@ pub enum EngineError {
 pub struct Engine {
     scanner: Scanner,
     policy: Policy,
+    /// Rules that a tenant's allow-list switches off; the empty name is everybody else.
+    masks: HashMap<String, RuleMask>,
 }
 
 impl Engine {
@@ -64,7 +82,23 @@ impl Engine {
     /// # Errors
     /// As [`Engine::embedded`].
     pub fn with_policy(policy: Policy) -> Result<Self, EngineError> {
-        Ok(Self { scanner: Scanner::default(), policy })
+        Self::new(embedded::scanner()?, policy)
+    }
+
+    /// An engine of the caller's own rules, models and policy.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownRule`] if the policy's allow-list names a rule that the scanner does not have.
+    pub fn new(scanner: Scanner, policy: Policy) -> Result<Self, EngineError> {
+        let masks = policy
+            .tenants()
+            .chain([""])
+            .map(|tenant| {
+                let mask = scanner.rules().mask(policy.allowed_rules(tenant)).map_err(EngineError::UnknownRule)?;
+                Ok((tenant.to_owned(), mask))
+            })
+            .collect::<Result<_, EngineError>>()?;
+        Ok(Self { scanner, policy, masks })
     }
 
     /// The policy in force.
@@ -78,15 +112,28 @@ impl Engine {
     /// Cost is linear in the text. `session` is changed: it remembers the request.
     #[must_use]
     pub fn inspect(&self, conversation: &Conversation, session: &mut Session, now: Timestamp) -> Outcome {
+        let all = RuleMask::default();
+        let mask = self.masks.get(session.tenant()).or_else(|| self.masks.get("")).unwrap_or(&all);
         let mut risks = Vec::with_capacity(conversation.messages.len());
         let mut findings = Vec::new();
         for (position, message) in conversation.messages.iter().enumerate() {
-            let mut scan = self.scanner.scan(position, message);
+            let mut scan = self.scanner.scan(position, message, mask);
             findings.append(&mut scan.findings);
-            risks.push(MessageRisk { message: position, origin: message.origin, score: scan.score, exhausted: None });
+            let exhausted = scan.exhausted.map(exhausted);
+            risks.push(MessageRisk { message: position, origin: message.origin, score: scan.score, exhausted });
         }
-        let assessment = assess(risks, findings, None, session, now);
+        let degraded = (!self.scanner.has_model()).then_some(Degraded::NoModel);
+        let assessment = assess(risks, findings, degraded, session, now);
         let decision = self.policy.decide(conversation, &assessment, session.tenant());
         Outcome { decision, assessment, path: Depth::Fast }
+    }
+}
+
+fn exhausted(exhausted: ScanExhausted) -> Exhausted {
+    match exhausted {
+        ScanExhausted::Findings => Exhausted::Findings,
+        ScanExhausted::Text(aimds_text::Exhausted::Bytes) => Exhausted::Bytes,
+        ScanExhausted::Text(aimds_text::Exhausted::Views) => Exhausted::Views,
+        ScanExhausted::Text(aimds_text::Exhausted::Depth) => Exhausted::Depth,
     }
 }

@@ -1,1 +1,56 @@
-//! Placeholder until the crate is written.
+//! The gateway: HTTP in, verdicts and forwarded requests out. The only crate that knows sockets and HTTP.
+//!
+//! One engine stands behind every route: the native guard API, the drop-in shapes of other guards, and the in-line
+//! proxy. Each route is one entry of one table (`routes`), from which the router, the check of scopes, the metrics and
+//! `/openapi.json` come.
+//!
+//! ```no_run
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use aimds_engine::Engine;
+//! use aimds_gateway::{ApiKey, Config, Gateway, Scope, generate_key};
+//!
+//! let mut config = Config::embedded_default()?;
+//! let key = generate_key()?;
+//! config.keys.push(ApiKey::new("local", key.hash, "", &Scope::ALL));
+//! let bound = Gateway::bind(config, Arc::new(Engine::embedded()?), None).await?;
+//! println!("{} {}", bound.local_addr(), key.secret);
+//! bound.serve(async { let _ = tokio::signal::ctrl_c().await; }).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Invariants
+//!
+//! * Nothing reaches the upstream or comes back from it without a permit of the policy: the types see to it.
+//! * Every route needs a key, unless the table says otherwise.
+//! * No text of a request or an answer is ever logged, counted or recorded, and no failure quotes one.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
+)]
+#![forbid(unsafe_code)]
+
+mod app;
+mod audit;
+mod auth;
+mod config;
+mod error;
+mod json;
+mod messages;
+mod metrics;
+mod openai;
+mod request_id;
+mod routes;
+mod server;
+mod sse;
+mod upstream;
+
+pub use auth::{ApiKey, KeyHash, NewKey, NoRandom, Scope, generate_key};
+pub use config::{
+    AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, Config, ConfigError, DEFAULT_CONFIG, Durability,
+    GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, OnFull, PolicyPathFile,
+    UpstreamConfig, UpstreamFile, config_schema,
+};
+pub use routes::openapi;
+pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 
 use crate::chain::{Fields, Hash, Head, Statement, genesis, statement_bytes};
 use crate::key::{Keys, beside, create_new, sync_parent};
@@ -96,7 +98,12 @@ pub(crate) struct Database {
 
 impl Database {
     /// Opens the log for writing; `create` makes one where there is none.
-    pub(crate) fn open(path: &Path, full_sync: bool, create: bool, keys: &Keys) -> Result<Self, DatabaseError> {
+    pub(crate) fn open(
+        path: &Path,
+        full_sync: bool,
+        create: bool,
+        keys: &Keys,
+    ) -> Result<Self, DatabaseError> {
         if create && !path.try_exists()? {
             // Made here rather than by SQLite, which would leave it readable by everyone.
             drop(create_new(path, 0o600)?);
@@ -128,7 +135,8 @@ impl Database {
     /// Fails when the files that were just written to are no longer the ones under the log's name: SQLite would go on
     /// writing into a deleted file and report success.
     pub(crate) fn still_in_place(&mut self) -> io::Result<()> {
-        let gone = |what: &str| io::Error::new(io::ErrorKind::NotFound, format!("{what} was removed or replaced"));
+        let gone =
+            |what: &str| io::Error::new(io::ErrorKind::NotFound, format!("{what} was removed or replaced"));
         if FileId::of(&self.path).ok() != Some(self.file) {
             return Err(gone("the audit log's file"));
         }
@@ -199,17 +207,19 @@ pub(crate) fn insert_record(
     fields: Fields<'_>,
 ) -> rusqlite::Result<()> {
     let text = |bytes| ValueRef::Text(bytes);
-    conn.prepare_cached("INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(params![
-        signed(at.seq),
-        signed(at.segment),
-        fields.at_ms,
-        rusqlite::types::ToSqlOutput::Borrowed(text(fields.request_id)),
-        rusqlite::types::ToSqlOutput::Borrowed(text(fields.tenant)),
-        rusqlite::types::ToSqlOutput::Borrowed(text(fields.kind)),
-        rusqlite::types::ToSqlOutput::Borrowed(text(fields.body)),
-        previous.0,
-        at.hash.0,
-    ])?;
+    conn.prepare_cached("INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
+        params![
+            signed(at.seq),
+            signed(at.segment),
+            fields.at_ms,
+            rusqlite::types::ToSqlOutput::Borrowed(text(fields.request_id)),
+            rusqlite::types::ToSqlOutput::Borrowed(text(fields.tenant)),
+            rusqlite::types::ToSqlOutput::Borrowed(text(fields.kind)),
+            rusqlite::types::ToSqlOutput::Borrowed(text(fields.body)),
+            previous.0,
+            at.hash.0,
+        ],
+    )?;
     Ok(())
 }
 

@@ -132,7 +132,10 @@ fn read_private(path: &Path) -> io::Result<[u8; 32]> {
         // Reading by the group stays possible: secrets mounted by an orchestrator often arrive as 0440.
         let mode = fs::metadata(path)?.permissions().mode();
         if mode & 0o037 != 0 {
-            return Err(invalid(path, format!("mode {:o} lets others at the signing key; chmod 600 it", mode & 0o777)));
+            return Err(invalid(
+                path,
+                format!("mode {:o} lets others at the signing key; chmod 600 it", mode & 0o777),
+            ));
         }
     }
     unhex(text.trim()).ok_or_else(|| invalid(path, ParseError("a private key of 64 hexadecimal digits")))

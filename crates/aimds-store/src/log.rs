@@ -146,11 +146,11 @@ pub struct Counters {
 /// The writing end of a log. One per file; share it behind an [`Arc`].
 pub struct AuditLog {
     shared: Arc<Shared>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    /// The writer thread, and the lock that keeps other writers out. The lock is held, never read: it is released when
+    /// the log is closed, and by the operating system when the process ends, however it ends.
+    writer: Mutex<Option<(JoinHandle<()>, fs::File)>>,
     opened: Opened,
     public_key: PublicKey,
-    /// Held, never read: the operating system releases it when the process ends, however it ends.
-    _lock: fs::File,
 }
 
 /// What callers and the writer share.
@@ -170,11 +170,22 @@ pub(crate) struct State {
     pub(crate) head: Head,
     /// Commit without waiting for the interval until this many records are committed.
     flush_to: u64,
-    writer_sleeps: bool,
+    writer: Sleep,
     /// Set when closing: when to stop trying.
     pub(crate) give_up_at: Option<Instant>,
     /// Set by the writer as the last thing it does.
     finished: Option<Result<(), String>>,
+}
+
+/// What the writer thread waits for. A notification is a system call, so it is only sent where it changes something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    /// It works, or was told to; it will look at the queue before it sleeps again.
+    Awake,
+    /// For a record.
+    Work,
+    /// For the interval to pass: it has work, and only urgency may wake it.
+    Interval,
 }
 
 /// A record on its way.
@@ -203,7 +214,7 @@ impl AuditLog {
                 health: Health::Healthy,
                 head: state.head(),
                 flush_to: 0,
-                writer_sleeps: false,
+                writer: Sleep::Awake,
                 give_up_at: None,
                 finished: None,
             }),
@@ -212,11 +223,12 @@ impl AuditLog {
             options,
         });
         let mut writer = Writer::new(path.to_owned(), shared.clone(), keys, state);
-        let thread = std::thread::Builder::new()
-            .name("aimds-audit".to_owned())
-            .spawn(move || writer.run())
-            .map_err(|source| OpenError::Io { what: "the writer thread could not be started", source })?;
-        Ok(Self { shared, writer: Mutex::new(Some(thread)), opened, public_key, _lock: lock })
+        let thread =
+            std::thread::Builder::new()
+                .name("aimds-audit".to_owned())
+                .spawn(move || writer.run())
+                .map_err(|source| OpenError::Io { what: "the writer thread could not be started", source })?;
+        Ok(Self { shared, writer: Mutex::new(Some((thread, lock))), opened, public_key })
     }
 
     /// Queues a record and returns at once; touches no file. Records are written in the order in which this returned.
@@ -241,7 +253,7 @@ impl AuditLog {
         state.counters.appended += 1;
         state.counters.spool_len += 1;
         state.counters.spool_bytes += bytes;
-        self.shared.wake_writer(&state);
+        self.shared.wake_writer(&mut state);
         Ok(ticket)
     }
 
@@ -250,7 +262,7 @@ impl AuditLog {
         let mut state = self.shared.lock();
         let target = state.counters.appended;
         state.flush_to = state.flush_to.max(target);
-        self.shared.wake_writer(&state);
+        self.shared.wake_writer(&mut state);
         let pending = |s: &mut State| s.counters.committed < target && s.finished.is_none();
         let (state, _) = self
             .shared
@@ -274,12 +286,15 @@ impl AuditLog {
             let now = Instant::now();
             let deadline = now.checked_add(patience).unwrap_or(now + Duration::from_secs(31_536_000));
             state.give_up_at.get_or_insert(deadline);
-            self.shared.wake_writer(&state);
+            state.writer = Sleep::Awake;
+            // Unconditionally: it may be pausing between attempts.
+            self.shared.work.notify_one();
         }
         let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        if let Some((thread, lock)) = thread {
             // The writer does not panic; if it did all the same, `finished` is unset and says so below.
             let _ = thread.join();
+            drop(lock);
         }
         let mut state = self.shared.lock();
         let unwritten = std::mem::take(&mut state.queue);
@@ -336,7 +351,10 @@ impl Drop for AuditLog {
 
 impl std::fmt::Debug for AuditLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AuditLog").field("head", &self.head()).field("health", &self.health()).finish_non_exhaustive()
+        f.debug_struct("AuditLog")
+            .field("head", &self.head())
+            .field("health", &self.health())
+            .finish_non_exhaustive()
     }
 }
 
@@ -362,7 +380,14 @@ impl Shared {
                 let n = state.queue.len().min(max);
                 return state.queue.drain(..n).collect();
             }
-            state = self.sleep(state, ready.then_some(due));
+            state = if ready {
+                state.writer = Sleep::Interval;
+                self.work.wait_timeout(state, due).unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                state.writer = Sleep::Work;
+                self.work.wait(state).unwrap_or_else(PoisonError::into_inner)
+            };
+            state.writer = Sleep::Awake;
         }
     }
 
@@ -374,14 +399,14 @@ impl Shared {
         }
     }
 
-    /// Pauses the writer between attempts; a close cuts it short, so that the last attempt comes before the deadline.
+    /// Pauses the writer between attempts. Appends do not disturb it, or back-off would be none; a close does, and
+    /// later pauses then end at its deadline.
     pub(crate) fn pause(&self, pause: Duration) {
         let state = self.lock();
-        let pause = match state.give_up_at {
-            Some(at) => pause.min(at.saturating_duration_since(Instant::now())),
-            None => pause,
-        };
-        drop(self.sleep(state, Some(pause)));
+        let closing = state.give_up_at;
+        let pause = closing.map_or(pause, |at| pause.min(at.saturating_duration_since(Instant::now())));
+        let undisturbed = |s: &mut State| s.give_up_at == closing;
+        drop(self.work.wait_timeout_while(state, pause, undisturbed));
     }
 
     /// Tells everyone who flushes or closes that something happened.
@@ -394,19 +419,14 @@ impl Shared {
         self.announce();
     }
 
-    fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>, limit: Option<Duration>) -> MutexGuard<'a, State> {
-        state.writer_sleeps = true;
-        let mut state = match limit {
-            Some(limit) => self.work.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0,
-            None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+    fn wake_writer(&self, state: &mut State) {
+        let wake = match state.writer {
+            Sleep::Awake => false,
+            Sleep::Work => true,
+            Sleep::Interval => state.urgent(&self.options),
         };
-        state.writer_sleeps = false;
-        state
-    }
-
-    /// Only when it sleeps: a notification is a system call, and most appends find the writer at work.
-    fn wake_writer(&self, state: &State) {
-        if state.writer_sleeps {
+        if wake {
+            state.writer = Sleep::Awake;
             self.work.notify_one();
         }
     }

@@ -63,8 +63,11 @@ impl Ticket {
         let mut state = self.slot.lock();
         state.blocked = true;
         let pending = |state: &mut State| state.outcome.is_none();
-        let (state, _) =
-            self.slot.resolved.wait_timeout_while(state, patience, pending).unwrap_or_else(PoisonError::into_inner);
+        let (state, _) = self
+            .slot
+            .resolved
+            .wait_timeout_while(state, patience, pending)
+            .unwrap_or_else(PoisonError::into_inner);
         state.outcome
     }
 

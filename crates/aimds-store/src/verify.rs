@@ -129,9 +129,13 @@ pub enum What {
         /// Its message.
         detail: String,
     },
+    /// The writer found the chain broken here and said so in the first record of the next segment, which tells more.
+    Recorded,
+    /// The file before this one could not be used and was moved aside; the first record of this one says where to.
+    Replaced,
     /// The log is signed with a key that was lost; a new one was made. Only ever reported by opening.
     KeyReplaced,
-    /// The end of the log changed while it was open for writing. Only ever reported by the alarm record.
+    /// The end of the log changed while it was open for writing. Only ever reported in an alarm record.
     ChangedWhileOpen,
 }
 
@@ -161,6 +165,10 @@ impl fmt::Display for What {
             Self::ExpectedHead => f.write_str("the expected head is not in the log"),
             Self::Schema { detail } => f.write_str(detail),
             Self::Unreadable { detail } => write!(f, "unreadable: {detail}"),
+            Self::Recorded => {
+                f.write_str("found broken when the next segment was begun, whose first record says how")
+            }
+            Self::Replaced => f.write_str("begun in place of an unusable log, which its first record names"),
             Self::KeyReplaced => f.write_str("the signing key was lost and replaced"),
             Self::ChangedWhileOpen => f.write_str("the end of the log was changed while it was open"),
         }
@@ -188,12 +196,14 @@ pub fn verify(path: impl AsRef<Path>, options: &VerifyOptions) -> Result<Report,
     let log_id = match check_schema(&conn) {
         Ok(log_id) => log_id,
         Err(DatabaseError::Foreign) => return Err(ReadError::NotAnAuditLog),
-        Err(DatabaseError::NewerFormat(found)) => return Err(ReadError::NewerFormat { found, known: FORMAT }),
+        Err(DatabaseError::NewerFormat(found)) => {
+            return Err(ReadError::NewerFormat { found, known: FORMAT });
+        }
         Err(DatabaseError::Unusable(detail)) => return Ok(unreadable(What::Schema { detail })),
         Err(DatabaseError::Io(e)) => return Err(ReadError::PublicKey(e)),
         Err(DatabaseError::Sqlite(e)) => return Err(e.into()),
     };
-    Ok(walk(&conn, log_id, trusted, options.since, options.expected_head)?)
+    Ok(walk(Walker::new(log_id, trusted, options.expected_head), &conn, options.since)?)
 }
 
 /// What opening needs to know: whether everything since the last checkpoint (or since the beginning) is intact.
@@ -223,7 +233,9 @@ pub(crate) fn check_tail(
             }
         }
     };
-    Ok(walk(conn, log_id, trusted, since, None)?.first_bad)
+    // A break that has been answered with a new segment must not be answered with one more at every opening.
+    let walker = Walker { forgive_recorded: true, ..Walker::new(log_id, trusted, None) };
+    Ok(walk(walker, conn, since)?.first_bad)
 }
 
 /// The report on a file in which nothing can be read.
@@ -232,14 +244,7 @@ fn unreadable(what: What) -> Report {
     Report { records: 0, segments: 0, broken_segments: 1, checkpoints: 0, first_bad, head: None }
 }
 
-fn walk(
-    conn: &Connection,
-    log_id: [u8; 16],
-    trusted: &[PublicKey],
-    since: Option<Head>,
-    expected_head: Option<Head>,
-) -> rusqlite::Result<Report> {
-    let mut walker = Walker::new(log_id, trusted, expected_head);
+fn walk(mut walker: Walker<'_>, conn: &Connection, since: Option<Head>) -> rusqlite::Result<Report> {
     match walker.run(conn, since) {
         Err(e) if is_corruption(&e) => {
             walker.bad(walker.segment(), walker.next, What::Unreadable { detail: e.to_string() });
@@ -291,14 +296,31 @@ struct Walker<'a> {
     /// The record before, as stored.
     last: Option<Tail>,
     last_broken: Option<u64>,
+    /// Breaks that the log recorded itself are settled: what came before them is not held against it.
+    forgive_recorded: bool,
     report: Report,
 }
 
 impl<'a> Walker<'a> {
     fn new(log_id: [u8; 16], trusted: &'a [PublicKey], expected: Option<Head>) -> Self {
-        let report =
-            Report { records: 0, segments: 0, broken_segments: 0, checkpoints: 0, first_bad: None, head: None };
-        Self { log_id, trusted, expected, next: 1, last: None, last_broken: None, report }
+        let report = Report {
+            records: 0,
+            segments: 0,
+            broken_segments: 0,
+            checkpoints: 0,
+            first_bad: None,
+            head: None,
+        };
+        Self {
+            log_id,
+            trusted,
+            expected,
+            next: 1,
+            last: None,
+            last_broken: None,
+            forgive_recorded: false,
+            report,
+        }
     }
 
     fn run(&mut self, conn: &Connection, since: Option<Head>) -> rusqlite::Result<()> {
@@ -310,27 +332,37 @@ impl<'a> Walker<'a> {
         let after = signed(self.next).saturating_sub(1);
         // From the beginning, rows with numbers below 1 are looked at too: nobody honest wrote them.
         let after = if after == 0 { i64::MIN } else { after };
-        let mut checkpoints = conn
-            .prepare(&format!("SELECT {SIGNED_COLUMNS} FROM checkpoints WHERE seq > ?1 ORDER BY seq"))?;
+        let mut checkpoints =
+            conn.prepare(&format!("SELECT {SIGNED_COLUMNS} FROM checkpoints WHERE seq > ?1 ORDER BY seq"))?;
         let mut checkpoints = Checkpoints::new(&mut checkpoints, after)?;
         let mut statement =
             conn.prepare(&format!("SELECT {RECORD_COLUMNS} FROM records WHERE seq > ?1 ORDER BY seq"))?;
         let mut rows = statement.query([after])?;
         while let Some(row) = rows.next()? {
             self.report.records += 1;
+            let seq: i64 = row.get(0).unwrap_or(0);
+            self.gap(seq);
+            // Checkpoints of records that are not there come before the next record that is.
+            while let Some((at, checkpoint)) = checkpoints.up_to(seq.saturating_sub(1))? {
+                self.checkpoint(at, checkpoint.as_ref());
+            }
             match Stored::decode(row) {
                 Ok(stored) => self.record(&stored),
                 Err(column) => self.malformed(row, column),
             }
-            while let Some((seq, checkpoint)) = checkpoints.up_to(self.last.map_or(0, |t| t.seq))? {
-                self.checkpoint(seq, checkpoint.as_ref());
+            while let Some((at, checkpoint)) = checkpoints.up_to(seq)? {
+                self.checkpoint(at, checkpoint.as_ref());
             }
         }
         if let Some((seq, checkpoint)) = checkpoints.up_to(i64::MAX)? {
-            match checkpoint.and_then(|c| Some((signature_fault_of(self, &c), c))) {
-                Some((None, c)) => self.bad(c.head.segment, self.next, What::Truncated { reached: c.head.seq }),
+            match checkpoint.map(|c| (signature_fault_of(self, &c), c)) {
+                Some((None, c)) => {
+                    self.bad(c.head.segment, self.next, What::Truncated { reached: c.head.seq })
+                }
                 Some((Some(what), c)) => self.bad(c.head.segment, c.head.seq, what),
-                None => self.bad(self.segment(), seq.unsigned_abs(), What::Malformed { column: "checkpoints" }),
+                None => {
+                    self.bad(self.segment(), seq.unsigned_abs(), What::Malformed { column: "checkpoints" })
+                }
             }
         }
         self.head(conn, &empty)?;
@@ -362,6 +394,14 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
+    fn gap(&mut self, seq: i64) {
+        if let Ok(seq) = u64::try_from(seq)
+            && seq > self.next
+        {
+            self.bad(self.segment(), self.next, What::Missing { up_to: seq - 1 });
+        }
+    }
+
     fn record(&mut self, stored: &Stored<'_>) {
         let Ok(seq) = u64::try_from(stored.seq) else {
             return self.bad(stored.segment, 0, What::OutOfOrder { stored: stored.seq });
@@ -370,9 +410,6 @@ impl<'a> Walker<'a> {
             return self.bad(stored.segment, seq, What::OutOfOrder { stored: stored.seq });
         }
         let gap = seq > self.next;
-        if gap {
-            self.bad(self.segment(), self.next, What::Missing { up_to: seq - 1 });
-        }
         let segment = stored.segment;
         let last_segment = self.last.map_or(0, |t| t.segment);
         let same = signed(segment) == last_segment;
@@ -387,8 +424,8 @@ impl<'a> Walker<'a> {
         } else {
             if signed(segment) != last_segment.saturating_add(1) {
                 self.bad(segment, seq, What::Segment);
-            } else if !gap && !self.opens_properly(stored.fields.body) {
-                self.bad(segment, seq, What::Opening);
+            } else {
+                self.opening(segment, seq, stored.fields.body, gap);
             }
             Some(genesis(&self.log_id, segment))
         };
@@ -406,17 +443,38 @@ impl<'a> Walker<'a> {
     }
 
     /// A segment after the first begins with a record that names the last one before it: a whole segment cannot be
-    /// taken out unseen.
-    fn opens_properly(&self, body: &[u8]) -> bool {
-        let Some(last) = self.last else { return true };
-        let Ok(body) = serde_json::from_slice::<Value>(body) else { return false };
-        body.get("previous") == Some(&previous_json(Some(last)))
+    /// taken out unseen. If it was begun because the chain was found broken, it says where; that stays a fault of the
+    /// log for ever, though the evidence (the old head row) may have been replaced since.
+    fn opening(&mut self, segment: u64, seq: u64, body: &[u8], gap: bool) {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        if self.last.is_some() && !gap && body.get("previous") != Some(&previous_json(self.last)) {
+            return self.bad(segment, seq, What::Opening);
+        }
+        let text = |key: &str| body.get(key).and_then(Value::as_str);
+        match (text("event"), text("reason")) {
+            (Some("segment_opened"), Some("chain_broken")) if self.forgive_recorded => {
+                self.report.first_bad = None;
+            }
+            (Some("segment_opened"), Some("chain_broken")) => {
+                let number = |key: &str| body.pointer(&format!("/first_bad/{key}")).and_then(Value::as_u64);
+                let (segment, seq) = (number("segment").unwrap_or(0), number("seq").unwrap_or(0));
+                self.bad(segment, seq, What::Recorded);
+            }
+            (Some("log_replaced"), _) if self.last.is_none() && !self.forgive_recorded => {
+                self.bad(segment, seq, What::Replaced);
+            }
+            _ => {}
+        }
     }
 
     fn malformed(&mut self, row: &Row<'_>, column: &'static str) {
         let seq = row.get::<_, i64>(0).unwrap_or(0);
         let segment = row.get::<_, i64>(1).unwrap_or(0);
-        self.bad(u64::try_from(segment).unwrap_or(0), u64::try_from(seq).unwrap_or(0), What::Malformed { column });
+        self.bad(
+            u64::try_from(segment).unwrap_or(0),
+            u64::try_from(seq).unwrap_or(0),
+            What::Malformed { column },
+        );
         self.last = Some(Tail { segment, seq, hash: row.get(8).ok().map(Hash) });
         self.report.head = None;
         self.next = u64::try_from(seq).unwrap_or(0).max(self.next).saturating_add(1);
@@ -429,7 +487,9 @@ impl<'a> Walker<'a> {
         };
         self.report.checkpoints += 1;
         let matches = self.last.is_some_and(|t| {
-            t.seq == seq && t.segment == signed(checkpoint.head.segment) && t.hash == Some(checkpoint.head.hash)
+            t.seq == seq
+                && t.segment == signed(checkpoint.head.segment)
+                && t.hash == Some(checkpoint.head.hash)
         });
         match signature_fault_of(self, checkpoint) {
             Some(what) => self.bad(self.segment(), at, what),
@@ -441,9 +501,13 @@ impl<'a> Walker<'a> {
     fn head(&mut self, conn: &Connection, empty: &Head) -> rusqlite::Result<()> {
         let last_seq = self.next.saturating_sub(1);
         let head = match read_head(conn)? {
-            None => return Ok(self.bad(self.segment(), last_seq, What::HeadMissing)),
-            Some(None) => return Ok(self.bad(self.segment(), last_seq, What::Malformed { column: "head" })),
             Some(Some(head)) => head,
+            absent_or_malformed => {
+                let malformed = What::Malformed { column: "head" };
+                let what = absent_or_malformed.map_or(What::HeadMissing, |_| malformed);
+                self.bad(self.segment(), last_seq, what);
+                return Ok(());
+            }
         };
         if let Some(what) = signature_fault(Statement::Head, &head, &self.log_id, self.trusted) {
             self.bad(self.segment(), last_seq, what);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::collections::VecDeque;
 
 use crate::budget::{Exhausted, Limits, Meter};
-use crate::canonical::canonical;
+use crate::canonical::canonical as canonicalise;
 use crate::decode;
 use crate::exact::exact;
 use crate::invisible::Invisible;
@@ -108,6 +108,9 @@ pub struct View {
     pub exact: Mapped,
     /// One spelling for everything that reads the same.
     pub canonical: Mapped,
+    /// The canonical text without the stretches that other views decode, where there are any: what is left to judge by
+    /// its wording.
+    pub remainder: Option<Mapped>,
 }
 
 /// The result of [`normalise`].
@@ -138,12 +141,14 @@ pub fn normalise(text: &str, limits: &Limits) -> Normalised {
     }]);
     while let Some(layer) = queue.pop_front() {
         let Layer { raw, exact: read, transforms } = layer;
-        let canonical = canonical(&read.text).through(&read.map);
+        let canonical = canonicalise(&read.text).through(&read.map);
         if !seen.insert(canonical.text.clone()) {
             continue;
         }
         let raw_text = raw.as_ref().map_or("", |raw| raw.text.as_str());
         let found = decode::layers(raw_text, &read.text, &canonical.text, raw.is_some());
+        let remainder = without(&read.text, found.from_exact.iter().flat_map(|decoded| &decoded.sources))
+            .map(|rest| canonicalise(&rest.text).through(&rest.map).through(&read.map));
         let raw_map = raw.map(|raw| raw.map).unwrap_or_default();
         let from = |decoded: Vec<decode::Decoded>, parent: &OffsetMap| -> Vec<(Transform, Mapped)> {
             decoded.into_iter().map(|layer| (layer.transform, layer.mapped.through(parent))).collect()
@@ -166,9 +171,26 @@ pub fn normalise(text: &str, limits: &Limits) -> Normalised {
             chain.push(transform);
             queue.push_back(Layer::decoded(mapped, chain));
         }
-        views.push(View { transforms, exact: read, canonical });
+        views.push(View { transforms, exact: read, canonical, remainder });
     }
     Normalised { views, invisible, exhausted: meter.exhausted }
+}
+
+/// The text without some stretches, each of which leaves a space; `None` if there is nothing to leave out.
+fn without<'s>(text: &str, stretches: impl Iterator<Item = &'s std::ops::Range<usize>>) -> Option<Mapped> {
+    let mut stretches: Vec<_> = stretches.collect();
+    stretches.sort_by_key(|stretch| stretch.start);
+    let mut rest = Mapped::with_capacity(text.len());
+    let mut done = 0;
+    for stretch in &stretches {
+        if stretch.start >= done {
+            rest.copy(text.get(done..stretch.start).unwrap_or_default(), done);
+            rest.whole(" ", (*stretch).clone());
+        }
+        done = done.max(stretch.end);
+    }
+    rest.copy(text.get(done..).unwrap_or_default(), done);
+    (!stretches.is_empty()).then_some(rest)
 }
 
 struct Layer {

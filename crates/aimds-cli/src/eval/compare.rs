@@ -37,7 +37,11 @@ impl Earlier {
         let earlier: Self = serde_json::from_reader(BufReader::new(file))
             .with_context(|| format!("{} is not the JSON of an earlier run", path.display()))?;
         anyhow::ensure!(earlier.format_version == 1, "{} is of another format version", path.display());
-        anyhow::ensure!(!earlier.rows.is_empty(), "{} has no rows: it was written without --rows", path.display());
+        anyhow::ensure!(
+            !earlier.rows.is_empty(),
+            "{} has no rows: it was written without --rows",
+            path.display()
+        );
         Ok(earlier)
     }
 }
@@ -105,7 +109,8 @@ impl Comparison {
             };
             comparison.compared += 1;
             let moved = row.score - before.score;
-            if row.label == Label::Attack { &mut attack_moves } else { &mut benign_moves }.push(f64::from(moved));
+            if row.label == Label::Attack { &mut attack_moves } else { &mut benign_moves }
+                .push(f64::from(moved));
             comparison.score_moves.up += u64::from(moved >= LEAST_MOVE);
             comparison.score_moves.down += u64::from(moved <= -LEAST_MOVE);
             if moved.abs() > comparison.score_moves.largest.abs() {

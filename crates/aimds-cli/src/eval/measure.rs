@@ -56,7 +56,11 @@ impl Latency {
         nanoseconds.sort_unstable();
         let micros = |ns: u64| ns as f64 / 1000.0;
         let max = micros(*nanoseconds.last()?);
-        Some(Self { p50: micros(quantile(&nanoseconds, 0.5)), p99: micros(quantile(&nanoseconds, 0.99)), max })
+        Some(Self {
+            p50: micros(quantile(&nanoseconds, 0.5)),
+            p99: micros(quantile(&nanoseconds, 0.99)),
+            max,
+        })
     }
 }
 

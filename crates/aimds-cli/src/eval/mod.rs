@@ -23,7 +23,8 @@ use crate::scan::parse_origin;
 use crate::terminal::{self, Paint};
 use crate::{Status, loading, ordered};
 
-pub(crate) use rows::{LabelledFile, Rows, Settings};
+pub(crate) use rows::LabelledFile;
+use rows::Settings;
 
 /// Arguments of `aimds eval`.
 #[derive(Debug, Args)]
@@ -32,14 +33,14 @@ pub(crate) use rows::{LabelledFile, Rows, Settings};
   aimds eval labelled/ --format json --rows > before.json
   aimds eval labelled/ --compare before.json
 
-Rows: {\"text\" or \"turns\", \"label\": \"attack\"|\"benign\", \"id\"?, \"origin\"?, \"category\"?, \"source\"?}; rows with
+Rows: {\"text\" or \"turns\", \"label\": \"attack\"|\"benign\", \"id\"?, \"origin\"?, \"category\"?, \"source\"?}; rows with \
 \"spans\": [{\"start\",\"end\",\"type\"}] and no label measure personal data. A row that cannot be read ends the run.
 
-TPR and FPR are measured at the shipped thresholds, with 95 % Wilson intervals. TPR@1% is the share of attacks above
-the threshold that 1 % of the file's own benign rows reach; `pooled` takes the benign rows of all files. Latency is that
+TPR and FPR are measured at the shipped thresholds, with 95 % Wilson intervals. TPR@1% is the share of attacks above \
+the threshold that 1 % of the file's own benign rows reach; `pooled` takes the benign rows of all files. Latency is that \
 of the engine alone, with all workers busy: use --jobs 1 for the latency of an idle machine.
 
-A span of personal data is found when a finding of its kind covers at least half of what the two cover together (IoU).
+A span of personal data is found when a finding of its kind covers at least half of what the two cover together (IoU). \
 `covered` asks only that findings of any kind cover half of the span: what redaction would hide.")]
 pub struct Eval {
     /// Files (.jsonl, .jsonl.zst), or directories that are searched for them
@@ -57,7 +58,7 @@ pub struct Eval {
     /// Count a row as predicted when its score reaches this, whatever the policy says
     #[arg(long, value_name = "SCORE", value_parser = parse_unit)]
     pub threshold: Option<f32>,
-    /// Look at the first N rows of each file only
+    /// Look at the first N lines of each file only
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
     /// Where a text comes from, if the row does not say
@@ -157,7 +158,10 @@ fn search(directory: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
         // A link to a directory is not followed: it could lead back.
         if entry.file_type()?.is_dir() {
             search(&path, found)?;
-        } else if [".jsonl", ".jsonl.zst"].iter().any(|end| entry.file_name().to_string_lossy().ends_with(end)) {
+        } else if [".jsonl", ".jsonl.zst"]
+            .iter()
+            .any(|end| entry.file_name().to_string_lossy().ends_with(end))
+        {
             found.push(path);
         }
     }

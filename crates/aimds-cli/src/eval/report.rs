@@ -66,7 +66,8 @@ impl Report {
         let all: Vec<_> = rows.judged.iter().collect();
         let by_file = |(position, file): (usize, &LabelledFile)| {
             let rows: Vec<_> = all.iter().copied().filter(|row| row.file == position).collect();
-            (!rows.is_empty()).then(|| Group { name: file.name.clone(), measures: Measures::of(&rows, &pool) })
+            (!rows.is_empty())
+                .then(|| Group { name: file.name.clone(), measures: Measures::of(&rows, &pool) })
         };
         Self {
             format_version: FORMAT_VERSION,

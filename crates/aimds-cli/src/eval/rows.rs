@@ -51,9 +51,9 @@ pub(crate) struct Judged {
 pub(crate) struct Rows {
     pub(crate) judged: Vec<Judged>,
     /// Personal data by file.
-    pub(crate) pii: PiiTally,
+    pub(super) pii: PiiTally,
     /// Of the rows that measure personal data.
-    pub(crate) pii_latency_ns: Vec<u64>,
+    pub(super) pii_latency_ns: Vec<u64>,
 }
 
 struct Piece {

@@ -15,7 +15,8 @@ const MOST_FLIPS: usize = 20;
 pub(super) fn write(out: &mut impl Write, report: &Report, paint: Paint) -> anyhow::Result<()> {
     let mut few = false;
     if let Some(overall) = &report.overall {
-        let mut files: Vec<_> = report.files.iter().map(|group| (group.name.as_str(), &group.measures)).collect();
+        let mut files: Vec<_> =
+            report.files.iter().map(|group| (group.name.as_str(), &group.measures)).collect();
         if files.len() > 1 {
             files.push(("all", overall));
         }
@@ -23,7 +24,8 @@ pub(super) fn write(out: &mut impl Write, report: &Report, paint: Paint) -> anyh
     }
     for (title, groups) in [("category", &report.categories), ("source", &report.sources)] {
         if !groups.is_empty() {
-            let groups: Vec<_> = groups.iter().map(|Group { name, measures }| (name.as_str(), measures)).collect();
+            let groups: Vec<_> =
+                groups.iter().map(|Group { name, measures }| (name.as_str(), measures)).collect();
             writeln!(out)?;
             write_groups(out, title, &groups, false, &mut few, paint)?;
         }
@@ -73,7 +75,9 @@ fn write_groups(
         if own {
             let latency = measures.latency_us;
             let cells = latency.map(|latency| [latency.p50, latency.p99, latency.max]);
-            row.extend(cells.map_or_else(|| [dash(), dash(), dash()], |cells| cells.map(|us| format!("{us:.0}"))));
+            row.extend(
+                cells.map_or_else(|| [dash(), dash(), dash()], |cells| cells.map(|us| format!("{us:.0}"))),
+            );
         }
         table.push(row);
     }
@@ -121,7 +125,11 @@ fn write_comparison(out: &mut impl Write, comparison: &Comparison, paint: Paint)
     writeln!(
         out,
         "scores: {} up, {} down (by 0.01 or more); mean {:+.4} on attacks, {:+.4} on benign rows; largest {:+.3}",
-        score_moves.up, score_moves.down, score_moves.mean_attack, score_moves.mean_benign, score_moves.largest
+        score_moves.up,
+        score_moves.down,
+        score_moves.mean_attack,
+        score_moves.mean_benign,
+        score_moves.largest
     )?;
     Ok(())
 }
@@ -146,7 +154,8 @@ fn recalls(recalls: &[RecallAt], few: &mut bool) -> [String; 2] {
 /// Names to the left, numbers to the right.
 fn write_table(out: &mut impl Write, table: &[Vec<String>], paint: Paint) -> anyhow::Result<()> {
     let columns = table.first().map_or(0, Vec::len);
-    let width = |column: usize| table.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width =
+        |column: usize| table.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     for (number, row) in table.iter().enumerate() {
         let mut line = String::new();

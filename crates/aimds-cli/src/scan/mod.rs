@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use aimds_engine::{
-    Action, Conversation, Engine, Finding, Origin, Outcome, ReasonCode, Redaction, Session, Timestamp, Verdict, redact,
+    Action, Conversation, Engine, Finding, Origin, Outcome, ReasonCode, Redaction, Session, Timestamp,
+    Verdict, redact,
 };
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -29,11 +30,11 @@ use crate::{Status, loading, ordered};
   aimds scan --file README.md --file notes.txt --format sarif > aimds.sarif
   aimds scan --input jsonl --format jsonl prompts.jsonl > verdicts.jsonl
 
-JSON lines: {\"id\",\"text\",\"origin\"?} or {\"id\",\"turns\":[{\"role\",\"content\"}]}. Every line is answered by one line,
-in the same order; a line that cannot be read is answered by {\"id\"?,\"line\",\"error\"}. Files that end in .zst are
+JSON lines: {\"id\",\"text\",\"origin\"?} or {\"id\",\"turns\":[{\"role\",\"content\"}]}. Every line is answered by one line, \
+in the same order; a line that cannot be read is answered by {\"id\"?,\"line\",\"error\"}. Files that end in .zst are \
 decompressed.
 
-Exit status: 1 when something was blocked or needs a person (0 with --exit-zero), else 3 when something could not be
+Exit status: 1 when something was blocked or needs a person (0 with --exit-zero), else 3 when something could not be \
 read, else 0. Wrong usage and a policy that is refused: 2.")]
 pub struct Scan {
     /// The text, or `-` for standard input; with `--input jsonl` the paths of the JSON lines
@@ -224,7 +225,8 @@ enum TextSource {
 
 fn text_sources(scan: &Scan, global: &Global) -> anyhow::Result<Vec<(Option<String>, TextSource)>> {
     if !scan.file.is_empty() {
-        let named = |path: &PathBuf| (Some(path.display().to_string()), TextSource::Read(Source::File(path.clone())));
+        let named =
+            |path: &PathBuf| (Some(path.display().to_string()), TextSource::Read(Source::File(path.clone())));
         return Ok(scan.file.iter().map(named).collect());
     }
     match scan.what.as_slice() {
@@ -235,7 +237,9 @@ fn text_sources(scan: &Scan, global: &Global) -> anyhow::Result<Vec<(Option<Stri
         [dash] if dash == "-" => Ok(vec![(None, TextSource::Read(Source::Stdin))]),
         [text] => {
             if !global.quiet && text.len() < 4096 && std::path::Path::new(text).is_file() {
-                terminal::tell(format_args!("note: these words were scanned; to scan the file, use --file {text}"));
+                terminal::tell(format_args!(
+                    "note: these words were scanned; to scan the file, use --file {text}"
+                ));
             }
             Ok(vec![(None, TextSource::Argument(text.clone()))])
         }
@@ -248,7 +252,11 @@ fn text_sources(scan: &Scan, global: &Global) -> anyhow::Result<Vec<(Option<Stri
 fn read_text(source: &Source) -> anyhow::Result<String> {
     let named = || format!("cannot read {}", source.name());
     let mut bytes = Vec::new();
-    source.open(&Progress::none())?.take(LONGEST_LINE as u64 + 1).read_to_end(&mut bytes).with_context(named)?;
+    source
+        .open(&Progress::none())?
+        .take(LONGEST_LINE as u64 + 1)
+        .read_to_end(&mut bytes)
+        .with_context(named)?;
     if bytes.len() > LONGEST_LINE {
         anyhow::bail!("cannot read {}: longer than {} MiB", source.name(), LONGEST_LINE >> 20);
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{inspect, redacted};
-use crate::chunks::{Chunk, Chunks, Line, Source};
+use crate::chunks::{Chunk, Chunks, Source};
 use crate::ordered::{self, Sink};
 use crate::progress::Progress;
 use crate::record::Record;
@@ -95,7 +95,8 @@ pub(super) fn run(
         Ok(chunk) => answer(&engine, &name, &chunk, settings),
         Err(error) => Answer { unreadable: Some(error), ..Answer::default() },
     };
-    let mut writer = Writer { out: BufWriter::with_capacity(1 << 16, io::stdout().lock()), done: Done::default() };
+    let mut writer =
+        Writer { out: BufWriter::with_capacity(1 << 16, io::stdout().lock()), done: Done::default() };
     ordered::run(settings.workers, chunks, answer, &mut writer)?;
     writer.out.flush()?;
     Ok(writer.done)
@@ -164,7 +165,8 @@ fn verdict_line(engine: &Engine, record: &Record<'_>, settings: Settings) -> Res
     let conversation = record.conversation(settings.origin)?;
     // One text must not take down the run that a million others are part of.
     let looked = panic::catch_unwind(panic::AssertUnwindSafe(|| inspect(engine, &conversation)));
-    let (outcome, verdict) = looked.map_err(|_| "the engine failed on this text; this is a fault of aimds".to_owned())?;
+    let (outcome, verdict) =
+        looked.map_err(|_| "the engine failed on this text; this is a fault of aimds".to_owned())?;
     let clean = settings.redact.then(|| redacted(&conversation, &outcome));
     let redacted = clean.as_ref().map(|clean| on_the_wire(clean, record.is_single()));
     let line = serde_json::to_vec(&VerdictLine { id: record.id, verdict: &verdict, redacted })
@@ -187,6 +189,7 @@ fn on_the_wire(conversation: &Conversation, single: bool) -> Redacted<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chunks::Line;
 
     #[test]
     fn a_line_that_cannot_be_read_is_answered_in_its_place() {
@@ -198,9 +201,13 @@ mod tests {
         let text = String::from_utf8(answer.bytes).unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].starts_with(r#"{"id":1,"decision":"allow","#), "{}", lines[0]);
-        assert_eq!(lines[1], r#"{"id":2,"file":"a.jsonl","line":2,"error":"neither \"text\" nor \"turns\""}"#);
-        assert_eq!(lines[3 - 1], "");
-        assert_eq!((answer.lines, answer.bad_lines), (4, 2));
+        assert_eq!(
+            lines[1],
+            r#"{"id":2,"file":"a.jsonl","line":2,"error":"neither \"text\" nor \"turns\""}"#
+        );
+        assert_eq!(lines[2], r#"{"file":"a.jsonl","line":3,"error":"not UTF-8: byte 1 of the line"}"#);
+        // The fourth line has no line end yet: it is in the next chunk.
+        assert_eq!((answer.lines, answer.bad_lines), (3, 2));
     }
 
     #[test]

@@ -11,11 +11,18 @@ pub(super) fn card(input: Input<'_>, number: &Number, around: &mut Around<'_>) -
     let digits = number.digits(groups);
     let end = number.end(groups);
     let common = network(digits)?;
-    if !luhn(digits) || !starts_cleanly(input, number.start) || input.at(end).is_ascii_alphanumeric() || input.at(end) == b'_' {
+    if !luhn(digits)
+        || !starts_cleanly(input, number.start)
+        || input.at(end).is_ascii_alphanumeric()
+        || input.at(end) == b'_'
+    {
         return None;
     }
     // a table of four-digit columns, not one card
-    if groups > 1 && number.gap_after(groups) == number.gaps(2).first().copied() && number.group(groups).len() == 4 {
+    if groups > 1
+        && number.gap_after(groups) == number.gaps(2).first().copied()
+        && number.group(groups).len() == 4
+    {
         return None;
     }
     if groups == 1 && number.gap_after(1) == Some(Gap::Dot) {
@@ -26,12 +33,16 @@ pub(super) fn card(input: Input<'_>, number: &Number, around: &mut Around<'_>) -
     let thing = context.nearer(Topic::Thing, Topic::Card);
     let (confidence, explanation) = match (common, named) {
         (_, true) if !thing => (0.97, "a payment card number: issuer range, Luhn check digit, named nearby"),
-        (true, _) if groups > 1 => (0.95, "a payment card number: issuer range, Luhn check digit, card grouping"),
+        (true, _) if groups > 1 => {
+            (0.95, "a payment card number: issuer range, Luhn check digit, card grouping")
+        }
         (true, _) if thing => (0.6, "digits with issuer range and Luhn check digit of a payment card"),
         (true, _) => (0.9, "a payment card number: issuer range and Luhn check digit"),
         (false, true) => (0.9, "a payment card number of an uncommon length: Luhn check digit, named nearby"),
         // one number in ten passes; a short or long one without context is as likely an article number
-        (false, false) if digits.len() >= 14 => (0.5, "digits with issuer range and Luhn check digit of a payment card"),
+        (false, false) if digits.len() >= 14 => {
+            (0.5, "digits with issuer range and Luhn check digit of a payment card")
+        }
         (false, false) => return None,
     };
     Some(Hit { kind: Kind::Pii(PiiKind::CreditCard), start: number.start, end, confidence, explanation })
@@ -50,27 +61,37 @@ fn groups(number: &Number) -> Option<usize> {
         _ => return None,
     };
     let first = number.gaps(2).first().copied();
-    let even = matches!(first, Some(Gap::Space | Gap::Hyphen | Gap::Dot)) && first.is_some_and(|gap| number.all_gaps(count, gap));
+    let even = matches!(first, Some(Gap::Space | Gap::Hyphen | Gap::Dot))
+        && first.is_some_and(|gap| number.all_gaps(count, gap));
     (count == 1 || even).then_some(count)
 }
 
 /// Whether an issuer range covers the number: `Some(true)` where the network and length are in everyday use.
 fn network(digits: &[u8]) -> Option<bool> {
-    let head = |count: usize| digits.get(..count).unwrap_or(&[]).iter().fold(0_u32, |sum, &digit| sum * 10 + u32::from(digit));
-    let (two, three, four, six) = (head(2), head(3), head(4), head(6));
+    let head = |count: usize| {
+        digits.get(..count).unwrap_or(&[]).iter().fold(0_u32, |sum, &digit| sum * 10 + u32::from(digit))
+    };
+    let (two, three, four) = (head(2), head(3), head(4));
     let length = digits.len();
     match length {
         // Visa, Mastercard (both series), Discover, JCB, UnionPay, Mir, RuPay, Troy, Verve, Elo, Hipercard
-        16 if digits.first() == Some(&4) || (51..=55).contains(&two) || (2221..=2720).contains(&four) => Some(true),
-        16 if four == 6011 || (644..=649).contains(&three) || two == 65 || (3528..=3589).contains(&four) => Some(true),
+        16 if digits.first() == Some(&4) || (51..=55).contains(&two) || (2221..=2720).contains(&four) => {
+            Some(true)
+        }
+        16 if four == 6011 || (644..=649).contains(&three) || two == 65 || (3528..=3589).contains(&four) => {
+            Some(true)
+        }
         16 if two == 62 || two == 81 || (2200..=2204).contains(&four) || four == 9792 => Some(true),
         15 if two == 34 || two == 37 || four == 2131 || four == 1800 => Some(true),
-        14 if (300..=305).contains(&three) || three == 309 || two == 36 || two == 38 || two == 39 => Some(true),
-        17..=19 if two == 62 || (six >= 622_126 && six <= 622_925) => Some(true),
+        14 if (300..=305).contains(&three) || three == 309 || two == 36 || two == 38 || two == 39 => {
+            Some(true)
+        }
+        17..=19 if two == 62 => Some(true),
         // Visa's old and new lengths, Maestro, Diners with 16 digits
         13 | 18 | 19 if digits.first() == Some(&4) => Some(false),
         12..=19 if two == 50 || (56..=69).contains(&two) || four == 604 => Some(false),
-        16..=19 if (3528..=3589).contains(&four) || two == 36 || two == 38 || two == 39 => Some(false),
+        // JCB names 3528 to 3589 only; generators fill all of 35
+        16..=19 if two == 35 || two == 36 || two == 38 || two == 39 => Some(false),
         _ => None,
     }
 }

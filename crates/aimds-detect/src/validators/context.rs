@@ -174,6 +174,7 @@ fn words(first: u8) -> &'static [(&'static str, Topic)] {
             ("address", Ip),
             ("amex", Card),
             ("anrufe", Phone),
+            ("answering", Phone),
             ("appel", Phone),
             ("article", Version),
             ("australian business", Abn),
@@ -184,6 +185,7 @@ fn words(first: u8) -> &'static [(&'static str, Topic)] {
             ("bank", Thing),
             ("batch", Thing),
             ("birth", Birth),
+            ("block", Ip),
             ("blog", Website),
             ("born ", Birth),
             ("bsn ", Bsn),
@@ -236,6 +238,7 @@ fn words(first: u8) -> &'static [(&'static str, Topic)] {
         ],
         b'f' => &[
             ("fax", Phone),
+            ("firewall", Ip),
             ("firmware", Version),
             ("fiscale", CodiceFiscale),
             ("f\u{f8}dselsnummer", Personnummer),
@@ -272,7 +275,13 @@ fn words(first: u8) -> &'static [(&'static str, Topic)] {
             ("item", Thing),
         ],
         b'k' => &[("kart", Card), ("kimlik", Tckn), ("konto", Bank), ("kreditkarte", Card)],
-        b'l' => &[("licence", Licence), ("license", Licence), ("line ", Thing), ("llame", Phone)],
+        b'l' => &[
+            ("licence n", Licence),
+            ("license n", Licence),
+            ("license #", Licence),
+            ("line ", Thing),
+            ("llame", Phone),
+        ],
         b'm' => &[
             ("mastercard", Card),
             ("mobil", Phone),
@@ -323,6 +332,7 @@ fn words(first: u8) -> &'static [(&'static str, Topic)] {
             ("personal number", Identity),
             ("pesel", Pesel),
             ("phone", Phone),
+            ("ping", Ip),
             ("port ", Thing),
             ("portfolio", Website),
             ("product", Thing),
@@ -345,6 +355,7 @@ fn words(first: u8) -> &'static [(&'static str, Topic)] {
         ],
         b's' => &[
             ("section", Version),
+            ("server", Ip),
             ("seed", Thing),
             ("serial", Thing),
             ("sin ", Sin),
@@ -385,7 +396,9 @@ fn words(first: u8) -> &'static [(&'static str, Topic)] {
             ("t\u{e9}l", Phone),
         ],
         b'u' => &[("uidai", Aadhaar), ("urodz", Birth), ("uuid", Thing)],
-        b'v' => &[("ver ", Version), ("version", Version), ("visa", Card), ("voicemail", Phone), ("v ", Version)],
+        b'v' => {
+            &[("ver ", Version), ("version", Version), ("visa", Card), ("voicemail", Phone), ("v ", Version)]
+        }
         b'w' => &[("website", Website), ("web site", Website), ("web page", Website), ("whatsapp", Phone)],
         b'z' => &[("zadzwo", Phone)],
         0xc0.. => &[

@@ -18,7 +18,8 @@ pub(super) fn possible(year: u64, month: u64, day: u64) -> bool {
 
 /// Whether the first three groups are a date in any customary order.
 pub(super) fn numeric(number: &Number) -> bool {
-    let separated = [Gap::Hyphen, Gap::Dot, Gap::Slash, Gap::Space].into_iter().any(|gap| number.all_gaps(3, gap));
+    let separated =
+        [Gap::Hyphen, Gap::Dot, Gap::Slash, Gap::Space].into_iter().any(|gap| number.all_gaps(3, gap));
     let value = |index| super::checksum::value(number.group(index));
     let (a, b, c) = (value(0), value(1), value(2));
     separated
@@ -56,12 +57,16 @@ fn written(input: Input<'_>, number: &Number) -> Option<(usize, usize)> {
     let (start, end) = (number.start, number.end(1));
     let day = super::checksum::value(number.group(0));
     if input.slice(end, end + 3) == "年".as_bytes() && number.group(0).len() == 4 {
-        let digits = |from: usize| input.slice(from, from + 2).iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits =
+            |from: usize| input.slice(from, from + 2).iter().take_while(|byte| byte.is_ascii_digit()).count();
         let month = digits(end + 3);
         let after = end + 3 + month;
         let last = digits(after + 3);
         let close = after + 3 + last;
-        let whole = month > 0 && last > 0 && input.slice(after, after + 3) == "月".as_bytes() && input.slice(close, close + 3) == "日".as_bytes();
+        let whole = month > 0
+            && last > 0
+            && input.slice(after, after + 3) == "月".as_bytes()
+            && input.slice(close, close + 3) == "日".as_bytes();
         return whole.then_some((start, close + 3));
     }
     if !(1..=31).contains(&day) || number.group(0).len() > 2 {
@@ -74,7 +79,8 @@ fn written(input: Input<'_>, number: &Number) -> Option<(usize, usize)> {
     }
     let before = input.slice(start.saturating_sub(12), start);
     if let Some(stem) = before.strip_suffix(b" ") {
-        let letters = stem.iter().rev().take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'.').count();
+        let letters =
+            stem.iter().rev().take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'.').count();
         let from = start - 1 - letters;
         if month(input.slice(from, start - 1)) {
             at += usize::from(input.at(at) == b',');
@@ -89,7 +95,11 @@ fn written(input: Input<'_>, number: &Number) -> Option<(usize, usize)> {
             at += 3;
         }
     }
-    let letters = input.slice(at, at + 12).iter().take_while(|byte| byte.is_ascii_alphabetic() || **byte >= 0x80).count();
+    let letters = input
+        .slice(at, at + 12)
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphabetic() || **byte >= 0x80)
+        .count();
     if !month(input.slice(at, at + letters)) {
         return None;
     }
@@ -103,20 +113,25 @@ fn written(input: Input<'_>, number: &Number) -> Option<(usize, usize)> {
 
 fn year(input: Input<'_>, at: usize) -> Option<usize> {
     let text = input.slice(at, at + 4);
-    let plausible = text.len() == 4 && text.iter().all(u8::is_ascii_digit) && matches!(text.get(..2), Some(b"18" | b"19" | b"20"));
+    let plausible = text.len() == 4
+        && text.iter().all(u8::is_ascii_digit)
+        && matches!(text.get(..2), Some(b"18" | b"19" | b"20"));
     (plausible && !input.at(at + 4).is_ascii_digit()).then_some(at + 4)
 }
 
 /// Whether the word names a month in English, German, French, Spanish, Italian, Portuguese or Dutch.
 fn month(word: &[u8]) -> bool {
     const STEMS: [&[u8]; 28] = [
-        b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec", b"mai", b"mei", b"mrt", b"okt",
-        b"dez", b"ene", b"abr", b"ago", b"dic", b"gen", b"mag", b"giu", b"lug", b"set", b"ott", b"out",
+        b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+        b"mai", b"mei", b"mrt", b"okt", b"dez", b"ene", b"abr", b"ago", b"dic", b"gen", b"mag", b"giu",
+        b"lug", b"set", b"ott", b"out",
     ];
     word.len() >= 3
         && word.get(..3).is_some_and(|head| {
             STEMS.iter().any(|stem| stem.eq_ignore_ascii_case(head))
-                || [b"f\xc3\xa9".as_slice(), b"d\xc3\xa9", b"m\xc3\xa4", b"ao\xc3"].iter().any(|stem| head.starts_with(stem))
+                || [b"f\xc3\xa9".as_slice(), b"d\xc3\xa9", b"m\xc3\xa4", b"ao\xc3"]
+                    .iter()
+                    .any(|stem| head.starts_with(stem))
         })
 }
 

@@ -3,17 +3,22 @@
 
 use super::checksum::weighted;
 use super::context::Topic;
-use super::number::Number;
+use super::number::{Gap, Number};
 use super::{Around, Hit, Input, Kind, PiiKind, starts_cleanly};
 
 /// The document whose number is the word `start..end` (letters and digits).
 pub(super) fn at_word(input: Input<'_>, start: usize, end: usize, around: &mut Around<'_>) -> Option<Hit> {
     let word = input.slice(start, end);
     let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
-    if !(6..=18).contains(&word.len()) || digits < 5 || word.iter().any(u8::is_ascii_lowercase) && word.iter().any(u8::is_ascii_uppercase) {
+    if !(6..=18).contains(&word.len())
+        || digits < 5
+        || word.iter().any(u8::is_ascii_lowercase) && word.iter().any(u8::is_ascii_uppercase)
+    {
         return None;
     }
-    if !starts_cleanly(input, start) || matches!(input.at(end), b'_' | b'.' | b'-' | b'@') && input.at(end + 1).is_ascii_alphanumeric() {
+    if !starts_cleanly(input, start)
+        || matches!(input.at(end), b'_' | b'.' | b'-' | b'@') && input.at(end + 1).is_ascii_alphanumeric()
+    {
         return None;
     }
     let context = around.context(start, end);
@@ -39,7 +44,12 @@ pub(super) fn grouped(input: Input<'_>, number: &Number, around: &mut Around<'_>
     let groups = number.groups();
     let end = number.end(groups);
     let digits = number.digits(groups).len();
-    if !(2..=4).contains(&groups) || !(8..=14).contains(&digits) || !starts_cleanly(input, number.start) || super::date::numeric(number) {
+    if !(2..=4).contains(&groups)
+        || !number.all_gaps(groups, Gap::Hyphen)
+        || !(8..=14).contains(&digits)
+        || !starts_cleanly(input, number.start)
+        || super::date::numeric(number)
+    {
         return None;
     }
     (around.context(number.start, end).distance(Topic::Licence) < 40).then_some(Hit {
@@ -58,7 +68,8 @@ fn routing(word: &[u8]) -> bool {
         *slot = byte.wrapping_sub(b'0');
     }
     let district = digits[0] * 10 + digits[1];
-    weighted(&digits, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10) && matches!(district, 0..=12 | 21..=32 | 61..=72 | 80)
+    weighted(&digits, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10)
+        && matches!(district, 0..=12 | 21..=32 | 61..=72 | 80)
 }
 
 #[cfg(test)]

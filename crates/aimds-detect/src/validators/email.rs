@@ -10,11 +10,15 @@ const MAX_DOMAIN: usize = 255;
 pub(super) fn at_sign(input: Input<'_>, at: usize) -> Option<Hit> {
     let mut start = local_start(input, at);
     // sentences and code put punctuation before an address that is no part of it
-    while start < at && matches!(input.at(start), b'.' | b'-' | b'\'' | b'/' | b'=' | b'*' | b'`' | b'&' | b'#') {
+    while start < at && matches!(input.at(start), b'.' | b'-' | b'\'' | b'#' | b'%') {
         start += 1;
     }
     let local = input.slice(start, at);
     if local.is_empty() || local.ends_with(b".") || memchr::memmem::find(local, b"..").is_some() {
+        return None;
+    }
+    // the user of a URL is no mailbox; the URL family judges it
+    if matches!(input.before(start), b':' | b'/') && in_authority(input, start) {
         return None;
     }
     let (end, literal_ip) = domain_end(input, at + 1)?;
@@ -25,6 +29,13 @@ pub(super) fn at_sign(input: Input<'_>, at: usize) -> Option<Hit> {
         (false, false) => (0.97, "an e-mail address (RFC 5321)"),
     };
     Some(Hit { kind: Kind::Pii(PiiKind::Email), start, end, confidence, explanation })
+}
+
+/// Whether `://` stands before `start` without a space between.
+fn in_authority(input: Input<'_>, start: usize) -> bool {
+    let window = input.slice(start.saturating_sub(96), start);
+    let word = window.iter().rposition(|byte| byte.is_ascii_whitespace()).map_or(0, |at| at + 1);
+    memchr::memmem::find(window.get(word..).unwrap_or(&[]), b"://").is_some()
 }
 
 /// First byte of the local part that ends before `at`. Letters beyond ASCII belong to it only where no ASCII stands
@@ -38,15 +49,16 @@ fn local_start(input: Input<'_>, at: usize) -> usize {
     }
     let head = input.text.floor_char_boundary(from);
     let letters = input.text.get(head..at).unwrap_or("").chars().rev();
-    let width: usize =
-        letters.take_while(|char| char.is_alphanumeric() || matches!(char, '.' | '-' | '_')).map(char::len_utf8).sum();
+    let width: usize = letters
+        .take_while(|char| char.is_alphanumeric() || matches!(char, '.' | '-' | '_'))
+        .map(char::len_utf8)
+        .sum();
     at - width
 }
 
 /// RFC 5322 atext without the characters that in running text stand before an address more often than inside one.
 fn is_atom(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'' | b'~' | b'/' | b'=' | b'&' | b'#' | b'!' | b'*' | b'`')
-        && !matches!(byte, b'/' | b'=' | b'`' | b'*' | b'&' | b'!')
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'' | b'~' | b'#')
 }
 
 /// End of the domain that starts at `from`, and whether it is an IPv4 address.
@@ -73,7 +85,10 @@ fn domain_end(input: Input<'_>, from: usize) -> Option<(usize, bool)> {
         labels += 1;
         if last_dot.is_some() {
             let numeric = text.iter().all(u8::is_ascii_digit);
-            let top_level = text.len() >= 2 && (text.iter().all(u8::is_ascii_alphabetic) || !text.is_ascii() || text.starts_with(b"xn--"));
+            let top_level = text.len() >= 2
+                && (text.iter().all(u8::is_ascii_alphabetic)
+                    || !text.is_ascii()
+                    || text.starts_with(b"xn--"));
             if top_level || (numeric && labels == 4) {
                 accepted = Some((place, numeric));
             }
@@ -111,7 +126,17 @@ mod tests {
 
     #[test]
     fn near_misses() {
-        for text in ["@user hi", "a@b", "x @ y.com", "user@localhost", "a..b@example.com", "f(x)@3.14", "@property\ndef f", "v1@2.0", "pkg@1.2.3"] {
+        for text in [
+            "@user hi",
+            "a@b",
+            "x @ y.com",
+            "user@localhost",
+            "a..b@example.com",
+            "f(x)@3.14",
+            "@property\ndef f",
+            "v1@2.0",
+            "pkg@1.2.3",
+        ] {
             nothing(text, "pii.email");
         }
     }

@@ -8,9 +8,10 @@ pub(super) fn at_mark(input: Input<'_>, mark: usize) -> Option<Hit> {
     let separator = input.at(mark);
     let text = input.slice(start, start + 17);
     let pairs = text.len() == 17
-        && text.iter().enumerate().all(|(place, &byte)| {
-            if place % 3 == 2 { byte == separator } else { byte.is_ascii_hexdigit() }
-        });
+        && text
+            .iter()
+            .enumerate()
+            .all(|(place, &byte)| if place % 3 == 2 { byte == separator } else { byte.is_ascii_hexdigit() });
     if !pairs {
         return None;
     }
@@ -22,9 +23,11 @@ pub(super) fn at_dot(input: Input<'_>, dot: usize) -> Option<Hit> {
     let start = dot.checked_sub(4)?;
     let text = input.slice(start, start + 14);
     let quads = text.len() == 14
-        && text.iter().enumerate().all(|(place, &byte)| {
-            if place % 5 == 4 { byte == b'.' } else { byte.is_ascii_hexdigit() }
-        });
+        && text.iter().enumerate().all(
+            |(place, &byte)| {
+                if place % 5 == 4 { byte == b'.' } else { byte.is_ascii_hexdigit() }
+            },
+        );
     // without a letter it is a decimal number in groups
     if !quads || !text.iter().any(u8::is_ascii_alphabetic) || !text.iter().any(u8::is_ascii_digit) {
         return None;
@@ -33,11 +36,21 @@ pub(super) fn at_dot(input: Input<'_>, dot: usize) -> Option<Hit> {
 }
 
 fn judge(input: Input<'_>, start: usize, end: usize, colons: bool) -> Option<Hit> {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b':' | b'.');
     let (before, after) = (input.before(start), input.at(end));
     // part of something longer: a fingerprint, a UUID
-    let joined = inner(before) && !(matches!(before, b':' | b'-' | b'.') && !input.before(start - 1).is_ascii_hexdigit());
-    if joined || after.is_ascii_alphanumeric() || after == b'_' || (matches!(after, b':' | b'-') && input.at(end + 1).is_ascii_hexdigit()) {
+    let joined = match before {
+        b':' | b'-' | b'.' => {
+            let earlier = input.slice(start.saturating_sub(5), start - 1);
+            let group = earlier.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+            matches!(group, 2 | 4) && earlier.iter().rev().take(group).all(u8::is_ascii_hexdigit)
+        }
+        _ => before.is_ascii_alphanumeric() || before == b'_',
+    };
+    if joined
+        || after.is_ascii_alphanumeric()
+        || after == b'_'
+        || (matches!(after, b':' | b'-') && input.at(end + 1).is_ascii_hexdigit())
+    {
         return None;
     }
     let mut digits = input.slice(start, end).iter().filter(|byte| byte.is_ascii_hexdigit());
@@ -73,7 +86,14 @@ mod tests {
 
     #[test]
     fn near_misses() {
-        for text in ["10:22:01", "a2:ef:98:10:19", "a2:ef:98:10:19:49:00:11:22", "g2:ef:98:10:19:49", "a2-ef:98:10:19:49", "1234.5678.9012"] {
+        for text in [
+            "10:22:01",
+            "a2:ef:98:10:19",
+            "a2:ef:98:10:19:49:00:11:22",
+            "g2:ef:98:10:19:49",
+            "a2-ef:98:10:19:49",
+            "1234.5678.9012",
+        ] {
             nothing(text, "pii.mac");
         }
     }

@@ -38,7 +38,9 @@ const DIGITS: &[Digits] = &[
         check: |d| {
             let (number, key) = (value(d.get(..13).unwrap_or(&[])), value(d.get(13..).unwrap_or(&[])));
             let month = value(d.get(3..5).unwrap_or(&[]));
-            matches!(d.first(), Some(1..=4 | 7 | 8)) && matches!(month, 1..=12 | 20..=42 | 50..=99) && 97 - number % 97 == key
+            matches!(d.first(), Some(1..=4 | 7 | 8))
+                && matches!(month, 1..=12 | 20..=42 | 50..=99)
+                && 97 - number % 97 == key
         },
         alone: (0.95, 0.85),
         explanation: "a French social security number (NIR): mod 97 key",
@@ -48,7 +50,8 @@ const DIGITS: &[Digits] = &[
         shapes: &[&[11], &[2, 3, 3, 3]],
         own: &[],
         check: |d| {
-            let repeated = (0..10).filter(|digit| d.iter().take(10).filter(|other| *other == digit).count() > 1).count();
+            let repeated =
+                (0..10).filter(|digit| d.iter().take(10).filter(|other| *other == digit).count() > 1).count();
             d.first() != Some(&0) && (1..=2).contains(&repeated) && mod11_10(d)
         },
         alone: (0.0, 0.0),
@@ -75,7 +78,8 @@ const DIGITS: &[Digits] = &[
         own: &[],
         check: |d| {
             let (year, month, day) = (pair(d, 0), pair(d, 2), pair(d, 4));
-            possible(year, month % 20, day) && remainder(d, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3], 10, |rest| (10 - rest) % 10)
+            possible(year, month % 20, day)
+                && remainder(d, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3], 10, |rest| (10 - rest) % 10)
         },
         alone: (0.0, 0.0),
         explanation: "a Polish PESEL: date and check digit, named nearby",
@@ -119,7 +123,8 @@ const DIGITS: &[Digits] = &[
         shapes: &[&[9], &[3, 3, 3]],
         own: &[],
         check: |d| {
-            matches!(d.first(), Some(1..=3 | 5..=9)) && remainder(d, &[9, 8, 7, 6, 5, 4, 3, 2], 11, |rest| if rest < 2 { 0 } else { 11 - rest })
+            matches!(d.first(), Some(1..=3 | 5..=9))
+                && remainder(d, &[9, 8, 7, 6, 5, 4, 3, 2], 11, |rest| if rest < 2 { 0 } else { 11 - rest })
         },
         alone: (0.0, 0.0),
         explanation: "a Portuguese NIF: mod 11 check digit, named nearby",
@@ -172,7 +177,8 @@ const DIGITS: &[Digits] = &[
         own: &[Gap::Hyphen],
         check: |d| {
             let rest = weighted(d, &[2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5]) % 11;
-            possible(pair(d, 0), pair(d, 2), pair(d, 4)) && d.get(12).map(|&digit| u32::from(digit)) == Some((11 - rest) % 10)
+            possible(pair(d, 0), pair(d, 2), pair(d, 4))
+                && d.get(12).map(|&digit| u32::from(digit)) == Some((11 - rest) % 10)
         },
         alone: (0.93, 0.0),
         explanation: "a Korean resident registration number: date and check digit",
@@ -231,7 +237,10 @@ const DIGITS: &[Digits] = &[
         topic: Topic::Identity,
         shapes: &[&[3, 4, 4, 2], &[13]],
         own: &[Gap::Dot, Gap::Dot, Gap::Dot],
-        check: |d| d.starts_with(&[7, 5, 6]) && remainder(d, &[1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3], 10, |rest| (10 - rest) % 10),
+        check: |d| {
+            d.starts_with(&[7, 5, 6])
+                && remainder(d, &[1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3], 10, |rest| (10 - rest) % 10)
+        },
         alone: (0.95, 0.0),
         explanation: "a Swiss AHV number: EAN-13 check digit",
     },
@@ -241,7 +250,8 @@ const DIGITS: &[Digits] = &[
         own: &[Gap::Dot, Gap::Dot, Gap::Hyphen, Gap::Dot],
         check: |d| {
             let (number, key) = (value(d.get(..9).unwrap_or(&[])), value(d.get(9..).unwrap_or(&[])));
-            possible(pair(d, 0), pair(d, 2), pair(d, 4)) && (97 - number % 97 == key || 97 - (2_000_000_000 + number) % 97 == key)
+            possible(pair(d, 0), pair(d, 2), pair(d, 4))
+                && (97 - number % 97 == key || 97 - (2_000_000_000 + number) % 97 == key)
         },
         alone: (0.95, 0.0),
         explanation: "a Belgian national number: date and mod 97 key",
@@ -250,7 +260,9 @@ const DIGITS: &[Digits] = &[
         topic: Topic::SouthAfrica,
         shapes: &[&[13], &[6, 4, 3]],
         own: &[],
-        check: |d| possible(pair(d, 0), pair(d, 2), pair(d, 4)) && matches!(d.get(10), Some(0 | 1)) && luhn(d),
+        check: |d| {
+            possible(pair(d, 0), pair(d, 2), pair(d, 4)) && matches!(d.get(10), Some(0 | 1)) && luhn(d)
+        },
         alone: (0.0, 0.0),
         explanation: "a South African identity number: date and Luhn check digit, named nearby",
     },
@@ -264,7 +276,9 @@ pub(super) fn digits(input: Input<'_>, number: &Number, around: &mut Around<'_>)
         }
         let mut best: Option<Hit> = None;
         for format in DIGITS {
-            let Some(shape) = format.shapes.iter().find(|shape| number.lengths().starts_with(shape)) else { continue };
+            let Some(shape) = format.shapes.iter().find(|shape| number.lengths().starts_with(shape)) else {
+                continue;
+            };
             let groups = shape.len();
             let end = number.end(groups);
             let digits = number.digits(groups);
@@ -274,7 +288,8 @@ pub(super) fn digits(input: Input<'_>, number: &Number, around: &mut Around<'_>)
             let confidence = confidence(format, number, groups, around.context(number.start, end));
             if confidence > best.as_ref().map_or(0.0, |best| best.confidence) {
                 let (start, explanation) = (number.start, format.explanation);
-                best = Some(Hit { kind: Kind::Pii(PiiKind::NationalId), start, end, confidence, explanation });
+                best =
+                    Some(Hit { kind: Kind::Pii(PiiKind::NationalId), start, end, confidence, explanation });
             }
         }
         best
@@ -308,14 +323,18 @@ fn varied(digits: &[u8]) -> bool {
 
 /// Whether the digit after the weighted ones is what the rest of their sum asks for.
 fn remainder(digits: &[u8], weights: &[u32], modulus: u32, check: impl Fn(u32) -> u32) -> bool {
-    digits.get(weights.len()).map(|&digit| u32::from(digit)) == Some(check(weighted(digits, weights) % modulus))
+    digits.get(weights.len()).map(|&digit| u32::from(digit))
+        == Some(check(weighted(digits, weights) % modulus))
 }
 
 /// GB 11643: region, date, and ISO/IEC 7064 MOD 11-2 with the check value `last`.
 fn resident(digits: &[u8], last: u32) -> bool {
     let year = value(digits.get(6..10).unwrap_or(&[]));
     let sum = weighted(digits, &[7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]);
-    (11..=82).contains(&pair(digits, 0)) && year >= 1850 && possible(year, pair(digits, 10), pair(digits, 12)) && (12 - sum % 11) % 11 == last
+    (11..=82).contains(&pair(digits, 0))
+        && year >= 1850
+        && possible(year, pair(digits, 10), pair(digits, 12))
+        && (12 - sum % 11) % 11 == last
 }
 
 /// Digits followed or preceded by letters across a hyphen or a space.
@@ -341,23 +360,29 @@ fn lettered(input: Input<'_>, number: &Number) -> Option<Hit> {
         [7] if input.before(start) == b'-' && start >= 2 => {
             let word = [input.slice(start - 2, start - 1), input.slice(start, start + 7)].concat();
             let after = usize::from(input.at(start + 7) == b'-');
-            nie(&word, input.at(start + 7 + after)).then(|| hit(start - 2, start + 8 + after, 0.93, "a Spanish NIE: mod 23 check letter"))?
+            nie(&word, input.at(start + 7 + after))
+                .then(|| hit(start - 2, start + 8 + after, 0.93, "a Spanish NIE: mod 23 check letter"))?
         }
         // AB 12 34 56 C
         [2, 2, 2] if start >= 3 && input.before(start) == b' ' && input.at(start + 8) == b' ' => {
-            let word = [input.slice(start - 3, start - 1), &[b'0'; 6], input.slice(start + 9, start + 10)].concat();
+            let word =
+                [input.slice(start - 3, start - 1), &[b'0'; 6], input.slice(start + 9, start + 10)].concat();
             nino(&word).then(|| hit(start - 3, start + 10, 0.92, "a UK National Insurance number"))?
         }
         // 12.345.678-5
         [1 | 2, 3, 3, ..] if number.all_gaps(3, Gap::Dot) && input.at(number.end(3)) == b'-' => {
             let end = number.end(3);
-            let sum = weighted(&number.digits(3).iter().rev().copied().collect::<Vec<_>>(), &[2, 3, 4, 5, 6, 7, 2, 3]);
+            let sum = weighted(
+                &number.digits(3).iter().rev().copied().collect::<Vec<_>>(),
+                &[2, 3, 4, 5, 6, 7, 2, 3],
+            );
             let check = match 11 - sum % 11 {
                 11 => b'0',
                 10 => b'K',
                 digit => b'0' + digit as u8,
             };
-            (input.at(end + 1).to_ascii_uppercase() == check).then(|| hit(start, end + 2, 0.92, "a Chilean RUT: mod 11 check character"))?
+            (input.at(end + 1).to_ascii_uppercase() == check)
+                .then(|| hit(start, end + 2, 0.92, "a Chilean RUT: mod 11 check character"))?
         }
         _ => None,
     }
@@ -369,7 +394,9 @@ pub(super) fn at_word(input: Input<'_>, start: usize, end: usize, around: &mut A
     let (topic, alone, named, explanation) = match word.len() {
         9 => {
             let digits = word.get(..8).and_then(values);
-            if digits.is_some_and(|digits| dni(digits.get(..8).unwrap_or(&[]), word.last().copied().unwrap_or(0))) {
+            if digits
+                .is_some_and(|digits| dni(digits.get(..8).unwrap_or(&[]), word.last().copied().unwrap_or(0)))
+            {
                 (Topic::Dni, 0.6, 0.95, "a Spanish DNI: mod 23 check letter")
             } else if nie(word.get(..8)?, *word.last()?) {
                 (Topic::Dni, 0.8, 0.95, "a Spanish NIE: mod 23 check letter")
@@ -385,20 +412,39 @@ pub(super) fn at_word(input: Input<'_>, start: usize, end: usize, around: &mut A
         11 if matches!(word.get(6), Some(b'A'..=b'F' | b'U'..=b'Y')) && hetu(word) => {
             (Topic::Hetu, 0.95, 0.97, "a Finnish personal identity code: date and mod 31 check character")
         }
-        15 if nir_corsica(word) => (Topic::Nir, 0.95, 0.97, "a French social security number (NIR): mod 97 key"),
-        16 if codice_fiscale(word) => (Topic::CodiceFiscale, 0.97, 0.98, "an Italian codice fiscale: check character"),
-        18 if word.last().is_some_and(|last| last.eq_ignore_ascii_case(&b'X')) && values(word.get(..17)?).is_some_and(|digits| resident(&digits, 10)) => {
-            (Topic::ResidentId, 0.95, 0.98, "a Chinese resident identity number: region, date and mod 11-2 check")
+        15 if nir_corsica(word) => {
+            (Topic::Nir, 0.95, 0.97, "a French social security number (NIR): mod 97 key")
+        }
+        16 if codice_fiscale(word) => {
+            (Topic::CodiceFiscale, 0.97, 0.98, "an Italian codice fiscale: check character")
+        }
+        18 if word.last().is_some_and(|last| last.eq_ignore_ascii_case(&b'X'))
+            && values(word.get(..17)?).is_some_and(|digits| resident(&digits, 10)) =>
+        {
+            (
+                Topic::ResidentId,
+                0.95,
+                0.98,
+                "a Chinese resident identity number: region, date and mod 11-2 check",
+            )
         }
         18 if curp(word) => (Topic::Identity, 0.95, 0.97, "a Mexican CURP: date and check digit"),
         _ => return None,
     };
-    if matches!(input.before(start), b'_' | b'-' | b'/' | b'.') || matches!(input.at(end), b'_' | b'-') && input.at(end + 1).is_ascii_alphanumeric() {
+    if matches!(input.before(start), b'_' | b'-' | b'/' | b'.')
+        || matches!(input.at(end), b'_' | b'-') && input.at(end + 1).is_ascii_alphanumeric()
+    {
         return None;
     }
     let context = around.context(start, end);
     let named_here = context.has(topic) || context.has(Topic::Identity);
-    let confidence = if named_here { named } else if context.has(Topic::Thing) && alone < 0.9 { alone - 0.3 } else { alone };
+    let confidence = if named_here {
+        named
+    } else if context.has(Topic::Thing) && alone < 0.9 {
+        alone - 0.3
+    } else {
+        alone
+    };
     Some(Hit { kind: Kind::Pii(PiiKind::NationalId), start, end, confidence, explanation })
 }
 
@@ -472,37 +518,51 @@ fn pan(word: &[u8]) -> bool {
 /// Finland: ddmmyy, century, three digits, check character.
 fn hetu(word: &[u8]) -> bool {
     const CHECK: &[u8] = b"0123456789ABCDEFHJKLMNPRSTUVWXY";
-    let (Some(date), Some(serial)) = (word.get(..6).and_then(values), word.get(7..10).and_then(values)) else { return false };
+    let (Some(date), Some(serial)) = (word.get(..6).and_then(values), word.get(7..10).and_then(values))
+    else {
+        return false;
+    };
     let number = value(date.get(..6).unwrap_or(&[])) * 1000 + value(serial.get(..3).unwrap_or(&[]));
     possible(pair(&date, 4), pair(&date, 2), pair(&date, 0))
-        && CHECK.get((number % 31) as usize).zip(word.get(10)).is_some_and(|(check, last)| *check == last.to_ascii_uppercase())
+        && CHECK
+            .get((number % 31) as usize)
+            .zip(word.get(10))
+            .is_some_and(|(check, last)| *check == last.to_ascii_uppercase())
 }
 
 /// A French NIR of Corsica: 2A and 2B stand for 19 and 18 in the key.
 fn nir_corsica(word: &[u8]) -> bool {
-    let (department, replacement) = (word.get(5..7), [b'1', if word.get(6) == Some(&b'A') { b'9' } else { b'8' }]);
+    let (department, replacement) =
+        (word.get(5..7), [b'1', if word.get(6) == Some(&b'A') { b'9' } else { b'8' }]);
     if !matches!(department, Some(b"2A" | b"2B")) {
         return false;
     }
     let plain = [word.get(..5).unwrap_or(&[]), &replacement, word.get(7..).unwrap_or(&[])].concat();
     values(&plain).is_some_and(|d| {
-        matches!(d[0], 1 | 2) && 97 - value(d.get(..13).unwrap_or(&[])) % 97 == value(d.get(13..15).unwrap_or(&[]))
+        matches!(d[0], 1 | 2)
+            && 97 - value(d.get(..13).unwrap_or(&[])) % 97 == value(d.get(13..15).unwrap_or(&[]))
     })
 }
 
 /// Italy: LLLLLL dd L dd L ddd L (digits may be the letters of omocodia), check character by position.
 fn codice_fiscale(word: &[u8]) -> bool {
-    const ODD: [u32; 26] = [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
+    const ODD: [u32; 26] =
+        [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
     let mut sum = 0;
     for (place, byte) in word.iter().enumerate().take(15) {
         let byte = byte.to_ascii_uppercase();
         let letter_place = matches!(place, 0..=5 | 8 | 11);
-        let fits = if letter_place { byte.is_ascii_uppercase() } else { byte.is_ascii_digit() || b"LMNPQRSTUV".contains(&byte) };
+        let fits = if letter_place {
+            byte.is_ascii_uppercase()
+        } else {
+            byte.is_ascii_digit() || b"LMNPQRSTUV".contains(&byte)
+        };
         if !fits {
             return false;
         }
         let rank = if byte.is_ascii_digit() { byte - b'0' } else { byte - b'A' };
-        sum += if place % 2 == 0 { ODD.get(usize::from(rank)).copied().unwrap_or(0) } else { u32::from(rank) };
+        sum +=
+            if place % 2 == 0 { ODD.get(usize::from(rank)).copied().unwrap_or(0) } else { u32::from(rank) };
     }
     let month = word.get(8).is_some_and(|byte| b"ABCDEHLMPRST".contains(&byte.to_ascii_uppercase()));
     month && word.get(15).map(u8::to_ascii_uppercase) == Some(b'A' + (sum % 26) as u8)

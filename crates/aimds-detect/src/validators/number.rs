@@ -108,7 +108,8 @@ impl Number {
 
     /// Values of the digits of the first `groups` groups.
     pub(super) fn digits(&self, groups: usize) -> &[u8] {
-        let count = self.lengths.iter().take(groups.min(self.groups)).map(|&length| usize::from(length)).sum();
+        let count =
+            self.lengths.iter().take(groups.min(self.groups)).map(|&length| usize::from(length)).sum();
         self.values.get(..count).unwrap_or(&[])
     }
 
@@ -164,6 +165,9 @@ mod tests {
         assert_eq!(number.end(3), 8);
         assert!(Number::read(Input::new(&"9".repeat(21)), 0).is_none());
         assert_eq!(Number::read(Input::new(&"1 ".repeat(99)), 0).unwrap().groups(), MAX_GROUPS);
-        assert_eq!(Number::read(Input::new("1\u{a0}2\u{2011}3"), 0).unwrap().gaps(3), [Gap::Space, Gap::Hyphen]);
+        assert_eq!(
+            Number::read(Input::new("1\u{a0}2\u{2011}3"), 0).unwrap().gaps(3),
+            [Gap::Space, Gap::Hyphen]
+        );
     }
 }

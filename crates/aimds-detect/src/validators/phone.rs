@@ -7,14 +7,86 @@ use super::{Around, Hit, Input, Kind, PiiKind, date};
 /// Country codes with the shortest and longest national number in use. Codes of three digits that are not listed
 /// take the default.
 const COUNTRIES: &[(u64, usize, usize)] = &[
-    (1, 10, 10), (7, 10, 10), (20, 8, 10), (27, 9, 9), (30, 10, 10), (31, 9, 9), (32, 8, 9), (33, 9, 9), (34, 9, 9), (36, 8, 9),
-    (39, 6, 11), (40, 9, 9), (41, 9, 9), (43, 7, 13), (44, 9, 10), (45, 8, 8), (46, 7, 10), (47, 5, 8), (48, 9, 9), (49, 6, 12),
-    (51, 8, 9), (52, 10, 11), (53, 8, 8), (54, 10, 11), (55, 10, 11), (56, 9, 9), (57, 8, 10), (58, 10, 10), (60, 8, 10), (61, 9, 9),
-    (62, 8, 12), (63, 8, 10), (64, 8, 10), (65, 8, 8), (66, 8, 9), (81, 9, 10), (82, 8, 11), (84, 9, 10), (86, 10, 12), (90, 10, 10),
-    (91, 10, 10), (92, 9, 10), (93, 9, 9), (94, 9, 9), (95, 7, 10), (98, 10, 10), (212, 9, 9), (213, 8, 9), (216, 8, 8), (234, 8, 10),
-    (254, 9, 9), (351, 9, 9), (352, 5, 11), (353, 7, 9), (354, 7, 9), (358, 6, 12), (359, 8, 9), (370, 8, 8), (371, 8, 8), (372, 7, 8),
-    (380, 9, 9), (381, 8, 9), (385, 8, 9), (386, 8, 8), (420, 9, 9), (421, 9, 9), (852, 8, 8), (853, 8, 8), (880, 8, 10), (886, 8, 9),
-    (961, 7, 8), (962, 8, 9), (965, 8, 8), (966, 8, 9), (971, 8, 9), (972, 8, 9), (974, 8, 8), (977, 8, 10), (994, 9, 9), (995, 9, 9),
+    (1, 10, 10),
+    (7, 10, 10),
+    (20, 8, 10),
+    (27, 9, 9),
+    (30, 10, 10),
+    (31, 9, 9),
+    (32, 8, 9),
+    (33, 9, 9),
+    (34, 9, 9),
+    (36, 8, 9),
+    (39, 6, 11),
+    (40, 9, 9),
+    (41, 9, 9),
+    (43, 7, 13),
+    (44, 9, 10),
+    (45, 8, 8),
+    (46, 7, 10),
+    (47, 5, 8),
+    (48, 9, 9),
+    (49, 6, 12),
+    (51, 8, 9),
+    (52, 10, 11),
+    (53, 8, 8),
+    (54, 10, 11),
+    (55, 10, 11),
+    (56, 9, 9),
+    (57, 8, 10),
+    (58, 10, 10),
+    (60, 8, 10),
+    (61, 9, 9),
+    (62, 8, 12),
+    (63, 8, 10),
+    (64, 8, 10),
+    (65, 8, 8),
+    (66, 8, 9),
+    (81, 9, 10),
+    (82, 8, 11),
+    (84, 9, 10),
+    (86, 10, 12),
+    (90, 10, 10),
+    (91, 10, 10),
+    (92, 9, 10),
+    (93, 9, 9),
+    (94, 9, 9),
+    (95, 7, 10),
+    (98, 10, 10),
+    (212, 9, 9),
+    (213, 8, 9),
+    (216, 8, 8),
+    (234, 8, 10),
+    (254, 9, 9),
+    (351, 9, 9),
+    (352, 5, 11),
+    (353, 7, 9),
+    (354, 7, 9),
+    (358, 6, 12),
+    (359, 8, 9),
+    (370, 8, 8),
+    (371, 8, 8),
+    (372, 7, 8),
+    (380, 9, 9),
+    (381, 8, 9),
+    (385, 8, 9),
+    (386, 8, 8),
+    (420, 9, 9),
+    (421, 9, 9),
+    (852, 8, 8),
+    (853, 8, 8),
+    (880, 8, 10),
+    (886, 8, 9),
+    (961, 7, 8),
+    (962, 8, 9),
+    (965, 8, 8),
+    (966, 8, 9),
+    (971, 8, 9),
+    (972, 8, 9),
+    (974, 8, 8),
+    (977, 8, 10),
+    (994, 9, 9),
+    (995, 9, 9),
     (998, 9, 9),
 ];
 
@@ -35,9 +107,10 @@ pub(super) fn phone(input: Input<'_>, number: &Number, around: &mut Around<'_>) 
         return None;
     }
     let rule = if plus {
-        (1..=number.groups()).rev().find(|&groups| cut(number, groups) && international(number, groups, 0)).map(|groups| {
-            (groups, (0.92, 0.97, "a telephone number with country code (E.164)"))
-        })
+        (1..=number.groups())
+            .rev()
+            .find(|&groups| cut(number, groups) && international(number, groups, 0))
+            .map(|groups| (groups, (0.92, 0.97, "a telephone number with country code (E.164)")))
     } else if number.groups() >= 3 && date::numeric(number) && !spaced_pairs(number) {
         None
     } else {
@@ -59,7 +132,10 @@ pub(super) fn phone(input: Input<'_>, number: &Number, around: &mut Around<'_>) 
         None => {}
     }
     // the weak rules cost nothing until the shape has been right
-    if alone == 0.0 && !plain(number, groups) {
+    let glued = input.before(start) == b' ' && start >= 2 && input.at(start - 2).is_ascii_digit();
+    // 1-800-273-TALK
+    let vanity = input.at(end) == b'-' && input.at(end + 1).is_ascii_alphabetic();
+    if alone == 0.0 && (glued || vanity || !plain(number, groups)) {
         return None;
     }
     let context = around.context(start, end);
@@ -70,7 +146,8 @@ pub(super) fn phone(input: Input<'_>, number: &Number, around: &mut Around<'_>) 
 /// The final confidence from what stands nearby.
 fn weigh(context: &Context, number: &Number, groups: usize, alone: f32, named: f32) -> Option<f32> {
     let digits = number.digits(groups).len();
-    let thing = context.nearer(Topic::Thing, Topic::Phone) || context.nearer(Topic::Card, Topic::Phone) && groups == 1;
+    let thing = context.nearer(Topic::Thing, Topic::Phone)
+        || context.nearer(Topic::Card, Topic::Phone) && groups == 1;
     if context.has(Topic::Phone) && !thing {
         return Some(named);
     }
@@ -81,7 +158,10 @@ fn weigh(context: &Context, number: &Number, groups: usize, alone: f32, named: f
         return (alone >= 0.7).then_some(alone - 0.3);
     }
     // an e-mail address next to it: a contact is being described
-    if context.contact && (8..=12).contains(&digits) && (groups > 1 || digits >= 9) {
+    if context.contact
+        && (8..=12).contains(&digits)
+        && (groups > 1 || matches!(digits, 9..=11) && number.digits(1).first() != Some(&1))
+    {
         return Some(alone.max(0.65));
     }
     (alone > 0.0).then_some(alone)
@@ -95,11 +175,11 @@ fn begins(input: Input<'_>, start: usize, marked: bool) -> bool {
     }
     let earlier = start.checked_sub(2).map_or(0, |at| input.at(at));
     match before {
-        b'-' | b'.' | b'/' | b':' | b',' => {
-            // a comma divides columns; the others glue
-            !(earlier.is_ascii_digit() && before != b',') && !(earlier.is_ascii_alphabetic() && before == b'-' && !marked)
-                && !(before == b'/' && earlier.is_ascii_alphanumeric())
-        }
+        // a comma divides columns; the others glue
+        b',' => true,
+        b'-' => !(earlier.is_ascii_digit() || earlier.is_ascii_alphabetic() && !marked),
+        b'/' => !earlier.is_ascii_alphanumeric(),
+        b'.' | b':' => !earlier.is_ascii_digit(),
         // "€", "£", "¥", "₹" end in these bytes
         0xac | 0xb9 if input.before(start - 1) == 0x82 => false,
         0xa3 | 0xa5 if input.before(start - 1) == 0xc2 => false,
@@ -110,10 +190,11 @@ fn begins(input: Input<'_>, start: usize, marked: bool) -> bool {
 /// Whether a number may end at `end`.
 fn ends(input: Input<'_>, end: usize) -> bool {
     let (next, later) = (input.at(end), input.at(end + 1));
-    !(next.is_ascii_alphanumeric() || matches!(next, b'_' | b'%' | b'^'))
-        && !(matches!(next, b'.' | b':' | b'/') && later.is_ascii_digit())
-        && !(next == b'-' && later.is_ascii_digit())
-        && !(next == b'@')
+    match next {
+        b'_' | b'%' | b'^' | b'@' => false,
+        b'.' | b':' | b'/' | b'-' => !later.is_ascii_digit(),
+        _ => !next.is_ascii_alphanumeric(),
+    }
 }
 
 /// Whether the reading may stop after `groups`: the next group must not be glued on.
@@ -133,7 +214,8 @@ fn international(number: &Number, groups: usize, skip: usize) -> bool {
         (2, low, high)
     } else if let Some(&(_, low, high)) = listed(three) {
         (3, low, high)
-    } else if matches!(three, 211..=299 | 350..=389 | 420..=423 | 500..=599 | 670..=699 | 800 | 808 | 850..=889 | 960..=999) {
+    } else if matches!(three, 211..=299 | 350..=389 | 420..=423 | 500..=599 | 670..=699 | 800 | 808 | 850..=889 | 960..=999)
+    {
         (3, 6, 11)
     } else {
         return false;
@@ -158,7 +240,9 @@ fn exit_code(number: &Number) -> Option<(usize, Sure)> {
         [0, 1, 1, 1..=9, ..] if number.group(0).len() == 3 => 3,
         _ => return None,
     };
-    let groups = (1..=number.groups()).rev().find(|&groups| cut(number, groups) && international(number, groups, skip))?;
+    let groups = (1..=number.groups())
+        .rev()
+        .find(|&groups| cut(number, groups) && international(number, groups, skip))?;
     let sure = if groups > 1 {
         (0.85, 0.95, "a telephone number with exit and country code")
     } else {
@@ -179,7 +263,8 @@ fn north_american(number: &Number, open: bool) -> Option<(usize, Sure)> {
     }
     let gaps = number.gaps(groups);
     let spaces = gaps.iter().all(|&gap| gap == Gap::Space);
-    let valid = number.group(area).first().is_some_and(|&digit| digit >= 2) && number.group(area + 1).first().is_some_and(|&digit| digit >= 2);
+    let valid = number.group(area).first().is_some_and(|&digit| digit >= 2)
+        && number.group(area + 1).first().is_some_and(|&digit| digit >= 2);
     let marked = open || gaps.contains(&Gap::Open) || area == 1;
     let sure = match (valid, spaces && !marked) {
         (true, false) => (0.9, 0.97, "a telephone number of the North American plan"),
@@ -197,7 +282,10 @@ fn trunk(number: &Number, open: bool) -> Option<(usize, Sure)> {
     let area = number.group(0).len();
     if number.groups() == 1 || (area >= 9 && number.gap_after(1) == Some(Gap::Space)) {
         return match area {
-            10 | 11 => Some((1, (0.55, 0.9, "ten or eleven digits with a leading zero: a national telephone number"))),
+            10 | 11 => Some((
+                1,
+                (0.55, 0.9, "ten or eleven digits with a leading zero: a national telephone number"),
+            )),
             9 | 12 => Some((1, (0.0, 0.8, "digits with a word for telephone nearby"))),
             _ => None,
         };
@@ -207,7 +295,9 @@ fn trunk(number: &Number, open: bool) -> Option<(usize, Sure)> {
     }
     let groups = (2..=number.groups()).rev().find(|&groups| {
         let digits = number.digits(groups).len();
-        (9..=11).contains(&digits) && cut(number, groups) && (1..groups).all(|index| number.group(index).len() >= 2)
+        (9..=11).contains(&digits)
+            && cut(number, groups)
+            && (1..groups).all(|index| number.group(index).len() >= 2)
     })?;
     let dots = number.gaps(groups).contains(&Gap::Dot);
     let pairs = (0..groups).all(|index| number.group(index).len() == 2);
@@ -237,11 +327,15 @@ fn national(number: &Number, open: bool) -> Option<(usize, Sure)> {
             Some((groups, (alone, 0.93, "a Chinese mobile number")))
         }
         // Brazil
-        [2, 4 | 5, 4, ..] if matches!(gaps(3), [Gap::Space | Gap::Close, Gap::Hyphen]) && digits.first() != Some(&0) => {
+        [2, 4 | 5, 4, ..]
+            if matches!(gaps(3), [Gap::Space | Gap::Close, Gap::Hyphen]) && digits.first() != Some(&0) =>
+        {
             cut(number, 3).then_some((3, (0.82, 0.95, "a Brazilian telephone number")))
         }
         [2..=5, ..] if open => {
-            let groups = (2..=number.groups()).rev().find(|&groups| (7..=11).contains(&number.digits(groups).len()) && cut(number, groups))?;
+            let groups = (2..=number.groups())
+                .rev()
+                .find(|&groups| (7..=11).contains(&number.digits(groups).len()) && cut(number, groups))?;
             Some((groups, (0.75, 0.93, "a telephone number with its area code in parentheses")))
         }
         _ => None,
@@ -250,17 +344,28 @@ fn national(number: &Number, open: bool) -> Option<(usize, Sure)> {
 
 /// Whether pairs divided by spaces are many enough to be a telephone number rather than a date.
 fn spaced_pairs(number: &Number) -> bool {
-    number.groups() >= 5 && number.group(4).len() == 2 || number.all_gaps(number.groups(), Gap::Space) && number.digits(number.groups()).len() >= 7
+    number.groups() >= 5 && number.group(4).len() == 2
+        || number.all_gaps(number.groups(), Gap::Space) && number.digits(number.groups()).len() >= 7
 }
 
 /// Whether digits may be a telephone number when a word says so: not years, amounts, times or long codes.
 fn plain(number: &Number, groups: usize) -> bool {
     let digits = number.digits(groups);
     let years = (0..groups).all(|index| matches!(number.group(index), [1, 9, _, _] | [2, 0, _, _]));
-    let round = groups > 1 && number.group(groups - 1).iter().all(|&digit| digit == 0) && number.all_gaps(groups, Gap::Space);
+    let round = groups > 1
+        && number.group(groups - 1).iter().all(|&digit| digit == 0)
+        && number.all_gaps(groups, Gap::Space);
     let short = (1..groups).any(|index| number.group(index).len() < 2) && groups > 3;
+    let security = matches!(number.lengths(), [3, 2, 4]);
     let dotted = number.gaps(groups).contains(&Gap::Dot) && groups < 3;
-    groups == number.groups() && groups <= 6 && (7..=12).contains(&digits.len()) && !years && !round && !short && !dotted
+    groups == number.groups()
+        && groups <= 6
+        && (7..=12).contains(&digits.len())
+        && !years
+        && !round
+        && !short
+        && !dotted
+        && !security
 }
 
 /// End of an extension that follows `end`: "x123", " ext. 123", " #123".
@@ -270,7 +375,9 @@ fn extension(input: Input<'_>, end: usize) -> Option<usize> {
         at += 1;
     }
     at += usize::from(input.at(at) == b' ');
-    let mark = ["extension", "ext.", "ext", "x", "#"].iter().find(|mark| input.slice(at, at + mark.len()).eq_ignore_ascii_case(mark.as_bytes()))?;
+    let mark = ["extension", "ext.", "ext", "x", "#"]
+        .iter()
+        .find(|mark| input.slice(at, at + mark.len()).eq_ignore_ascii_case(mark.as_bytes()))?;
     at += mark.len();
     at += input.slice(at, at + 2).iter().take_while(|byte| matches!(byte, b' ' | b':')).count();
     let digits = input.slice(at, at + 7).iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -365,6 +472,8 @@ mod tests {
         nothing("690 011 924", "pii.phone");
         nothing("five five five 0199", "pii.phone");
         nothing("555-0199", "pii.phone");
+        nothing("call 33 93 31", "pii.phone");
+        nothing("phone: x5567", "pii.phone");
         nothing("1-800-FLOWERS", "pii.phone");
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn codes(text: &str) -> Option<Decoded> {
             let bytes = numbers().map(|number| u8::from_str_radix(number, radix).ok()).collect::<Option<Vec<u8>>>()?;
             // Lists of small numbers are common; small letters are what tells text from them.
             let small = bytes.iter().filter(|&&byte| byte >= b'a').count();
-            let digits = bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"=%&#;\\".contains(&byte));
+            let digits = bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || b" ,=%&#;\\".contains(&byte));
             let encoded_again = bytes.len() >= 24 && (small * 5 >= bytes.len() || digits);
             plausible::text(bytes).filter(|text| encoded_again || plausible::known_word(text))
         });

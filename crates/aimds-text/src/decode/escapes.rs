@@ -147,6 +147,7 @@ fn in_place(
     escape: impl Fn(&str) -> Option<(String, usize, usize)>,
 ) -> Option<Decoded> {
     let mut mapped = Mapped::default();
+    let mut sources: Vec<std::ops::Range<usize>> = Vec::new();
     let (mut done, mut at, mut count) = (0, 0, 0);
     let triggers = |byte: u8| matches!(byte, b'%' | b'=' | b'\\' | b'&' | b'+');
     while let Some(offset) = text.as_bytes().get(at..).and_then(|rest| rest.iter().position(|&byte| triggers(byte))) {
@@ -159,6 +160,10 @@ fn in_place(
                 for (index, c) in plain.chars().enumerate() {
                     mapped.whole_char(c, at + index * taken / chars..at + (index + 1) * taken / chars);
                 }
+                match sources.last_mut() {
+                    Some(last) if last.end == at => last.end = at + taken,
+                    _ => sources.push(at..at + taken),
+                }
                 at += taken;
                 done = at;
                 count += counted;
@@ -170,5 +175,5 @@ fn in_place(
         return None;
     }
     mapped.copy(text.get(done..).unwrap_or_default(), done);
-    Some(Decoded { transform, mapped })
+    Some(Decoded { transform, mapped, sources })
 }

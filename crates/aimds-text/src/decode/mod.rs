@@ -19,6 +19,8 @@ use crate::{Mapped, Transform};
 pub(crate) struct Decoded {
     pub(crate) transform: Transform,
     pub(crate) mapped: Mapped,
+    /// The stretches of the source that were encoded, in order; empty where that is not known.
+    pub(crate) sources: Vec<Range<usize>>,
 }
 
 /// Everything that can be decoded from one view. `raw` still holds invisible characters, `exact` does not, `canonical`
@@ -141,7 +143,7 @@ impl Profile {
 #[derive(Default)]
 struct Pieces {
     mapped: Mapped,
-    end: usize,
+    sources: Vec<Range<usize>>,
 }
 
 impl Pieces {
@@ -152,10 +154,12 @@ impl Pieces {
     }
 
     fn gap(&mut self, source: &Range<usize>) {
-        if !self.mapped.text.is_empty() && source.start > self.end {
-            self.mapped.whole("\n", self.end..source.start);
+        if let Some(last) = self.sources.last()
+            && source.start > last.end
+        {
+            self.mapped.whole("\n", last.end..source.start);
         }
-        self.end = source.end;
+        self.sources.push(source.clone());
     }
 
     /// Appends a decoded piece whose characters lie evenly in `source`, which is ASCII.
@@ -172,6 +176,6 @@ impl Pieces {
     }
 
     fn finish(self, transform: Transform) -> Option<Decoded> {
-        (!self.mapped.text.is_empty()).then_some(Decoded { transform, mapped: self.mapped })
+        (!self.mapped.text.is_empty()).then_some(Decoded { transform, mapped: self.mapped, sources: self.sources })
     }
 }

@@ -37,7 +37,8 @@ pub(super) fn rotated(canonical: &str, words: &Words) -> Option<Decoded> {
     let mut mapped = Mapped::with_capacity(region.len());
     mapped.text.extend(region.chars().map(|c| if c.is_ascii() { char::from(shifted(c as u8, shift)) } else { c }));
     mapped.map.push_copy(region.len(), first.start);
-    Some(Decoded { transform: if shift == 26 { Transform::Atbash } else { Transform::Rot }, mapped })
+    let transform = if shift == 26 { Transform::Atbash } else { Transform::Rot };
+    Some(Decoded { transform, mapped, sources: Vec::new() })
 }
 
 /// Shift 26 stands for Atbash.
@@ -71,7 +72,7 @@ pub(super) fn reversed(canonical: &str, words: &Words) -> Vec<Decoded> {
         done = word.end;
     }
     by_word.copy(canonical.get(done..).unwrap_or_default(), done);
-    [whole, by_word].into_iter().map(|mapped| Decoded { transform: Transform::Reversed, mapped }).collect()
+    [whole, by_word].into_iter().map(|mapped| Decoded { transform: Transform::Reversed, mapped, sources: Vec::new() }).collect()
 }
 
 /// ROT47, which rotates every printable ASCII character.
@@ -85,6 +86,6 @@ pub(super) fn rot47(exact: &str) -> Option<Decoded> {
         let mut mapped = Mapped::default();
         mapped.map.push_copy(decoded.len(), 0);
         mapped.text = decoded;
-        Decoded { transform: Transform::Rot, mapped }
+        Decoded { transform: Transform::Rot, mapped, sources: Vec::new() }
     })
 }

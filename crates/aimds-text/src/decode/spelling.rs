@@ -70,6 +70,7 @@ impl Words {
 /// words; where there are none, the word list finds them.
 pub(super) fn spaced(exact: &str) -> Option<Decoded> {
     let mut mapped = Mapped::default();
+    let mut sources = Vec::new();
     let mut done = 0;
     let mut at = 0;
     let bytes = exact.as_bytes();
@@ -84,12 +85,13 @@ pub(super) fn spaced(exact: &str) -> Option<Decoded> {
         run.write(&mut mapped);
         done = run.source.end;
         at = run.source.end.max(at + 1);
+        sources.push(run.source);
     }
     if done == 0 {
         return None;
     }
     mapped.copy(exact.get(done..).unwrap_or_default(), done);
-    Some(Decoded { transform: Transform::Spaced, mapped })
+    Some(Decoded { transform: Transform::Spaced, mapped, sources })
 }
 
 struct SpacedRun {
@@ -201,7 +203,7 @@ pub(super) fn leet(canonical: &str) -> Option<Decoded> {
         return None;
     }
     mapped.copy(canonical.get(done..).unwrap_or_default(), done);
-    Some(Decoded { transform: Transform::Leet, mapped })
+    Some(Decoded { transform: Transform::Leet, mapped, sources: Vec::new() })
 }
 
 fn unleet(byte: u8, ell: bool) -> Option<u8> {
@@ -253,7 +255,7 @@ pub(super) fn unaccented(canonical: &str) -> Option<Decoded> {
         return None;
     }
     mapped.copy(canonical.get(done..).unwrap_or_default(), done);
-    Some(Decoded { transform: Transform::Unaccented, mapped })
+    Some(Decoded { transform: Transform::Unaccented, mapped, sources: Vec::new() })
 }
 
 fn base_letter(c: char) -> char {
@@ -300,5 +302,5 @@ pub(super) fn run_together(canonical: &str, words: &Words) -> Option<Decoded> {
         return None;
     }
     mapped.copy(canonical.get(done..).unwrap_or_default(), done);
-    Some(Decoded { transform: Transform::RunTogether, mapped })
+    Some(Decoded { transform: Transform::RunTogether, mapped, sources: Vec::new() })
 }

@@ -1,0 +1,96 @@
+//! `aimds config`: checks, shows and describes the gateway's configuration and the policy.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use aimds_engine::{DEFAULT_POLICY, PolicyFile};
+use aimds_gateway::{Config as GatewayConfig, DEFAULT_CONFIG, config_schema};
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+
+use crate::cli::Global;
+use crate::loading::{self, misconfigured};
+use crate::{Status, terminal};
+
+/// The subcommands of `aimds config`.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Check a configuration, and the policy that it names; exit status 2 when it is refused
+    Validate(Validate),
+    /// Print the embedded configuration: the reference, every key with its default
+    Show(Which),
+    /// Print the JSON schema of the configuration
+    Schema(Which),
+}
+
+/// Arguments of `aimds config validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// The configuration; the embedded one unless told otherwise
+    pub file: Option<PathBuf>,
+    /// FILE is a policy
+    #[arg(long, requires = "file")]
+    pub policy: bool,
+}
+
+/// Which kind of file.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// Of the policy instead
+    #[arg(long)]
+    pub policy: bool,
+}
+
+/// Runs `aimds config`.
+///
+/// # Errors
+/// A configuration or policy that is refused; output that cannot be written.
+pub fn run(config: &Config, global: &Global) -> anyhow::Result<Status> {
+    let mut out = std::io::stdout().lock();
+    match config {
+        Config::Validate(Validate { file: Some(path), policy: true }) => {
+            loading::policy(path)?;
+            say_valid(path, global);
+        }
+        Config::Validate(Validate { file, .. }) => {
+            read(file.as_deref())?;
+            say_valid(file.as_deref().unwrap_or(Path::new("the embedded configuration")), global);
+        }
+        Config::Show(Which { policy }) => {
+            out.write_all(if *policy { DEFAULT_POLICY } else { DEFAULT_CONFIG }.as_bytes())?;
+        }
+        Config::Schema(Which { policy }) => {
+            let schema = if *policy { schemars::schema_for!(PolicyFile) } else { config_schema() };
+            serde_json::to_writer_pretty(&mut out, &schema)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(Status::Clean)
+}
+
+fn say_valid(path: &Path, global: &Global) {
+    if !global.quiet {
+        terminal::tell(format_args!("{} is valid", path.display()));
+    }
+}
+
+/// Reads a configuration, or the embedded one, and checks the policy that it names. Relative paths in it start from its
+/// directory.
+///
+/// # Errors
+/// Either is refused or cannot be read: the operator's to mend.
+pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<GatewayConfig> {
+    let Some(path) = path else { return Ok(GatewayConfig::embedded_default()?) };
+    let named = || path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(named).map_err(misconfigured)?;
+    let mut config = GatewayConfig::parse(&text).with_context(named).map_err(misconfigured)?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    if let Some(policy) = &mut config.policy {
+        *policy = directory.join(&policy);
+        loading::policy(policy)?;
+    }
+    if let Some(audit) = &mut config.audit {
+        audit.path = directory.join(&audit.path);
+    }
+    Ok(config)
+}

@@ -1,0 +1,17 @@
+//! Whole-binary tests: what a shell, a pipeline or a CI job sees of `aimds`.
+
+// Runs the binary, and keeps files for one test.
+mod command;
+
+// `aimds audit`.
+mod audit;
+// `aimds calibrate`.
+mod calibrate;
+// `aimds eval`: numbers, comparison, refused rows.
+mod eval;
+// What every subcommand has: help, version, usage errors.
+mod general;
+// `aimds scan` on texts and files: pages, JSON, SARIF, exit statuses.
+mod scan;
+// `aimds scan --input jsonl`: order, bad lines, compression, pipes.
+mod stream;

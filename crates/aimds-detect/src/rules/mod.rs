@@ -1,0 +1,9 @@
+//! Rules: known wordings of attacks. One file for each rule, with its hits, near-misses and known gaps beside it.
+
+mod file;
+mod lint;
+mod set;
+
+pub use file::{RuleFile, Severity, Status};
+pub use lint::{Problem, lint};
+pub use set::{RuleError, RuleHit, RuleMask, RuleSet};

@@ -1,0 +1,182 @@
+//! What every request shares ([`App`]) and what belongs to one ([`Call`]): reading its body, asking the engine,
+//! recording the answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use aimds_engine::{Conversation, Engine, Outcome, Session, Timestamp, Verdict};
+use axum::body::{Body, Bytes};
+use axum::http::header;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Semaphore;
+
+use crate::audit::{self, Recorder, Subject};
+use crate::auth::{ApiKey, Keys};
+use crate::config::{Block, Limits, OnFull};
+use crate::error::{Failure, explain};
+use crate::json;
+use crate::metrics::{Direction, Metrics};
+use crate::request_id::RequestId;
+use crate::routes::Route;
+use crate::upstream::Upstream;
+
+/// Texts together larger than this are scanned where they do not hold up other requests.
+const INLINE_BYTES: usize = 16 << 10;
+
+/// Texts of one conversation. More is refused: each costs memory beyond its bytes.
+pub(crate) const MAX_TEXTS: usize = 4096;
+
+/// How long and how much of a refused body is still read, so that the caller sees the answer and not a reset.
+const DISCARD_TIME: Duration = Duration::from_secs(1);
+const DISCARD_TIMES_LIMIT: usize = 4;
+
+/// What every request shares.
+pub(crate) struct App {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) keys: Keys,
+    pub(crate) public_metrics: bool,
+    pub(crate) limits: Limits,
+    pub(crate) block: Block,
+    pub(crate) recorder: Recorder,
+    pub(crate) on_full: OnFull,
+    pub(crate) upstream: Option<Upstream>,
+    pub(crate) metrics: Metrics,
+    pub(crate) in_flight: Semaphore,
+    pub(crate) routes: &'static [Route],
+}
+
+/// One request that has been let in.
+pub(crate) struct Call {
+    pub(crate) app: Arc<App>,
+    pub(crate) id: RequestId,
+    pub(crate) key: Option<Arc<ApiKey>>,
+    pub(crate) route: &'static Route,
+    pub(crate) started: Instant,
+}
+
+/// What the engine says about one conversation.
+pub(crate) struct Inspection {
+    pub(crate) outcome: Outcome,
+    pub(crate) verdict: Verdict,
+    took: Duration,
+}
+
+impl Call {
+    /// Whose request it is.
+    pub(crate) fn tenant(&self) -> &str {
+        self.key.as_ref().map_or("", |key| key.tenant())
+    }
+
+    /// Reads the body, within the limits on size and time.
+    pub(crate) async fn body(&self, headers: &axum::http::HeaderMap, body: Body) -> Result<Bytes, Failure> {
+        let limits = &self.app.limits;
+        let too_large = Failure::TooLarge { limit: limits.body_bytes };
+        let announced = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok())
+            .and_then(|length| length.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > limits.body_bytes as u64) {
+            if !headers.contains_key(header::EXPECT) {
+                discard(body, limits.body_bytes).await;
+            }
+            return Err(too_large);
+        }
+        let collect = Limited::new(body, limits.body_bytes).collect();
+        match tokio::time::timeout(limits.request_timeout, collect).await {
+            Ok(Ok(whole)) => Ok(whole.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
+            Ok(Err(_)) => Err(Failure::BodyBroken),
+            Err(_) => Err(Failure::BodyTimeout),
+        }
+    }
+
+    /// Reads a JSON body of a known shape. Members that the shape does not know are ignored.
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &self,
+        headers: &axum::http::HeaderMap,
+        body: Body,
+    ) -> Result<(T, Bytes), Failure> {
+        let bytes = self.body(headers, body).await?;
+        let text = json::check(&bytes, self.app.limits.json_depth)?;
+        let value = serde_json::from_str(text).map_err(|error| explain(&error))?;
+        Ok((value, bytes))
+    }
+
+    /// Asks the engine and records what it says. An error means that the answer must not be used.
+    pub(crate) fn inspect(
+        &self,
+        direction: Direction,
+        conversation: &Conversation,
+    ) -> Result<Inspection, Failure> {
+        if conversation.messages.len() > MAX_TEXTS {
+            return Err(Failure::Invalid(format!("the request holds more than {MAX_TEXTS} texts")));
+        }
+        let app = &self.app;
+        let work = || {
+            let started = Instant::now();
+            let mut session = Session::new(self.tenant());
+            let outcome = app.engine.inspect(conversation, &mut session, Timestamp(now_ms()));
+            (outcome, started.elapsed())
+        };
+        let bytes: usize = conversation.messages.iter().map(|message| message.text.len()).sum();
+        let (outcome, took) = if bytes > INLINE_BYTES && may_block() { tokio::task::block_in_place(work) } else { work() };
+        app.metrics.decided(direction, outcome.decision.action(), &outcome.assessment.findings, took);
+        let verdict = Verdict::new(&outcome, conversation, Some(audit::micros(took)));
+        let inspection = Inspection { outcome, verdict, took };
+        self.record_decision(direction, &inspection)?;
+        Ok(inspection)
+    }
+
+    fn record_decision(&self, direction: Direction, inspection: &Inspection) -> Result<(), Failure> {
+        if !self.app.recorder.is_on() {
+            return Ok(());
+        }
+        let key = self.key.as_ref().map_or("", |key| key.id());
+        let body = audit::decision(self.route.path, key, direction, &inspection.verdict, inspection.took);
+        match (self.append("decision", body), self.app.on_full) {
+            (Err(_), OnFull::Closed) => Err(Failure::Unrecorded),
+            _ => Ok(()),
+        }
+    }
+
+    /// Records what became of a forwarded request.
+    pub(crate) fn record_outcome(&self, result: &str, upstream_status: Option<u16>) {
+        if self.app.recorder.is_on() {
+            let body = audit::outcome(self.route.path, result, upstream_status, self.started.elapsed());
+            let _ = self.append("outcome", body);
+        }
+    }
+
+    fn append(&self, kind: &str, body: serde_json::Value) -> Result<(), audit::NotTaken> {
+        let subject = Subject { at_ms: now_ms(), request_id: self.id.as_str(), tenant: self.tenant() };
+        self.app.recorder.append(&subject, kind, body).inspect_err(|_| {
+            self.app.metrics.unrecorded.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        })
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether the runtime can replace a thread that is busy.
+fn may_block() -> bool {
+    Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
+async fn discard(mut body: Body, limit: usize) {
+    let mut left = limit.saturating_mul(DISCARD_TIMES_LIMIT);
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_TIME, read).await;
+}

@@ -1,0 +1,113 @@
+//! What goes into the audit log: which request, what was decided and why, what then happened. Never text, and no hash
+//! of a text either: most prompts are short or known, so that whoever reads the log could guess them from their hash.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aimds_engine::Verdict;
+use aimds_store::{AppendError, AuditLog, Health, Record};
+use serde_json::{Value, json};
+
+use crate::metrics::{AuditState, Direction};
+
+/// Findings of one decision that are recorded one by one. What is beyond is counted.
+const MAX_FINDINGS: usize = 64;
+
+/// The log, or the operator's choice to have none.
+pub(crate) struct Recorder {
+    log: Option<Arc<AuditLog>>,
+}
+
+/// Whose event it is.
+pub(crate) struct Subject<'a> {
+    pub(crate) at_ms: u64,
+    pub(crate) request_id: &'a str,
+    pub(crate) tenant: &'a str,
+}
+
+/// The log did not take a record.
+pub(crate) struct NotTaken;
+
+impl Recorder {
+    pub(crate) fn new(log: Option<Arc<AuditLog>>) -> Self {
+        Self { log }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// Queues a record. Touches no file.
+    pub(crate) fn append(&self, subject: &Subject<'_>, kind: &str, body: Value) -> Result<(), NotTaken> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let record = Record {
+            at_ms: subject.at_ms,
+            request_id: subject.request_id.to_owned(),
+            tenant: subject.tenant.to_owned(),
+            kind: kind.to_owned(),
+            body,
+        };
+        match log.append(record) {
+            Ok(_ticket) => Ok(()),
+            Err(AppendError::SpoolFull) => Err(NotTaken),
+            Err(error) => {
+                tracing::error!(%error, "the audit log refused a record");
+                Err(NotTaken)
+            }
+        }
+    }
+
+    /// For /metrics and /readyz; `None` where there is no log.
+    pub(crate) fn state(&self) -> Option<AuditState> {
+        let log = self.log.as_ref()?;
+        Some(AuditState {
+            spooled: u64::try_from(log.counters().spool_len).unwrap_or(u64::MAX),
+            healthy: log.health() == Health::Healthy,
+        })
+    }
+}
+
+/// The body of a `decision` record.
+pub(crate) fn decision(route: &str, key: &str, direction: Direction, verdict: &Verdict, took: Duration) -> Value {
+    let findings: Vec<_> = verdict
+        .findings
+        .iter()
+        .take(MAX_FINDINGS)
+        .map(|finding| {
+            json!({
+                "category": finding.category,
+                "detector": finding.detector,
+                "rule": finding.rule,
+                "confidence": finding.confidence,
+                "message": finding.message,
+                "start": finding.start,
+                "end": finding.end,
+            })
+        })
+        .collect();
+    json!({
+        "route": route,
+        "key": key,
+        "direction": direction.as_str(),
+        "decision": verdict.decision,
+        "would": verdict.would,
+        "score": verdict.score,
+        "categories": verdict.categories,
+        "findings": findings,
+        "findings_total": verdict.findings.len(),
+        "path": verdict.path,
+        "degraded": verdict.degraded,
+        "exhausted": verdict.exhausted,
+        "engine_us": micros(took),
+    })
+}
+
+/// The body of an `outcome` record: what became of a forwarded request.
+pub(crate) fn outcome(route: &str, result: &str, upstream_status: Option<u16>, took: Duration) -> Value {
+    json!({ "route": route, "result": result, "upstream_status": upstream_status, "duration_us": micros(took) })
+}
+
+/// Whole microseconds.
+pub(crate) fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
+}

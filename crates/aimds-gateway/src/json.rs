@@ -1,0 +1,316 @@
+//! JSON bodies with the place of every value, so that a redaction changes only the bytes of the text that it replaces:
+//! unknown members, number formats and white space reach the other side as they came.
+//!
+//! It also refuses what two readers may understand differently (a member named twice), because the gateway must scan
+//! what the upstream reads.
+
+use std::ops::Range;
+
+use crate::error::{Failure, Place, explain};
+
+/// Checks that a body is UTF-8 and not nested too deep. One pass; the depth is counted outside strings.
+pub(crate) fn check(bytes: &[u8], depth_limit: usize) -> Result<&str, Failure> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| Failure::NotUtf8(Place::after(bytes.get(..error.valid_up_to()).unwrap_or_default())))?;
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for (position, &byte) in bytes.iter().enumerate() {
+        if in_string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > depth_limit {
+                    let place = Place::after(bytes.get(..position).unwrap_or_default());
+                    return Err(Failure::TooDeep(place, depth_limit));
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(text)
+}
+
+/// A value and where it stands.
+#[derive(Debug)]
+pub(crate) struct Value {
+    pub(crate) span: Range<usize>,
+    pub(crate) kind: Kind,
+}
+
+/// What a value is.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Object(Vec<Member>),
+    Array(Vec<Value>),
+    String,
+    Null,
+    /// A number or a Boolean.
+    Scalar,
+}
+
+/// One member of an object.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) key: String,
+    /// Where the quoted key starts.
+    pub(crate) start: usize,
+    pub(crate) value: Value,
+}
+
+impl Value {
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        self.members().iter().find(|member| member.key == key).map(|member| &member.value)
+    }
+
+    pub(crate) fn members(&self) -> &[Member] {
+        match &self.kind {
+            Kind::Object(members) => members,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn elements(&self) -> &[Self] {
+        match &self.kind {
+            Kind::Array(elements) => elements,
+            _ => &[],
+        }
+    }
+
+    /// Finds a value by its JSON pointer (RFC 6901).
+    pub(crate) fn pointer(&self, pointer: &str) -> Option<&Self> {
+        let mut value = self;
+        for token in pointer.strip_prefix('/')?.split('/') {
+            value = match &value.kind {
+                Kind::Object(_) => value.get(&token.replace("~1", "/").replace("~0", "~"))?,
+                Kind::Array(elements) => elements.get(token.parse::<usize>().ok()?)?,
+                _ => return None,
+            };
+        }
+        Some(value)
+    }
+}
+
+/// A JSON text with the place of every value.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) text: String,
+    pub(crate) root: Value,
+}
+
+impl Document {
+    /// Parses a body that [`check`] has passed.
+    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
+        serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| explain(&error))?;
+        let mut reader = Reader { text, at: 0 };
+        let root = reader.value()?;
+        Ok(Self { text: text.to_owned(), root })
+    }
+
+    /// The text of a string value, `None` where the value is no string.
+    pub(crate) fn string(&self, value: &Value) -> Result<Option<String>, Failure> {
+        match value.kind {
+            Kind::String => decode(&self.text, &value.span).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The text with parts of it replaced. Edits must not overlap; they may be given in any order.
+    pub(crate) fn edited(&self, mut edits: Vec<(Range<usize>, String)>) -> String {
+        edits.sort_unstable_by_key(|(span, _)| span.start);
+        let mut edited = String::with_capacity(self.text.len() + 64);
+        let mut from = 0;
+        for (span, replacement) in edits {
+            edited.push_str(self.text.get(from..span.start).unwrap_or_default());
+            edited.push_str(&replacement);
+            from = span.end;
+        }
+        edited.push_str(self.text.get(from..).unwrap_or_default());
+        edited
+    }
+
+    /// The span that must go so that a member of an object is gone, with the comma that belongs to it.
+    pub(crate) fn member_span(object: &Value, key: &str) -> Option<Range<usize>> {
+        let members = object.members();
+        let position = members.iter().position(|member| member.key == key)?;
+        let member = members.get(position)?;
+        let before = position.checked_sub(1).and_then(|before| members.get(before));
+        Some(match (before, members.get(position + 1)) {
+            (Some(before), _) => before.value.span.end..member.value.span.end,
+            (None, Some(after)) => member.start..after.start,
+            (None, None) => member.start..member.value.span.end,
+        })
+    }
+}
+
+fn decode(text: &str, span: &Range<usize>) -> Result<String, Failure> {
+    serde_json::from_str(text.get(span.clone()).unwrap_or_default()).map_err(|_| {
+        let before = text.as_bytes().get(..span.start).unwrap_or_default();
+        Failure::Malformed(Place::after(before), "the string is not valid Unicode".into())
+    })
+}
+
+/// Walks a text that serde_json has already found to be valid JSON, so that it only needs to find the borders.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn string(&mut self) -> Range<usize> {
+        let start = self.at;
+        self.at += 1;
+        loop {
+            match self.peek() {
+                Some(b'\\') => self.at += 2,
+                Some(b'"') | None => break,
+                Some(_) => self.at += 1,
+            }
+        }
+        self.at += 1;
+        start..self.at
+    }
+
+    /// Recursion is bounded by the depth that [`check`] allowed.
+    fn value(&mut self) -> Result<Value, Failure> {
+        self.space();
+        let start = self.at;
+        let kind = match self.peek() {
+            Some(b'{') => self.object()?,
+            Some(b'[') => self.array()?,
+            Some(b'"') => {
+                self.string();
+                Kind::String
+            }
+            first => {
+                while !matches!(self.peek(), None | Some(b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r')) {
+                    self.at += 1;
+                }
+                if first == Some(b'n') { Kind::Null } else { Kind::Scalar }
+            }
+        };
+        Ok(Value { span: start..self.at, kind })
+    }
+
+    fn object(&mut self) -> Result<Kind, Failure> {
+        let mut members: Vec<Member> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        self.at += 1;
+        loop {
+            self.space();
+            match self.peek() {
+                Some(b'"') => {
+                    let span = self.string();
+                    let key = decode(self.text, &span)?;
+                    let repeated = match members.len() {
+                        0..16 => members.iter().any(|member| member.key == key),
+                        _ => {
+                            if seen.is_empty() {
+                                seen.extend(members.iter().map(|member| member.key.clone()));
+                            }
+                            !seen.insert(key.clone())
+                        }
+                    };
+                    if repeated {
+                        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
+                        return Err(Failure::DuplicateMember(Place::after(before)));
+                    }
+                    self.space();
+                    self.at += 1; // the colon
+                    let value = self.value()?;
+                    members.push(Member { key, start: span.start, value });
+                }
+                Some(b',') => self.at += 1,
+                _ => break,
+            }
+        }
+        self.at += 1;
+        Ok(Kind::Object(members))
+    }
+
+    fn array(&mut self) -> Result<Kind, Failure> {
+        let mut elements = Vec::new();
+        self.at += 1;
+        loop {
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') | None => break,
+                Some(_) => elements.push(self.value()?),
+            }
+        }
+        self.at += 1;
+        Ok(Kind::Array(elements))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#" {"a" : [1.50, {"b/c":"x\"\u00e9"} , null], "stream":true,"z":{}} "#;
+
+    #[test]
+    fn pointers_find_values_and_edits_leave_the_rest_alone() {
+        let document = Document::parse(TEXT).unwrap();
+        let value = document.root.pointer("/a/1/b~1c").unwrap();
+        assert_eq!(document.string(value).unwrap().unwrap(), "x\"é");
+        let edited = document.edited(vec![(value.span.clone(), "\"y\"".into())]);
+        assert_eq!(edited, r#" {"a" : [1.50, {"b/c":"y"} , null], "stream":true,"z":{}} "#);
+    }
+
+    #[test]
+    fn a_member_goes_with_its_comma() {
+        let document = Document::parse(TEXT).unwrap();
+        for (key, expected) in [
+            ("a", r#" {"stream":true,"z":{}} "#),
+            ("stream", r#" {"a" : [1.50, {"b/c":"x\"\u00e9"} , null],"z":{}} "#),
+            ("z", r#" {"a" : [1.50, {"b/c":"x\"\u00e9"} , null], "stream":true} "#),
+        ] {
+            let span = Document::member_span(&document.root, key).unwrap();
+            assert_eq!(document.edited(vec![(span, String::new())]), expected);
+        }
+    }
+
+    #[test]
+    fn a_member_named_twice_is_refused_in_every_spelling() {
+        for text in [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#] {
+            let place = Place { line: 1, column: 8 };
+            assert_eq!(Document::parse(text).unwrap_err(), Failure::DuplicateMember(place));
+        }
+        let many: Vec<_> = (0..40).map(|n| format!("\"k{n}\":0")).collect();
+        Document::parse(&format!("{{{}}}", many.join(","))).unwrap();
+        assert!(Document::parse(&format!("{{{},\"k3\":1}}", many.join(","))).is_err());
+    }
+
+    #[test]
+    fn depth_is_counted_outside_strings_and_its_place_is_named() {
+        check(br#"{"a":"[[[[\"[[["}"#, 1).unwrap();
+        assert_eq!(check(b"[\n [[]]]", 2).unwrap_err(), Failure::TooDeep(Place { line: 2, column: 3 }, 2));
+        assert_eq!(check(b"{\"a\":\"\xff\"}", 2).unwrap_err(), Failure::NotUtf8(Place { line: 1, column: 7 }));
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_refused() {
+        let document = Document::parse(r#"{"a":"\ud800"}"#).unwrap();
+        assert!(document.string(document.root.get("a").unwrap()).is_err());
+    }
+}

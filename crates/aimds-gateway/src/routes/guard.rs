@@ -1,0 +1,218 @@
+//! `POST /v1/guard`: the native guard API. A conversation in, the verdict out.
+
+use aimds_engine::{Conversation, Message, Origin, Verdict, redact};
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, Response, header};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{decided, verdict};
+use crate::app::Call;
+use crate::error::Failure;
+use crate::messages::{Collector, UnknownRole, WireMessage, parse_origin};
+use crate::metrics::Direction;
+
+/// Exactly one of `text`, `messages` and `turns`.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct GuardRequest {
+    /// Comes back in the answer.
+    #[serde(default)]
+    id: Option<Value>,
+    /// One text.
+    #[serde(default)]
+    text: Option<String>,
+    /// Where `text` came from: `user` (where left out), `system`, `tool`, `document` or `model`.
+    #[serde(default)]
+    origin: Option<String>,
+    /// A chat, oldest message first.
+    #[serde(default)]
+    messages: Option<Vec<WireMessage>>,
+    /// Another name for `messages`.
+    #[serde(default)]
+    turns: Option<Vec<WireMessage>>,
+    /// Asks for `redacted` in the answer: the text or the messages with everything replaced that the policy redacts.
+    #[serde(default)]
+    redact: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct GuardAnswer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Value>,
+    request_id: &'a str,
+    #[serde(flatten)]
+    verdict: &'a Verdict,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unscanned_parts: Option<usize>,
+}
+
+/// The verdict, as documented. A test keeps it equal to what is sent.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "GuardAnswer")]
+pub(crate) struct GuardAnswerSchema {
+    /// The `id` of the request.
+    id: Option<Value>,
+    /// The identifier of the request in the audit log.
+    request_id: String,
+    /// `allow`, `flag`, `redact`, `escalate` or `block`.
+    decision: String,
+    /// What would be done if the policy were enforced; only in monitor mode, and only where it differs.
+    would: Option<String>,
+    /// Calibrated manipulation risk in \[0, 1\].
+    score: f32,
+    /// Categories found, each once, sorted.
+    categories: Vec<String>,
+    /// Everything found, by message and position.
+    findings: Vec<FindingSchema>,
+    /// Why, strongest first, without text of the request.
+    reasons: Vec<String>,
+    /// `fast` or `deep`.
+    path: String,
+    /// Why the verdict rests on less than the full analysis.
+    degraded: Option<String>,
+    /// The scan budget that ran out.
+    exhausted: Option<String>,
+    /// Time in the engine, in microseconds.
+    latency_us: u64,
+    /// The text or the messages without what the policy redacts, where `redact` asked for it.
+    redacted: Option<Value>,
+    /// How many parts without text (images, sound, files) nobody has looked at; left out where there are none.
+    unscanned_parts: Option<usize>,
+}
+
+/// One finding.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Finding")]
+struct FindingSchema {
+    /// Stable identifier of the category.
+    category: String,
+    /// `rule`, `lexical`, `validator` or `invisible`.
+    detector: String,
+    /// The rule, where the detector is one.
+    rule: Option<String>,
+    /// Probability in \[0, 1\] that the finding is right, taken alone.
+    confidence: f32,
+    /// Index of the message; left out where there is only one text.
+    message: Option<usize>,
+    /// First code point.
+    start: usize,
+    /// One past the last code point.
+    end: usize,
+    /// Why, in words.
+    explanation: String,
+}
+
+pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Response<Body>, Failure> {
+    let bare = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "format=verdict"));
+    let (parts, body) = request.into_parts();
+    let (guard, bytes): (GuardRequest, _) = call.json(&parts.headers, body).await?;
+    let GuardRequest { id, text, origin, messages, turns, redact: wants_redacted } = guard;
+    let member = match (&text, &messages, &turns) {
+        (Some(_), None, None) => "text",
+        (None, Some(_), None) => "messages",
+        (None, None, Some(_)) => "turns",
+        _ => return Err(Failure::Invalid("give exactly one of text, messages and turns".into())),
+    };
+    let mut collector = Collector::default();
+    let origin = origin.as_deref().map(parse_origin).transpose()?;
+    if let Some(text) = text {
+        let mut conversation = Conversation::single(origin.unwrap_or(Origin::User), text);
+        if let Some(Message { pointer, .. }) = conversation.messages.first_mut() {
+            pointer.push_str("/text");
+        }
+        collector.conversation = conversation;
+    }
+    for (index, mut message) in messages.or(turns).into_iter().flatten().enumerate() {
+        if message.origin.is_none() && message.role.is_none() {
+            message.origin = origin.map(|origin| origin.as_str().to_owned());
+        }
+        let place = if wants_redacted { format!("/{member}/{index}") } else { String::new() };
+        collector.push(index, message, UnknownRole::Refuse, &place)?;
+    }
+    let Collector { conversation, unscanned } = collector;
+    let inspection = call.inspect(Direction::Request, &conversation)?;
+    let decision = &inspection.outcome.decision;
+    let action = decision.action();
+    if bare {
+        let mut response = Response::new(Body::from(if action.forwards() { "pass" } else { "block" }));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        return Ok(decided(response, action));
+    }
+    let redacted = if wants_redacted {
+        let mut conversation = conversation;
+        let changed = redact(&mut conversation, decision.redactions());
+        Some(rewritten(&bytes, member, &conversation, &changed)?)
+    } else {
+        None
+    };
+    let answer = GuardAnswer {
+        id,
+        request_id: call.id.as_str(),
+        verdict: &inspection.verdict,
+        redacted,
+        unscanned_parts: (unscanned > 0).then_some(unscanned),
+    };
+    verdict(action, &answer)
+}
+
+/// The caller's own text or messages with the changed texts in place.
+fn rewritten(bytes: &[u8], member: &str, redacted: &Conversation, changed: &[usize]) -> Result<Value, Failure> {
+    let mut body: Value = serde_json::from_slice(bytes).map_err(|_| Failure::Internal)?;
+    for &position in changed {
+        let message = redacted.messages.get(position).ok_or(Failure::Internal)?;
+        *body.pointer_mut(&message.pointer).ok_or(Failure::Internal)? = message.text.as_str().into();
+    }
+    body.get_mut(member).map(Value::take).ok_or(Failure::Internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aimds_engine::VerdictFinding;
+    use std::collections::BTreeSet;
+
+    fn keys(value: &Value) -> BTreeSet<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    }
+
+    #[test]
+    fn the_documented_answer_is_the_answer() {
+        let finding = VerdictFinding {
+            category: "pii.email",
+            detector: "validator",
+            rule: Some("r".into()),
+            confidence: 1.0,
+            message: Some(0),
+            start: 0,
+            end: 1,
+            explanation: String::new(),
+        };
+        let verdict = Verdict {
+            decision: "allow",
+            would: Some("block"),
+            score: 0.5,
+            categories: vec![],
+            findings: vec![finding],
+            reasons: vec![],
+            path: "fast",
+            degraded: Some("no_model"),
+            exhausted: Some("bytes"),
+            latency_us: Some(1),
+        };
+        let answer = GuardAnswer {
+            id: Some(1.into()),
+            request_id: "r",
+            verdict: &verdict,
+            redacted: Some("x".into()),
+            unscanned_parts: Some(1),
+        };
+        let sent = serde_json::to_value(&answer).unwrap();
+        let document = crate::routes::openapi();
+        let schemas = &document["components"]["schemas"];
+        assert_eq!(keys(&sent), keys(&schemas["GuardAnswer"]["properties"]));
+        assert_eq!(keys(&sent["findings"][0]), keys(&schemas["Finding"]["properties"]));
+    }
+}

@@ -1,0 +1,295 @@
+//! The table of routes. The router, the check of scopes, the metrics and the OpenAPI document all come from it, so that
+//! a route cannot exist without its scope and its documentation.
+
+mod chat;
+mod guard;
+mod lakera;
+mod litellm;
+mod moderations;
+mod ops;
+mod prompt_shield;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use aimds_engine::Action;
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use schemars::{JsonSchema, Schema};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::app::Call;
+use crate::auth::Scope;
+use crate::error::{Failure, Shape, json_response};
+
+/// What a route's handler returns.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Failure>> + Send>>;
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everyone.
+    Open,
+    /// Callers whose key has the scope.
+    Key(Scope),
+    /// As `Key(Scope::Metrics)`, unless the operator opens /metrics.
+    Metrics,
+}
+
+/// One route.
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) access: Access,
+    /// Whose error shape it speaks.
+    pub(crate) shape: Shape,
+    /// Whether its answers carry `x-aimds-decision`.
+    pub(crate) guarded: bool,
+    pub(crate) summary: &'static str,
+    pub(crate) request: Option<fn(&mut SchemaGenerator) -> Schema>,
+    pub(crate) answer: (&'static str, fn(&mut SchemaGenerator) -> Schema),
+    pub(crate) handler: fn(Call, Request<Body>) -> Answer,
+}
+
+const JSON: &str = "application/json";
+
+/// Every route of the gateway.
+pub(crate) static ROUTES: &[Route] = &[
+    Route {
+        method: Method::POST,
+        path: "/v1/guard",
+        access: Access::Key(Scope::Guard),
+        shape: Shape::Native,
+        guarded: true,
+        summary: "Verdict on a text or a conversation. ?format=verdict answers the bare word block or pass.",
+        request: Some(schema::<guard::GuardRequest>),
+        answer: (JSON, schema::<guard::GuardAnswerSchema>),
+        handler: |call, request| Box::pin(guard::answer(call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v2/guard",
+        access: Access::Key(Scope::Guard),
+        shape: Shape::Native,
+        guarded: true,
+        summary: "Drop-in for Lakera Guard.",
+        request: Some(schema::<lakera::LakeraRequest>),
+        answer: (JSON, schema::<lakera::LakeraAnswer>),
+        handler: |call, request| Box::pin(lakera::answer(call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/moderations",
+        access: Access::Key(Scope::Guard),
+        shape: Shape::OpenAi,
+        guarded: true,
+        summary: "Drop-in for OpenAI's moderations: flagged means that the policy would not let the text pass.",
+        request: Some(schema::<moderations::ModerationsRequest>),
+        answer: (JSON, schema::<moderations::ModerationsAnswer>),
+        handler: |call, request| Box::pin(moderations::answer(call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/beta/litellm_basic_guardrail_api",
+        access: Access::Key(Scope::Guard),
+        shape: Shape::Native,
+        guarded: true,
+        summary: "LiteLLM's generic guardrail API.",
+        request: Some(schema::<litellm::LitellmRequest>),
+        answer: (JSON, schema::<litellm::LitellmAnswer>),
+        handler: |call, request| Box::pin(litellm::answer(call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/contentsafety/text:shieldPrompt",
+        access: Access::Key(Scope::Guard),
+        shape: Shape::Azure,
+        guarded: true,
+        summary: "Drop-in for Azure Prompt Shields.",
+        request: Some(schema::<prompt_shield::ShieldRequest>),
+        answer: (JSON, schema::<prompt_shield::ShieldAnswer>),
+        handler: |call, request| Box::pin(prompt_shield::answer(call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/chat/completions",
+        access: Access::Key(Scope::Proxy),
+        shape: Shape::OpenAi,
+        guarded: true,
+        summary: "In-line proxy for OpenAI's chat completions. A stream is scanned whole before any of it is sent.",
+        request: Some(schema::<Map<String, Value>>),
+        answer: (JSON, schema::<Map<String, Value>>),
+        handler: |call, request| Box::pin(chat::answer(call, request)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/healthz",
+        access: Access::Open,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "The process lives.",
+        request: None,
+        answer: ("text/plain", schema::<String>),
+        handler: |_, _| Box::pin(std::future::ready(Ok(ops::health()))),
+    },
+    Route {
+        method: Method::GET,
+        path: "/readyz",
+        access: Access::Open,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "The gateway can take requests: 200, or 503 with what is missing.",
+        request: None,
+        answer: (JSON, schema::<ops::Readiness>),
+        handler: |call, _| Box::pin(std::future::ready(Ok(ops::ready(&call)))),
+    },
+    Route {
+        method: Method::GET,
+        path: "/metrics",
+        access: Access::Metrics,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Prometheus metrics.",
+        request: None,
+        answer: ("text/plain", schema::<String>),
+        handler: |call, _| Box::pin(std::future::ready(Ok(ops::metrics(&call)))),
+    },
+    Route {
+        method: Method::GET,
+        path: "/openapi.json",
+        access: Access::Open,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "This document.",
+        request: None,
+        answer: (JSON, schema::<Map<String, Value>>),
+        handler: |call, _| Box::pin(std::future::ready(Ok(ops::openapi(&call)))),
+    },
+];
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// The OpenAPI 3.1 document of every route.
+///
+/// ```
+/// let document = aimds_gateway::openapi();
+/// assert!(document["paths"]["/v1/guard"]["post"]["summary"].is_string());
+/// ```
+#[must_use]
+pub fn openapi() -> Value {
+    describe(ROUTES)
+}
+
+pub(crate) fn describe(routes: &[Route]) -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut generator = settings.into_generator();
+    let mut paths = Map::new();
+    for route in routes {
+        let (media, answer) = route.answer;
+        let mut operation = json!({
+            "summary": route.summary,
+            "responses": {
+                "200": { "description": "The answer.", "content": { media: { "schema": answer(&mut generator) } } },
+                "default": { "description": "An error in the shape of the API that the route speaks." },
+            },
+        });
+        if let Some(operation) = operation.as_object_mut() {
+            if let Some(request) = route.request {
+                let content = json!({ JSON: { "schema": request(&mut generator) } });
+                operation.insert("requestBody".into(), json!({ "required": true, "content": content }));
+            }
+            let security = match route.access {
+                Access::Open => json!([]),
+                Access::Key(scope) => security(scope),
+                Access::Metrics => security(Scope::Metrics),
+            };
+            operation.insert("security".into(), security);
+        }
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        if let Some(path) = path.as_object_mut() {
+            path.insert(route.method.as_str().to_ascii_lowercase(), operation);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "AIMDS gateway", "version": env!("CARGO_PKG_VERSION") },
+        "paths": paths,
+        "components": {
+            "schemas": generator.take_definitions(true),
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer" },
+                "x-api-key": { "type": "apiKey", "in": "header", "name": "x-api-key" },
+                "ocp-apim-subscription-key": { "type": "apiKey", "in": "header", "name": "Ocp-Apim-Subscription-Key" },
+                "api-key": { "type": "apiKey", "in": "header", "name": "api-key" },
+            },
+        },
+    })
+}
+
+/// Any of the headers will do; the scope is what the key must have.
+fn security(scope: Scope) -> Value {
+    ["bearer", "x-api-key", "ocp-apim-subscription-key", "api-key"]
+        .into_iter()
+        .map(|name| json!({ name: [scope.as_str()] }))
+        .collect()
+}
+
+/// The name of the header that carries the decision.
+pub(crate) const DECISION: HeaderName = HeaderName::from_static("x-aimds-decision");
+
+/// Marks an answer with the decision that it rests on.
+pub(crate) fn decided(mut response: Response<Body>, action: Action) -> Response<Body> {
+    response.headers_mut().insert(DECISION, HeaderValue::from_static(action.as_str()));
+    response
+}
+
+/// A 200 answer of a guarded route.
+fn verdict<T: Serialize>(action: Action, body: &T) -> Result<Response<Body>, Failure> {
+    let body = serde_json::to_vec(body).map_err(|_| Failure::Internal)?;
+    Ok(decided(json_response(StatusCode::OK, body), action))
+}
+
+/// What a reason leads to: no more than a mark while the policy only watches.
+fn effective(action: Action, monitored: bool) -> Action {
+    if monitored { action.min(Action::Flag) } else { action }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_lists_its_scope_and_the_open_ones_are_these() {
+        let mut open = Vec::new();
+        for route in ROUTES {
+            match route.access {
+                Access::Open => open.push(route.path),
+                Access::Key(_) | Access::Metrics => {}
+            }
+            assert!(!route.summary.is_empty());
+            assert_eq!(route.guarded, matches!(route.access, Access::Key(_)), "{}", route.path);
+        }
+        assert_eq!(open, ["/healthz", "/readyz", "/openapi.json"]);
+    }
+
+    #[test]
+    fn the_document_lists_every_route_and_every_reference_resolves() {
+        let document = openapi();
+        for route in ROUTES {
+            let method = route.method.as_str().to_ascii_lowercase();
+            assert_eq!(document["paths"][route.path][method]["summary"], route.summary);
+        }
+        let text = document.to_string();
+        for reference in text.split("\"$ref\":\"").skip(1) {
+            let pointer = reference.split('"').next().unwrap().trim_start_matches('#');
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
+}

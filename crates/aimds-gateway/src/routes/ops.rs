@@ -1,0 +1,50 @@
+//! Operations: health, readiness, metrics and the OpenAPI document.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::app::Call;
+use crate::error::json_response;
+
+/// What the gateway needs to take requests.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Readiness {
+    /// Everything below is as it should be.
+    ready: bool,
+    /// Rules, models and policy are loaded.
+    engine: bool,
+    /// The audit log can write; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<bool>,
+}
+
+pub(crate) fn health() -> Response<Body> {
+    plain("ok\n".into())
+}
+
+/// The engine is loaded before the listener exists: a gateway that answers has one.
+pub(crate) fn ready(call: &Call) -> Response<Body> {
+    let audit = call.app.recorder.state().map(|state| state.healthy);
+    let readiness = Readiness { ready: audit != Some(false), engine: true, audit };
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json_response(status, serde_json::to_vec(&readiness).unwrap_or_default())
+}
+
+pub(crate) fn metrics(call: &Call) -> Response<Body> {
+    let mut response = plain(call.app.metrics.expose(call.app.recorder.state().as_ref()));
+    let exposition = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, exposition);
+    response
+}
+
+pub(crate) fn openapi(call: &Call) -> Response<Body> {
+    json_response(StatusCode::OK, super::describe(call.app.routes).to_string())
+}
+
+fn plain(text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

@@ -1,0 +1,385 @@
+//! Sockets and the frame around every request: admission, authentication, isolation of panics, the headers that every
+//! answer carries.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use aimds_engine::Engine;
+use aimds_store::AuditLog;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use futures_util::FutureExt as _;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::app::{App, Call};
+use crate::audit::Recorder;
+use crate::auth::{ApiKey, Keys, Scope};
+use crate::config::{Config, Limits};
+use crate::error::{Failure, Shape};
+use crate::metrics::Metrics;
+use crate::request_id::RequestId;
+use crate::routes::{Access, DECISION, ROUTES, Route};
+use crate::upstream::Upstream;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-aimds-request-id");
+
+/// How often an HTTP/2 connection without traffic is asked whether it still lives.
+const H2_PING: Duration = Duration::from_secs(30);
+
+/// Pause after a failed accept: it fails for lack of file descriptors, and then fails again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Every request would be turned away.
+    #[error("auth.require is true, but there is no key in auth.keys")]
+    NoKeys,
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The gateway, before it listens.
+#[derive(Debug)]
+pub struct Gateway;
+
+/// A gateway that listens and does not answer yet.
+pub struct BoundGateway {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    app: Arc<App>,
+    max_connections: Arc<Semaphore>,
+}
+
+impl Gateway {
+    /// Binds the listener. Connections wait in its queue until [`BoundGateway::serve`].
+    ///
+    /// `audit` is the open audit log; `None` records nothing. Whoever opened it closes it, after `serve` has returned.
+    ///
+    /// # Errors
+    /// When nobody could use the gateway, or the address cannot be listened on.
+    pub async fn bind(
+        config: Config,
+        engine: Arc<Engine>,
+        audit: Option<Arc<AuditLog>>,
+    ) -> Result<BoundGateway, BindError> {
+        Self::bind_routes(config, engine, audit, ROUTES).await
+    }
+
+    async fn bind_routes(
+        config: Config,
+        engine: Arc<Engine>,
+        audit: Option<Arc<AuditLog>>,
+        routes: &'static [Route],
+    ) -> Result<BoundGateway, BindError> {
+        let Config { http: address, limits, require_auth, public_metrics, keys, upstream, block, on_full, .. } = config;
+        if require_auth && keys.is_empty() {
+            return Err(BindError::NoKeys);
+        }
+        let listen = |source| BindError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let local_addr = listener.local_addr().map_err(listen)?;
+        let app = App {
+            engine,
+            keys: Keys::new(keys, require_auth),
+            public_metrics,
+            limits,
+            block,
+            recorder: Recorder::new(audit),
+            on_full,
+            upstream: upstream.map(Upstream::new),
+            metrics: Metrics::new(routes.iter().map(|route| route.path)),
+            in_flight: Semaphore::new(limits.max_in_flight),
+            routes,
+        };
+        let max_connections = Arc::new(Semaphore::new(limits.max_connections));
+        Ok(BoundGateway { listener, local_addr, app: Arc::new(app), max_connections })
+    }
+}
+
+impl BoundGateway {
+    /// The address that it listens on, with the port that was chosen.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Answers requests until `shutdown` is ready, then lets those in progress finish within `limits.drain_timeout_ms`.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let Self { listener, app, max_connections, .. } = self;
+        let limits = app.limits;
+        let router = router(&app);
+        let builder = Arc::new(connection_builder(&limits));
+        let graceful = GracefulShutdown::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut shutdown => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(place) = Arc::clone(&max_connections).try_acquire_owned() else {
+                app.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
+                refuse(&stream);
+                continue;
+            };
+            let _ = stream.set_nodelay(true);
+            let connection = Connection { app: Arc::clone(&app), router: router.clone(), _place: place };
+            let builder = Arc::clone(&builder);
+            let watcher = graceful.watcher();
+            tokio::spawn(async move { connection.run(stream, &builder, watcher, limits.header_read_timeout).await });
+        }
+        drop(listener);
+        if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests in progress were cut off at the end of the drain time");
+        }
+    }
+}
+
+/// One connection that has been let in.
+struct Connection {
+    app: Arc<App>,
+    router: Router,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    async fn run(
+        self,
+        stream: TcpStream,
+        builder: &auto::Builder<TokioExecutor>,
+        watcher: hyper_util::server::graceful::Watcher,
+        head_timeout: Duration,
+    ) {
+        let _open = Gauge::up(&self.app, |metrics| &metrics.connections);
+        let begun = Arc::new(AtomicBool::new(false));
+        let service = {
+            let begun = Arc::clone(&begun);
+            let router = self.router;
+            hyper::service::service_fn(move |request: Request<Incoming>| {
+                begun.store(true, Ordering::Relaxed);
+                tower_service(router.clone(), request)
+            })
+        };
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = std::pin::pin!(watcher.watch(connection));
+        // hyper's own timer starts with the first bytes of a head; before them, it waits for the protocol without end.
+        let silence = std::pin::pin!(tokio::time::sleep(head_timeout));
+        match futures_util::future::select(connection, silence).await {
+            futures_util::future::Either::Left((ended, _)) => log_end(ended),
+            futures_util::future::Either::Right(((), connection)) => {
+                if begun.load(Ordering::Relaxed) {
+                    log_end(connection.await);
+                }
+            }
+        }
+    }
+}
+
+fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+async fn tower_service(mut router: Router, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    use hyper_util::service::TowerToHyperService;
+    let _ = &mut router;
+    hyper::service::Service::call(&TowerToHyperService::new(router), request.map(Body::new)).await
+}
+
+fn connection_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read_timeout)
+        .max_buf_size(limits.header_bytes)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(H2_PING)
+        .keep_alive_timeout(limits.header_read_timeout)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(u32::try_from(limits.max_in_flight).unwrap_or(u32::MAX));
+    builder
+}
+
+/// Tells a connection over the limit so, if its socket takes the few bytes at once.
+fn refuse(stream: &TcpStream) {
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let _ = stream.try_write(ANSWER);
+}
+
+fn router(app: &Arc<App>) -> Router {
+    let mut paths: Vec<(&'static str, MethodRouter)> = Vec::new();
+    for (number, route) in app.routes.iter().enumerate() {
+        let Ok(filter) = MethodFilter::try_from(route.method.clone()) else { continue };
+        let app = Arc::clone(app);
+        let handler = move |request: Request<Body>| answer(Arc::clone(&app), Some((number, route)), request);
+        match paths.iter_mut().find(|(path, _)| *path == route.path) {
+            Some((_, methods)) => *methods = std::mem::take(methods).on(filter, handler),
+            None => paths.push((route.path, on(filter, handler))),
+        }
+    }
+    let mut router = Router::new();
+    for (path, methods) in paths {
+        let (wrong, allowed) = (Arc::clone(app), allowed(app.routes, path));
+        let fallback = move |_: Request<Body>| {
+            let (app, allowed) = (Arc::clone(&wrong), allowed.clone());
+            async move {
+                let mut response = turned_away(&app, &Failure::Method);
+                response.headers_mut().extend(allowed.map(|allowed| (axum::http::header::ALLOW, allowed)));
+                response
+            }
+        };
+        router = router.route(path, methods.fallback(fallback));
+    }
+    let app = Arc::clone(app);
+    router.fallback(move |_: Request<Body>| {
+        let app = Arc::clone(&app);
+        async move { turned_away(&app, &Failure::NotFound) }
+    })
+}
+
+fn allowed(routes: &[Route], path: &str) -> Option<HeaderValue> {
+    let methods: Vec<_> = routes.iter().filter(|route| route.path == path).map(|route| route.method.as_str()).collect();
+    HeaderValue::try_from(methods.join(", ")).ok()
+}
+
+/// A request that no route takes.
+fn turned_away(app: &App, failure: &Failure) -> Response<Body> {
+    let id = RequestId::new();
+    app.metrics.failed(failure);
+    app.metrics.answered(usize::MAX, failure.status().as_u16(), Duration::ZERO);
+    stamped(failure.respond(Shape::Native, id.as_str()), &id)
+}
+
+fn stamped(mut response: Response<Body>, id: &RequestId) -> Response<Body> {
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// The frame around every handler.
+async fn answer(app: Arc<App>, route: Option<(usize, &'static Route)>, request: Request<Body>) -> Response<Body> {
+    let Some((number, route)) = route else { return turned_away(&app, &Failure::NotFound) };
+    let started = Instant::now();
+    let id = RequestId::new();
+    let _in_flight = Gauge::up(&app, |metrics| &metrics.in_flight);
+    let result = admitted(Arc::clone(&app), route, id, started, request).await;
+    let response = result.unwrap_or_else(|failure| {
+        app.metrics.failed(&failure);
+        let mut response = failure.respond(route.shape, id.as_str());
+        if route.guarded {
+            let decision = if matches!(failure, Failure::Blocked { .. }) { "block" } else { "error" };
+            response.headers_mut().insert(DECISION, HeaderValue::from_static(decision));
+        }
+        response
+    });
+    let took = started.elapsed();
+    app.metrics.answered(number, response.status().as_u16(), took);
+    tracing::debug!(
+        request_id = id.as_str(),
+        route = route.path,
+        status = response.status().as_u16(),
+        took_us = crate::audit::micros(took),
+        "answered"
+    );
+    stamped(response, &id)
+}
+
+async fn admitted(
+    app: Arc<App>,
+    route: &'static Route,
+    id: RequestId,
+    started: Instant,
+    request: Request<Body>,
+) -> Result<Response<Body>, Failure> {
+    let key = authenticate(&app, route, &request)?;
+    // Operations stay visible while the gateway is busy.
+    let _place = match route.guarded {
+        true => Some(app.in_flight.try_acquire().map_err(|_| Failure::Overloaded)?),
+        false => None,
+    };
+    let call = Call { app: Arc::clone(&app), id, key, route, started };
+    let answer = AssertUnwindSafe(async { (route.handler)(call, request).await }).catch_unwind().await;
+    answer.unwrap_or_else(|_| {
+        tracing::error!(request_id = id.as_str(), route = route.path, "a handler panicked");
+        Err(Failure::Internal)
+    })
+}
+
+fn authenticate(app: &App, route: &Route, request: &Request<Body>) -> Result<Option<Arc<ApiKey>>, Failure> {
+    let scope = match route.access {
+        Access::Open => return Ok(None),
+        Access::Metrics if app.public_metrics => return Ok(None),
+        Access::Metrics => Scope::Metrics,
+        Access::Key(scope) => scope,
+    };
+    match app.keys.check(request.headers(), scope) {
+        Ok(key) => Ok(Some(Arc::clone(key))),
+        Err(denied) => {
+            tracing::info!(route = route.path, ?denied, "caller turned away");
+            Err(Failure::Denied(denied, scope))
+        }
+    }
+}
+
+/// Counts something for as long as it is there, also if it is dropped half-way.
+struct Gauge<'a>(&'a std::sync::atomic::AtomicI64);
+
+impl<'a> Gauge<'a> {
+    fn up(app: &'a App, which: impl FnOnce(&Metrics) -> &std::sync::atomic::AtomicI64) -> Self {
+        let gauge = which(&app.metrics);
+        gauge.fetch_add(1, Ordering::Relaxed);
+        Self(gauge)
+    }
+}
+
+impl Drop for Gauge<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Makes panics log their place and nothing else: the message of a panic can quote the text that it failed on. For the
+/// binary to call once, before it serves.
+pub fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|location| format!("{}:{}", location.file(), location.line()));
+        tracing::error!(place = place.as_deref().unwrap_or("unknown"), "panic");
+    }));
+}
+
+#[cfg(test)]
+mod tests;

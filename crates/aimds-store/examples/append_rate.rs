@@ -1,0 +1,121 @@
+//! Records per second with group commit, for each durability, on the disk that holds the given directory.
+//!
+//! `cargo run --release -p aimds-store --example append_rate [-- DIRECTORY]` (default: the current directory; a tmpfs
+//! such as /dev/shm has no fsync to wait for and flatters `Full`.)
+//!
+//! Two loads: *stream*, one thread that appends as fast as the spool takes records and flushes at the end; and
+//! *acknowledged*, threads that each wait for their ticket before the next append, as a request that must be on record
+//! before it is answered would.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aimds_store::{AppendError, AuditLog, Durability, Options, Record, VerifyOptions, verify};
+use serde_json::json;
+
+const STREAM: u64 = 200_000;
+const PATIENCE: Duration = Duration::from_secs(600);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let parent = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
+    let modes = [
+        ("full", Durability::Full),
+        ("interval 10 ms", Durability::Interval(Duration::from_millis(10))),
+        ("normal", Durability::Normal),
+    ];
+    println!(
+        "{:<16} {:>8} {:>10} {:>13} {:>14}",
+        "durability", "threads", "records", "records/s", "records/commit"
+    );
+    for (name, durability) in modes {
+        let home = tempfile::tempdir_in(&parent)?;
+        let path = home.path().join("audit.db");
+        stream(name, &path, durability)?;
+        let start = Instant::now();
+        let report = verify(&path, &VerifyOptions::default())?;
+        let rate = report.records as f64 / start.elapsed().as_secs_f64();
+        println!(
+            "{:<16} {:>8} {:>10} {rate:>13.0}   (verify: {})",
+            "",
+            "",
+            report.records,
+            report.is_intact()
+        );
+        for threads in [1, 8, 64] {
+            let home = tempfile::tempdir_in(&parent)?;
+            acknowledged(name, &home.path().join("audit.db"), durability, threads)?;
+        }
+    }
+    Ok(())
+}
+
+fn stream(name: &str, path: &Path, durability: Durability) -> Result<(), Box<dyn Error>> {
+    let log = AuditLog::open(path, Options { durability, ..Options::default() })?;
+    let start = Instant::now();
+    for i in 0..STREAM {
+        loop {
+            match log.append(decision(i)) {
+                Ok(ticket) => break drop(ticket),
+                Err(AppendError::SpoolFull) => std::thread::sleep(Duration::from_micros(200)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    log.flush(PATIENCE)?;
+    print_row(name, "stream", &log, start);
+    log.close(PATIENCE)?;
+    Ok(())
+}
+
+fn acknowledged(name: &str, path: &Path, durability: Durability, threads: u64) -> Result<(), Box<dyn Error>> {
+    let log = Arc::new(AuditLog::open(path, Options { durability, ..Options::default() })?);
+    let start = Instant::now();
+    let end = start + Duration::from_secs(3);
+    let workers: Vec<_> = (0..threads)
+        .map(|thread| {
+            let log = log.clone();
+            std::thread::spawn(move || -> Result<(), String> {
+                let mut i = 0;
+                while Instant::now() < end {
+                    let ticket = log.append(decision(thread << 32 | i)).map_err(|e| e.to_string())?;
+                    ticket.wait().map_err(|e| e.to_string())?;
+                    i += 1;
+                }
+                Ok(())
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.join().map_err(|_| "a worker panicked")??;
+    }
+    print_row(name, &threads.to_string(), &log, start);
+    log.close(PATIENCE)?;
+    Ok(())
+}
+
+fn print_row(name: &str, load: &str, log: &AuditLog, start: Instant) {
+    let counters = log.counters();
+    let rate = counters.committed as f64 / start.elapsed().as_secs_f64();
+    let grouped = counters.committed as f64 / counters.transactions as f64;
+    println!("{name:<16} {load:>8} {:>10} {rate:>13.0} {grouped:>14.1}", counters.committed);
+}
+
+/// What a decision of the firewall looks like: about 330 bytes of JSON.
+fn decision(i: u64) -> Record {
+    Record {
+        at_ms: 1_764_000_000_000 + i,
+        request_id: format!("01JD{i:022x}"),
+        tenant: "acme".to_owned(),
+        kind: "decision".to_owned(),
+        body: json!({
+            "action": "block", "path": "fast", "score": 0.9731, "latency_us": 412,
+            "categories": ["prompt_injection", "encoded_attack"], "policy": "default@7",
+            "findings": [
+                { "category": "prompt_injection", "detector": "rules", "rule": "ignore-previous", "start": 120, "end": 161 },
+                { "category": "encoded_attack", "detector": "decode", "rule": "base64", "start": 300, "end": 420 },
+            ],
+        }),
+    }
+}

@@ -1,0 +1,512 @@
+//! The writer thread: takes what is waiting, chains it, commits it in one transaction, and does not let go of it until
+//! that has succeeded.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::{Value, json};
+
+use crate::chain::{Hash, Head, Statement, genesis, record_hash};
+use crate::database::{
+    Database, DatabaseError, FORMAT, Tail, begin, insert_record, put_signed, read_head, read_tail, signed,
+};
+use crate::error::OpenError;
+use crate::key::{Keys, beside, sync_parent};
+use crate::log::{Durability, Health, OpenCheck, Opened, Options, Pending, Shared};
+use crate::record::Encoded;
+use crate::verify::{Bad, What, check_tail, previous_json};
+
+/// The most records in one transaction: bounds how long a ticket waits behind a long queue.
+const MAX_BATCH: usize = 4096;
+/// How long one attempt waits for somebody else's lock; the back-off does the rest.
+const BUSY: Duration = Duration::from_millis(50);
+/// Numbers that a log can honestly reach, and that JSON can carry. Beyond it somebody has written to the file.
+const MAX_SEQ: i64 = 1 << 53;
+
+/// The end of the chain, and how far it is from the next checkpoint and segment.
+#[derive(Clone, Debug, PartialEq)]
+struct Chain {
+    head: Head,
+    at_ms: i64,
+    since_checkpoint: u64,
+    segment_len: u64,
+}
+
+/// Why the next record must open a segment.
+#[derive(Clone, Debug)]
+enum Opening {
+    Rotated,
+    Broken(Bad),
+    Replaced { moved_to: PathBuf, reason: String },
+}
+
+/// A log that is open for writing.
+pub(crate) struct Open {
+    database: Database,
+    chain: Chain,
+    opening: Option<Opening>,
+}
+
+/// What a commit would leave behind.
+struct Outcome {
+    chain: Chain,
+    heads: Vec<Head>,
+}
+
+pub(crate) struct Writer {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    keys: Keys,
+    /// Absent after the file went away, until it can be opened again.
+    database: Option<Database>,
+    chain: Chain,
+    opening: Option<Opening>,
+    /// What the last failed attempt would have left behind, had it succeeded: SQLite may report an error for a
+    /// transaction that is in the file all the same.
+    attempted: Option<Outcome>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CommitError {
+    #[error("{0}")]
+    Database(#[from] DatabaseError),
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    /// The transaction was committed, but into a file that is no longer there.
+    #[error("{0}")]
+    Gone(io::Error),
+}
+
+impl From<rusqlite::Error> for CommitError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl Open {
+    pub(crate) fn head(&self) -> Head {
+        self.chain.head
+    }
+
+    pub(crate) fn opened(&self) -> Opened {
+        match &self.opening {
+            Some(Opening::Broken(bad)) => Opened::NewSegment { bad: bad.clone() },
+            Some(Opening::Replaced { moved_to, reason }) => {
+                Opened::Replaced { moved_to: moved_to.clone(), reason: reason.clone() }
+            }
+            Some(Opening::Rotated) | None if self.database.created => Opened::Created,
+            Some(Opening::Rotated) | None => Opened::Continued,
+        }
+    }
+}
+
+/// Opens the log, or moves an unusable file aside and opens a new one.
+///
+/// A file is moved only if its signing key was there before: proof that it was an audit log, and that a wrong path in
+/// the configuration does not make this rename somebody's other file.
+pub(crate) fn open_or_replace(
+    path: &Path,
+    options: &Options,
+    keys: &Keys,
+    create: bool,
+) -> Result<Open, OpenError> {
+    let reason = match open(path, options, keys, create) {
+        Ok(open) => return Ok(open),
+        Err(DatabaseError::Unusable(reason)) if !keys.created => reason,
+        Err(error @ DatabaseError::Foreign) if !keys.created => error.to_string(),
+        Err(error) => return Err(open_error(error)),
+    };
+    let moved_to = move_aside(path)
+        .map_err(|source| OpenError::Io { what: "the unusable log could not be moved aside", source })?;
+    let mut open = open(path, options, keys, true).map_err(open_error)?;
+    open.opening = Some(Opening::Replaced { moved_to, reason });
+    Ok(open)
+}
+
+fn open_error(error: DatabaseError) -> OpenError {
+    match error {
+        DatabaseError::Foreign | DatabaseError::Unusable(_) => OpenError::NotAnAuditLog,
+        DatabaseError::NewerFormat(found) => OpenError::NewerFormat { found, known: FORMAT },
+        DatabaseError::Io(source) => OpenError::Io { what: "the database file could not be opened", source },
+        DatabaseError::Sqlite(error) => error.into(),
+    }
+}
+
+fn open(path: &Path, options: &Options, keys: &Keys, create: bool) -> Result<Open, DatabaseError> {
+    let full_sync = options.durability != Durability::Normal;
+    let database = Database::open(path, full_sync, create, keys)?;
+    let conn = &database.conn;
+    let bad = match check_tail(conn, database.log_id, &keys.trusted, options.check == OpenCheck::Full)? {
+        Some(Bad { what: What::Unreadable { detail }, .. }) => return Err(DatabaseError::Unusable(detail)),
+        None if keys.created && !database.created => {
+            let tail = read_tail(conn)?.map_or(0, |t| t.seq);
+            Some(Bad { segment: 1, seq: tail.unsigned_abs(), what: What::KeyReplaced })
+        }
+        other => other,
+    };
+    let chain = read_chain(conn, &database.log_id)?;
+    conn.busy_timeout(BUSY)?;
+    Ok(Open { database, chain, opening: bad.map(Opening::Broken) })
+}
+
+/// The end of the chain as stored. Where that is malformed the chain is broken, and the segment that is opened in
+/// consequence replaces what is made up here.
+fn read_chain(conn: &Connection, log_id: &[u8; 16]) -> Result<Chain, DatabaseError> {
+    highest_seq(conn)?;
+    let Some(tail) = read_tail(conn)? else {
+        let head = Head { segment: 1, seq: 0, hash: genesis(log_id, 1) };
+        return Ok(Chain { head, at_ms: 0, since_checkpoint: 0, segment_len: 0 });
+    };
+    let head = Head {
+        segment: tail.segment.unsigned_abs(),
+        seq: tail.seq.unsigned_abs(),
+        hash: tail.hash.unwrap_or(Hash([0; 32])),
+    };
+    let at_ms = conn.query_row("SELECT at_ms FROM records WHERE seq = ?1", [tail.seq], |row| row.get(0))?;
+    let checkpoint = |which: &str| -> rusqlite::Result<Option<u64>> {
+        let sql = format!("SELECT {which}(seq) FROM checkpoints WHERE segment = ?1");
+        let seq: Option<i64> = conn.query_row(&sql, [tail.segment], |row| row.get(0)).optional()?.flatten();
+        Ok(seq.and_then(|s| u64::try_from(s).ok()))
+    };
+    // Every segment but the first begins with a checkpoint, so nothing has to be counted.
+    let first = if head.segment == 1 { 1 } else { checkpoint("min")?.unwrap_or(head.seq) };
+    let checked = checkpoint("max")?.unwrap_or(first.saturating_sub(1));
+    Ok(Chain {
+        head,
+        at_ms,
+        since_checkpoint: head.seq.saturating_sub(checked),
+        segment_len: (head.seq + 1).saturating_sub(first),
+    })
+}
+
+/// The highest number that any table speaks of. A segment that follows a break begins behind it: numbers are never
+/// given twice, and what a truncation took away stays visible as a gap.
+fn highest_seq(conn: &Connection) -> Result<u64, DatabaseError> {
+    let sane = |n: i64, what: &str| {
+        let range = DatabaseError::Unusable(format!("{what} {n} cannot have been written by this program"));
+        if (0..MAX_SEQ).contains(&n) { Ok(n.unsigned_abs()) } else { Err(range) }
+    };
+    let tail = read_tail(conn)?;
+    sane(tail.map_or(1, |t| t.segment), "segment")?;
+    let record = sane(tail.map_or(0, |t| t.seq), "record")?;
+    let checkpoint =
+        conn.query_row("SELECT max(seq) FROM checkpoints", [], |row| row.get::<_, Option<i64>>(0))?;
+    let checkpoint = sane(checkpoint.unwrap_or(0), "checkpoint")?;
+    // The head row is about to be replaced, so an impossible one is merely not believed.
+    let head = read_head(conn)?.flatten().map(|signed| signed.head.seq).filter(|n| signed(*n) < MAX_SEQ);
+    Ok(record.max(checkpoint).max(head.unwrap_or(0)))
+}
+
+/// `audit.db` to `audit.db.broken-1`, together with its write-ahead log, so that what can be saved is not lost.
+fn move_aside(path: &Path) -> io::Result<PathBuf> {
+    let free = (1..=u32::MAX).map(|n| beside(path, &format!(".broken-{n}")));
+    for target in free {
+        if target.try_exists()? {
+            continue;
+        }
+        for suffix in ["-wal", "-shm"] {
+            match fs::rename(beside(path, suffix), beside(&target, suffix)) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        fs::rename(path, &target)?;
+        sync_parent(path)?;
+        return Ok(target);
+    }
+    Err(io::Error::from(io::ErrorKind::AlreadyExists))
+}
+
+impl Writer {
+    pub(crate) fn new(path: PathBuf, shared: Arc<Shared>, mut keys: Keys, open: Open) -> Self {
+        // It is not new any more when the file has to be opened again.
+        keys.created = false;
+        let Open { database, chain, opening } = open;
+        Self { path, shared, keys, database: Some(database), chain, opening, attempted: None }
+    }
+
+    /// Until the log is closed and everything is written, or the closer's patience is at an end.
+    pub(crate) fn run(&mut self) {
+        // The alarm of a broken chain does not wait for traffic.
+        let mut result =
+            if self.opening.is_some() { self.commit_patiently(Vec::new(), false) } else { Ok(()) };
+        let mut last_commit = None;
+        while result.is_ok() {
+            let batch = self.shared.take_batch(MAX_BATCH, last_commit);
+            last_commit = Some(Instant::now());
+            if batch.is_empty() {
+                result = self.commit_patiently(Vec::new(), true);
+                break;
+            }
+            result = self.commit_patiently(batch, false);
+        }
+        // Before `finish`: whoever waits for the close may open the log again at once.
+        self.database = None;
+        self.shared.finish(result);
+    }
+
+    /// Commits a batch however often that takes; gives it back to the queue only when closing has taken too long.
+    fn commit_patiently(&mut self, batch: Vec<Pending>, closing: bool) -> Result<(), String> {
+        let mut pause = self.shared.options.retry_min;
+        loop {
+            let error = match self.commit(&batch, closing) {
+                Ok(heads) => {
+                    self.succeeded(batch, heads);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let reason = error.to_string();
+            let give_up = self.failed(&error, &reason);
+            if give_up {
+                self.shared.put_back(batch);
+                return Err(reason);
+            }
+            self.shared.pause(pause);
+            pause = (pause * 2).min(self.shared.options.retry_max);
+        }
+    }
+
+    fn succeeded(&mut self, batch: Vec<Pending>, heads: Vec<Head>) {
+        let mut state = self.shared.lock();
+        state.counters.transactions += 1;
+        state.counters.committed += batch.len() as u64;
+        state.counters.spool_len = state.counters.spool_len.saturating_sub(batch.len());
+        let bytes: usize = batch.iter().map(|pending| pending.record.size()).sum();
+        state.counters.spool_bytes = state.counters.spool_bytes.saturating_sub(bytes);
+        state.health = Health::Healthy;
+        state.head = self.chain.head;
+        drop(state);
+        for (pending, head) in batch.into_iter().zip(heads) {
+            pending.promise.resolve(Ok(head));
+        }
+        self.shared.announce();
+    }
+
+    /// Notes a failure; `true` when there is to be no further attempt.
+    fn failed(&mut self, error: &CommitError, reason: &str) -> bool {
+        if matches!(error, CommitError::Gone(_) | CommitError::Database(DatabaseError::Unusable(_)))
+            && let Some(database) = self.database.take()
+        {
+            database.abandon();
+        }
+        let mut state = self.shared.lock();
+        state.counters.retried += 1;
+        let since_attempts = match state.health {
+            Health::Healthy => 1,
+            Health::Degraded { since_attempts, .. } => since_attempts.saturating_add(1),
+        };
+        state.health = Health::Degraded { since_attempts, reason: reason.to_owned() };
+        state.give_up_at.is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// One attempt at one transaction: the batch, whatever has to be written around it, and the new signed head.
+    fn commit(&mut self, batch: &[Pending], closing: bool) -> Result<Vec<Head>, CommitError> {
+        self.reopen_if_gone()?;
+        let Some(database) = &mut self.database else {
+            return Err(CommitError::Gone(io::ErrorKind::NotFound.into()));
+        };
+        let transaction = begin(&database.conn)?;
+        let stored = stored_end(&transaction, &database.log_id)?;
+        if let Some(attempted) = self.attempted.take_if(|a| stored == Some(a.chain.head)) {
+            // The last attempt is in the file after all. Its transaction is complete; what is left is to be sure
+            // that the file is still the one with the log's name.
+            drop(transaction);
+            if let Err(error) = database.still_in_place() {
+                self.attempted = Some(attempted);
+                return Err(CommitError::Gone(error));
+            }
+            self.advance(attempted.chain);
+            return Ok(attempted.heads);
+        }
+        if self.opening.is_none() && stored != Some(self.chain.head) {
+            let bad = Bad {
+                segment: self.chain.head.segment,
+                seq: self.chain.head.seq,
+                what: What::ChangedWhileOpen,
+            };
+            self.opening = Some(Opening::Broken(bad));
+        }
+        let mut session = Session {
+            conn: &transaction,
+            log_id: &database.log_id,
+            keys: &self.keys,
+            options: &self.shared.options,
+            chain: self.chain.clone(),
+        };
+        if let Some(opening) = &self.opening {
+            let opened_at = signed(self.shared.options.opened_at_ms).max(self.chain.at_ms);
+            let at_ms = batch.first().map_or(opened_at, |pending| pending.record.at_ms);
+            let after = if matches!(opening, Opening::Broken(_)) { highest_seq(&transaction)? } else { 0 };
+            session.open_segment(opening, read_tail(&transaction)?, after, at_ms)?;
+        }
+        let mut heads = Vec::with_capacity(batch.len());
+        for pending in batch {
+            session.append(&pending.record)?;
+            heads.push(session.chain.head);
+        }
+        if closing && session.chain.since_checkpoint > 0 {
+            session.checkpoint()?;
+        }
+        let chain = session.chain;
+        if chain == self.chain {
+            // A close with nothing to say.
+            return Ok(heads);
+        }
+        put_signed(&transaction, Statement::Head, &database.log_id, &chain.head, chain.at_ms, &self.keys)?;
+        // From here on the transaction may be in the file whatever is reported.
+        self.attempted = Some(Outcome { chain: chain.clone(), heads: heads.clone() });
+        transaction.commit()?;
+        database.still_in_place().map_err(CommitError::Gone)?;
+        self.attempted = None;
+        self.advance(chain);
+        Ok(heads)
+    }
+
+    /// After a commit: this is the end of the chain now.
+    fn advance(&mut self, chain: Chain) {
+        self.chain = chain;
+        if self.opening.take().is_some() {
+            self.shared.lock().counters.breaks += 1;
+        }
+    }
+
+    /// After the file was removed or replaced: opens what is there now, if anything is. Never creates a file where
+    /// there is none: the log may be about to be put back, and two half logs help nobody.
+    fn reopen_if_gone(&mut self) -> Result<(), CommitError> {
+        if self.database.is_some() {
+            return Ok(());
+        }
+        let open = open_or_replace(&self.path, &self.shared.options, &self.keys, false)?;
+        if let Some(opening) = open.opening {
+            self.chain = open.chain;
+            self.opening = Some(opening);
+            self.attempted = None;
+        }
+        self.database = Some(open.database);
+        Ok(())
+    }
+}
+
+/// Where the file says that the log ends: the last record and the head row, if they agree.
+fn stored_end(conn: &Connection, log_id: &[u8; 16]) -> rusqlite::Result<Option<Head>> {
+    let head = read_head(conn)?.flatten().map(|signed| signed.head);
+    let end = match read_tail(conn)? {
+        None => Some(Head { segment: 1, seq: 0, hash: genesis(log_id, 1) }),
+        Some(Tail { segment, seq, hash }) => match (u64::try_from(segment), u64::try_from(seq), hash) {
+            (Ok(segment), Ok(seq), Some(hash)) => Some(Head { segment, seq, hash }),
+            _ => None,
+        },
+    };
+    Ok(head.filter(|head| Some(*head) == end))
+}
+
+/// The rows of one transaction being written.
+struct Session<'a> {
+    conn: &'a Connection,
+    log_id: &'a [u8; 16],
+    keys: &'a Keys,
+    options: &'a Options,
+    chain: Chain,
+}
+
+impl Session<'_> {
+    fn append(&mut self, record: &Encoded) -> rusqlite::Result<()> {
+        let limit = self.options.segment_records;
+        if limit > 0 && self.chain.segment_len >= limit {
+            if self.chain.since_checkpoint > 0 {
+                self.checkpoint()?;
+            }
+            let Head { segment, seq, hash } = self.chain.head;
+            let tail = Tail { segment: signed(segment), seq: signed(seq), hash: Some(hash) };
+            self.open_segment(&Opening::Rotated, Some(tail), seq, record.at_ms)?;
+        }
+        self.insert(record)?;
+        if self.chain.since_checkpoint >= self.options.checkpoint_every.max(1) {
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Begins the segment after that of `tail`, the last record as stored, with a record that says why. Its number is
+    /// the one after `seq`.
+    fn open_segment(
+        &mut self,
+        opening: &Opening,
+        tail: Option<Tail>,
+        seq: u64,
+        at_ms: i64,
+    ) -> rusqlite::Result<()> {
+        let previous = previous_json(tail);
+        let segment = match opening {
+            Opening::Replaced { .. } => 1,
+            Opening::Rotated | Opening::Broken(_) => {
+                // With every record gone there is nothing to come after.
+                tail.map_or(0, |t| t.segment.unsigned_abs()) + 1
+            }
+        };
+        let (kind, body) = match opening {
+            Opening::Rotated => {
+                ("segment", json!({ "event": "segment_opened", "reason": "rotated", "previous": previous }))
+            }
+            Opening::Broken(bad) => (
+                "alarm",
+                json!({
+                    "event": "segment_opened",
+                    "reason": "chain_broken",
+                    "previous": previous,
+                    "first_bad": {
+                        "segment": bad.segment,
+                        "seq": bad.seq,
+                        "what": serde_json::to_value(&bad.what).unwrap_or(Value::Null),
+                    },
+                }),
+            ),
+            Opening::Replaced { moved_to, reason } => (
+                "alarm",
+                json!({ "event": "log_replaced", "reason": reason, "moved_to": moved_to.to_string_lossy() }),
+            ),
+        };
+        let hash = genesis(self.log_id, segment);
+        self.chain = Chain { head: Head { segment, seq, hash }, at_ms, since_checkpoint: 0, segment_len: 0 };
+        let (request_id, tenant) = (String::new(), String::new());
+        let record =
+            crate::Record { at_ms: at_ms.unsigned_abs(), request_id, tenant, kind: kind.to_owned(), body };
+        // The body is flat and the time came from a record: encoding it cannot fail.
+        if let Ok(record) = Encoded::new(record) {
+            self.insert(&record)?;
+        }
+        // At once, so that the next opening begins to check here and does not meet the same break again.
+        self.checkpoint()
+    }
+
+    fn insert(&mut self, record: &Encoded) -> rusqlite::Result<()> {
+        let Head { segment, seq, hash: previous } = self.chain.head;
+        let seq = seq + 1;
+        let hash = record_hash(segment, seq, &previous, record.fields());
+        let head = Head { segment, seq, hash };
+        insert_record(self.conn, &head, &previous, record.fields())?;
+        self.chain.head = head;
+        self.chain.at_ms = record.at_ms;
+        self.chain.since_checkpoint += 1;
+        self.chain.segment_len += 1;
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> rusqlite::Result<()> {
+        put_signed(
+            self.conn,
+            Statement::Checkpoint,
+            self.log_id,
+            &self.chain.head,
+            self.chain.at_ms,
+            self.keys,
+        )?;
+        self.chain.since_checkpoint = 0;
+        Ok(())
+    }
+}
