@@ -102,7 +102,7 @@ impl Linear {
 }
 
 /// The reading of an attack that holds it: the innermost decoded one, else the text itself.
-fn telling(prepared: &Prepared) -> &Reading {
+pub fn telling(prepared: &Prepared) -> &Reading {
     prepared
         .readings
         .iter()
@@ -110,14 +110,14 @@ fn telling(prepared: &Prepared) -> &Reading {
         .unwrap_or(&prepared.readings[0])
 }
 
-/// Trains on `rows`; `weight` gives each row's weight beside source and class (0 leaves it out).
+/// Weight of each row: its own, times its source's, with attacks and benign texts balanced.
 #[must_use]
-pub fn train(
+pub fn weights(
     rows: &[&Prepared],
     options: &Options,
     is_positive: impl Fn(&Prepared) -> bool,
     weight: impl Fn(&Prepared) -> f32,
-) -> Linear {
+) -> Vec<f32> {
     let mut sizes = std::collections::HashMap::<(&str, bool), f32>::new();
     for row in rows {
         *sizes.entry((&row.row.source, is_positive(row))).or_default() += 1.0;
@@ -134,7 +134,12 @@ pub fn train(
             weights[at] *= share * rows.len() as f32 / 2.0 / total.max(f32::MIN_POSITIVE);
         }
     }
+    weights
+}
 
+/// Trains on `rows` with the given weights (0 leaves a row out).
+#[must_use]
+pub fn train(rows: &[&Prepared], weights: &[f32], options: &Options, is_positive: impl Fn(&Prepared) -> bool) -> Linear {
     let mut model = Linear { weights: vec![0.0; 1 << TABLE_BITS], bias: 0.0 };
     let mut squares = vec![1e-3f32; 1 << TABLE_BITS];
     let mut random = Random::new(options.seed);

@@ -3,6 +3,7 @@
 mod data;
 mod linear;
 mod measure;
+mod pooled;
 mod prepare;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,12 @@ use prepare::Prepared;
 struct Arguments {
     #[arg(long, default_value = "../shared/data")]
     data: PathBuf,
+    #[arg(long, default_value_t = 5)]
+    net_epochs: usize,
+    #[arg(long, default_value_t = 0.05)]
+    net_rate: f32,
+    #[arg(long, default_value_t = 0.3)]
+    net_dropout: f32,
     #[arg(long)]
     epochs: Option<usize>,
     #[arg(long)]
@@ -105,33 +112,27 @@ fn main() -> Result<()> {
     eprintln!("prepared {} rows in {:?}", rows.len(), start.elapsed());
     let start = std::time::Instant::now();
     let members: Vec<&Prepared> = rows.iter().collect();
-    let model = linear::train(&members, &options, |row| row.row.is_attack(), |_| 1.0);
+    let attack = |row: &Prepared| row.row.is_attack();
+    let weights = linear::weights(&members, &options, attack, |_| 1.0);
+    let net_options = Options { epochs: arguments.net_epochs, rate: arguments.net_rate, dropout: arguments.net_dropout, ..options.clone() };
+    let (model, net) = rayon::join(|| linear::train(&members, &weights, &options, attack), || pooled::train(&members, &weights, &net_options, attack));
     eprintln!("trained in {:?} with {options:?}", start.elapsed());
-    let mut top: Vec<(f32, &Prepared)> = dev.iter().filter(|r| !r.row.is_attack()).map(|r| { let (w, p) = combined(&model, r); (w.max(p - 1.0), r) }).collect();
-    top.sort_by(|a, b| b.0.total_cmp(&a.0));
-    for (s, r) in top.iter().take(45) { eprintln!("B {s:.2} {} {}: {:?}", r.row.source, r.row.category, r.row.text); }
-    let orders = linear::train(&members, &options, |row| row.row.is_attack(), |row| if row.row.is_attack() {
-        if row.row.category == "indirect_injection" { 3.0 } else { 1.0 }
-    } else if matches!(row.row.category.as_str(), "benign_chat" | "benign_instruction" | "harmful_request") { 0.2 } else { 1.0 });
-    write(&[&model, &orders], &dev, std::path::Path::new("models/lexical.bin"))?;
-    for delta in [0.0f32, 1.0, 2.0, 3.0, 100.0] {
-        let score = |row: &Prepared| { let (whole, peak) = combined(&model, row); whole.max(peak - delta) };
+    let score_net = |prepared: &Prepared| prepared.readings.iter().fold(f32::NEG_INFINITY, |best: f32, reading| {
+        let whole = net.logit(&reading.sentences);
+        let peak = if reading.sentences.len() > 1 { net.peak(&reading.sentences).0 } else { whole };
+        best.max(whole).max(peak - 1.0)
+    });
+    let score_lin = |row: &Prepared| { let (w, p) = combined(&model, row); w.max(p - 1.0) };
+    for (name, share) in [("linear", 0.0f32), ("net", 1.0), ("avg .3", 0.3), ("avg .5", 0.5), ("avg .7", 0.7)] {
+        let score = |row: &Prepared| (1.0 - share) * score_lin(row) + share * score_net(row);
         let of = |set: &[Prepared], attack: bool| -> Vec<f32> { set.iter().filter(|row| row.row.is_attack() == attack).map(&score).collect() };
         let (attacks, benign) = (of(&dev, true), of(&dev, false));
         let (ood_attacks, ood_benign) = (of(&ood, true), of(&ood, false));
-        let t1 = measure::threshold(&benign, 0.01);
-        let t05 = measure::threshold(&benign, 0.004);
-        let o1 = measure::threshold(&ood_benign, 0.01);
-        println!("delta {delta}: dev auc {:.4} tpr@1% {:.3} @.4% {:.3} @.1% {:.3} | ood auc {:.3} tpr@own1% {:.3} @own5% {:.3} | at dev.4%: ood tpr {:.3} fpr {:.3}",
-            measure::auc(&attacks, &benign), measure::share(&attacks, t1), measure::share(&attacks, t05), measure::share(&attacks, measure::threshold(&benign, 0.001)),
-            measure::auc(&ood_attacks, &ood_benign), measure::share(&ood_attacks, o1), measure::share(&ood_attacks, measure::threshold(&ood_benign, 0.05)),
-            measure::share(&ood_attacks, t05), measure::share(&ood_benign, t05));
-        if delta == 1.0 {
-            let mut by = BTreeMap::<(String, bool), Vec<f32>>::new();
-            for row in &ood { by.entry((row.row.source.clone(), row.row.is_attack())).or_default().push(score(row)); }
-            for row in dev.iter().filter(|r| r.row.is_attack()) { by.entry((format!("dev/{}", row.row.category), true)).or_default().push(score(row)); }
-            for ((source, attack), scores) in by { println!("   {source} {} n={} at-dev-.4% {:.3} at-dev-1% {:.3}", if attack { "attack" } else { "benign" }, scores.len(), measure::share(&scores, t05), measure::share(&scores, t1)); }
-        }
+        let t = |rate| measure::threshold(&benign, rate);
+        println!("{name}: dev auc {:.4} tpr@1% {:.3} @.4% {:.3} @.1% {:.3} | ood auc {:.3} own1% {:.3} own5% {:.3} | at dev1%: tpr {:.3} fpr {:.3} at dev.4% tpr {:.3} fpr {:.3}",
+            measure::auc(&attacks, &benign), measure::share(&attacks, t(0.01)), measure::share(&attacks, t(0.004)), measure::share(&attacks, t(0.001)),
+            measure::auc(&ood_attacks, &ood_benign), measure::share(&ood_attacks, measure::threshold(&ood_benign, 0.01)), measure::share(&ood_attacks, measure::threshold(&ood_benign, 0.05)),
+            measure::share(&ood_attacks, t(0.01)), measure::share(&ood_benign, t(0.01)), measure::share(&ood_attacks, t(0.004)), measure::share(&ood_benign, t(0.004)));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aimds_engine::Engine;
-use aimds_gateway::{ApiKey, AuditConfig, Config, Durability, Gateway, LogFormat, LogLevel, Scope};
+use aimds_gateway::{ApiKey, AuditConfig, Config, Durability, Gateway, LogFormat, LogLevel, Scope, install_panic_hook};
 use aimds_store::{AuditLog, Opened, Options};
 use anyhow::Context as _;
 use clap::Args;
@@ -55,6 +55,7 @@ pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
     let mut config = config::read(serve.config.as_deref())?;
     config.http = serve.listen.unwrap_or(config.http);
     start_log(&config, global);
+    install_panic_hook();
     let engine = Arc::new(loading::engine(config.policy.as_deref())?);
     let needs_key = config.require_auth && config.keys.is_empty();
     let needs_directory = needs_key || serve.config.is_none();

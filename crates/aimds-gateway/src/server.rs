@@ -1,25 +1,25 @@
 //! Sockets and the frame around every request: admission, authentication, isolation of panics, the headers that every
 //! answer carries.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use aimds_engine::Engine;
 use aimds_store::AuditLog;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Method, Request, Response};
+use axum::http::{HeaderName, HeaderValue, Request, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -174,17 +174,17 @@ impl Connection {
         self,
         stream: TcpStream,
         builder: &auto::Builder<TokioExecutor>,
-        watcher: hyper_util::server::graceful::Watcher,
+        watcher: Watcher,
         head_timeout: Duration,
     ) {
         let _open = Gauge::up(&self.app, |metrics| &metrics.connections);
         let begun = Arc::new(AtomicBool::new(false));
         let service = {
             let begun = Arc::clone(&begun);
-            let router = self.router;
+            let router = TowerToHyperService::new(self.router);
             hyper::service::service_fn(move |request: Request<Incoming>| {
                 begun.store(true, Ordering::Relaxed);
-                tower_service(router.clone(), request)
+                hyper::service::Service::call(&router, request.map(Body::new))
             })
         };
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
@@ -206,12 +206,6 @@ fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
     }
-}
-
-async fn tower_service(mut router: Router, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    use hyper_util::service::TowerToHyperService;
-    let _ = &mut router;
-    hyper::service::Service::call(&TowerToHyperService::new(router), request.map(Body::new)).await
 }
 
 fn connection_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
@@ -244,7 +238,7 @@ fn router(app: &Arc<App>) -> Router {
     for (number, route) in app.routes.iter().enumerate() {
         let Ok(filter) = MethodFilter::try_from(route.method.clone()) else { continue };
         let app = Arc::clone(app);
-        let handler = move |request: Request<Body>| answer(Arc::clone(&app), Some((number, route)), request);
+        let handler = move |request: Request<Body>| answer(Arc::clone(&app), number, route, request);
         match paths.iter_mut().find(|(path, _)| *path == route.path) {
             Some((_, methods)) => *methods = std::mem::take(methods).on(filter, handler),
             None => paths.push((route.path, on(filter, handler))),
@@ -291,8 +285,7 @@ fn stamped(mut response: Response<Body>, id: &RequestId) -> Response<Body> {
 }
 
 /// The frame around every handler.
-async fn answer(app: Arc<App>, route: Option<(usize, &'static Route)>, request: Request<Body>) -> Response<Body> {
-    let Some((number, route)) = route else { return turned_away(&app, &Failure::NotFound) };
+async fn answer(app: Arc<App>, number: usize, route: &'static Route, request: Request<Body>) -> Response<Body> {
     let started = Instant::now();
     let id = RequestId::new();
     let _in_flight = Gauge::up(&app, |metrics| &metrics.in_flight);
@@ -301,8 +294,7 @@ async fn answer(app: Arc<App>, route: Option<(usize, &'static Route)>, request: 
         app.metrics.failed(&failure);
         let mut response = failure.respond(route.shape, id.as_str());
         if route.guarded {
-            let decision = if matches!(failure, Failure::Blocked { .. }) { "block" } else { "error" };
-            response.headers_mut().insert(DECISION, HeaderValue::from_static(decision));
+            response.headers_mut().insert(DECISION, HeaderValue::from_static("error"));
         }
         response
     });
@@ -356,10 +348,10 @@ fn authenticate(app: &App, route: &Route, request: &Request<Body>) -> Result<Opt
 }
 
 /// Counts something for as long as it is there, also if it is dropped half-way.
-struct Gauge<'a>(&'a std::sync::atomic::AtomicI64);
+struct Gauge<'a>(&'a AtomicI64);
 
 impl<'a> Gauge<'a> {
-    fn up(app: &'a App, which: impl FnOnce(&Metrics) -> &std::sync::atomic::AtomicI64) -> Self {
+    fn up(app: &'a App, which: impl FnOnce(&Metrics) -> &AtomicI64) -> Self {
         let gauge = which(&app.metrics);
         gauge.fetch_add(1, Ordering::Relaxed);
         Self(gauge)

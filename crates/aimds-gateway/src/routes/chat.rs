@@ -37,7 +37,7 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
     let inspection = call.inspect(Direction::Request, &conversation)?;
     let asked = inspection.outcome.decision.action();
     let Some(permit) = inspection.outcome.decision.into_permit() else {
-        return Ok(decided(blocked(&call, &wanted)?, asked));
+        return Ok(decided(blocked(&call, &wanted), asked));
     };
     let cleared = Cleared::new(permit, conversation);
     let outbound = Outbound::new(&cleared, &document, original)?;
@@ -86,7 +86,7 @@ fn release(
     };
     let action = inspection.outcome.decision.action();
     let Some(permit) = inspection.outcome.decision.into_permit() else {
-        return Ok((blocked(call, wanted)?, action));
+        return Ok((blocked(call, wanted), action));
     };
     let cleared = Cleared::new(permit, conversation);
     let body = Reply::release(&cleared, &document, body)?;
@@ -112,16 +112,19 @@ fn event_stream(answer: &Value, wanted: &Wanted) -> Response<Body> {
 }
 
 /// A block, in the shape that the operator chose.
-fn blocked(call: &Call, wanted: &Wanted) -> Result<Response<Body>, Failure> {
+fn blocked(call: &Call, wanted: &Wanted) -> Response<Body> {
     let block = &call.app.block;
     match block.shape {
-        BlockShape::Error => Err(Failure::Blocked { status: block.status, text: block.text.clone() }),
+        BlockShape::Error => {
+            let failure = Failure::Blocked { status: block.status, text: block.text.clone() };
+            failure.respond(call.route.shape, call.id.as_str())
+        }
         BlockShape::Refusal => {
             let answer = refusal(&call.id, &wanted.model, &block.text, now_ms());
-            Ok(match wanted.stream {
+            match wanted.stream {
                 true => event_stream(&answer, wanted),
                 false => json_response(StatusCode::OK, answer.to_string()),
-            })
+            }
         }
     }
 }

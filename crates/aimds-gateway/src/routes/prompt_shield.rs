@@ -49,7 +49,7 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
     }
     let mut conversation = Conversation::default();
     let prompts = usize::from(asked.user_prompt.is_some());
-    for prompt in asked.user_prompt {
+    if let Some(prompt) = asked.user_prompt {
         conversation.push(Role::User, Origin::User, prompt);
     }
     for document in asked.documents.into_iter().flatten() {

@@ -1,0 +1,134 @@
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::command::{Folder, WITH_EMAIL, aimds, run};
+
+/// A gateway that runs.
+struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Running {
+    fn start(folder: &Folder, arguments: &[&str]) -> Self {
+        let mut child = aimds()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(folder.path().join("data"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on http://").unwrap().to_owned();
+        Self { child, stdout, address }
+    }
+
+    /// The status and the body of `POST /v1/guard`.
+    fn guard(&self, key: &str, content: &str) -> (u16, Value) {
+        let body = serde_json::json!({"messages": [{"role": "user", "content": content}]}).to_string();
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(
+            stream,
+            "POST /v1/guard HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or_default())
+    }
+
+    /// Tells it to stop; gives what else it said.
+    fn stop(mut self) -> String {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        let mut said = String::new();
+        self.stdout.read_to_string(&mut said).unwrap();
+        said
+    }
+}
+
+fn key_in(said: &str) -> String {
+    let line = said.lines().find(|line| line.starts_with("API key")).unwrap();
+    line.rsplit(' ').next().unwrap().to_owned()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_first_start_shows_a_key_that_later_starts_know() {
+    let folder = Folder::new();
+    let first = Running::start(&folder, &[]);
+    let (status, _) = first.guard("aimds_wrong", "hello");
+    assert_eq!(status, 401);
+    // The greeting is complete before the address is answered; read it at the end.
+    let address = first.address.clone();
+    let said = first.stop();
+    let key = key_in(&said);
+    assert!(key.starts_with("aimds_") && key.len() == 49, "{said}");
+    assert_eq!(said.matches(&key).count(), 3, "{said}");
+    assert_eq!(said.matches(&format!("curl -s http://{address}/v1/guard")).count(), 2, "{said}");
+
+    let second = Running::start(&folder, &[]);
+    let (status, verdict) = second.guard(&key, WITH_EMAIL);
+    assert_eq!((status, verdict["categories"][0].as_str()), (200, Some("pii.email")), "{verdict}");
+    let said = second.stop();
+    assert!(said.contains("aimds serve --new-key") && !said.contains("aimds_"), "{said}");
+
+    let third = Running::start(&folder, &["--new-key"]);
+    assert_eq!(third.guard(&key, "hello").0, 401);
+    let new = key_in(&third.stop());
+    assert_ne!(new, key);
+
+    let data = folder.path().join("data");
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let content = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!String::from_utf8_lossy(&content).contains(&new));
+    }
+    let data = data.to_str().unwrap();
+    let verified = run(&["audit", "verify", "--data-dir", data]);
+    assert_eq!(verified.status, 0, "{}{}", verified.stdout, verified.stderr);
+    let exported = run(&["audit", "export", "--data-dir", data, "--kind", "decision"]);
+    assert_eq!(exported.lines().len(), 1, "{}", exported.stdout);
+    assert!(!exported.stdout.contains("anna.berg"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_configuration_without_keys_gets_one_and_its_own_paths() {
+    let folder = Folder::new();
+    let config = folder.file("etc/aimds.toml", "[audit]\npath = \"own.db\"\n[policy]\npath = \"policy.toml\"\n");
+    folder.file("etc/policy.toml", crate::command::BLOCK_EMAIL);
+    let running = Running::start(&folder, &["--config", &config]);
+    running.stop();
+    let running = Running::start(&folder, &["--config", &config, "--new-key"]);
+    assert!(folder.path().join("etc/own.db").is_file());
+    assert!(!folder.path().join("data/audit.db").exists());
+    running.stop();
+    let open = folder.file("etc/open.toml", "[auth]\nrequire = false\n[policy]\npath = \"policy.toml\"\n");
+    let running = Running::start(&folder, &["--config", &open]);
+    assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "block");
+    assert_eq!(running.stop(), "");
+}
+
+#[test]
+fn an_address_in_use_is_told_and_the_key_stays() {
+    let folder = Folder::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let data = folder.path().join("data").to_str().unwrap().to_owned();
+    let ran = run(&["serve", "--listen", &address, "--data-dir", &data, "--quiet"]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (3, ""));
+    assert!(ran.stderr.starts_with(&format!("error: cannot listen on {address}: ")), "{}", ran.stderr);
+    assert!(!folder.path().join("data/local-key.hash").exists());
+}
