@@ -1,1 +1,7 @@
-//! Placeholder until the crate is written.
+//! Measures the engine in process: fixed workloads, one core, wall-clock quantiles. A program, never a test.
+
+mod latency;
+mod workload;
+
+pub use latency::{Latency, measure};
+pub use workload::{Workload, workloads};

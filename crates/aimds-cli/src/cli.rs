@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{Status, audit, calibrate, eval, scan};
+use crate::{Status, audit, calibrate, config, eval, scan, serve};
 
 /// AIMDS: a firewall for LLM applications and agents.
 #[derive(Debug, Parser)]
@@ -12,6 +12,7 @@ use crate::{Status, audit, calibrate, eval, scan};
   aimds scan --file notes.txt --origin document
   aimds scan --input jsonl --format jsonl prompts.jsonl.zst > verdicts.jsonl
   aimds eval labelled/ --format json > run.json
+  aimds serve
 
 Exit status: 0 nothing blocked, 1 something blocked, 2 wrong usage or configuration, 3 unreadable input.")]
 pub struct Cli {
@@ -53,12 +54,17 @@ pub enum Color {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the gateway
+    Serve(serve::Serve),
     /// Look at a text, files or a stream of JSON lines
     Scan(scan::Scan),
     /// Measure detection on labelled JSON lines
     Eval(eval::Eval),
     /// Find the thresholds that keep false alarms on your own traffic below a bound
     Calibrate(calibrate::Calibrate),
+    /// Check, show and describe configuration
+    #[command(subcommand)]
+    Config(config::Config),
     /// Verify, export and watch the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -70,9 +76,11 @@ pub enum Command {
 /// What stops the run; [`crate::is_usage`] tells which exit status it has.
 pub fn run(cli: Cli) -> anyhow::Result<Status> {
     match cli.command {
+        Command::Serve(serve) => serve::run(&serve, &cli.global),
         Command::Scan(scan) => scan::run(&scan, &cli.global),
         Command::Eval(eval) => eval::run(&eval, &cli.global),
         Command::Calibrate(calibrate) => calibrate::run(&calibrate, &cli.global),
+        Command::Config(config) => config::run(&config, &cli.global),
         Command::Audit(audit) => audit::run(&audit, &cli.global),
     }
 }

@@ -17,6 +17,7 @@ mod chunks;
 mod cli;
 mod data_directory;
 mod loading;
+mod local_key;
 mod moment;
 mod ordered;
 mod progress;
@@ -27,8 +28,10 @@ mod terminal;
 
 pub mod audit;
 pub mod calibrate;
+pub mod config;
 pub mod eval;
 pub mod scan;
+pub mod serve;
 pub mod statistics;
 
 pub use cli::{Cli, Command, run};

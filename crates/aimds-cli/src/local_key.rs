@@ -26,9 +26,9 @@ impl LocalKey {
     pub(crate) fn load_or_make(directory: &Path, new: bool) -> anyhow::Result<Self> {
         let path = directory.join(HASH_FILE);
         match fs::read_to_string(&path) {
-            Ok(text) if !new => KeyHash::parse(text.trim())
-                .map(Self::Known)
-                .with_context(|| format!("{} does not hold the hash of a key: use --new-key", path.display())),
+            Ok(text) if !new => KeyHash::parse(text.trim()).map(Self::Known).with_context(|| {
+                format!("{} does not hold the hash of a key: use --new-key", path.display())
+            }),
             Err(error) if !new && error.kind() != std::io::ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("cannot read {}", path.display()))
             }

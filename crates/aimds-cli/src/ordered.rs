@@ -131,7 +131,7 @@ mod tests {
         let mut sink = Count(Vec::new(), written);
         // The first item of every hundred is slow, so that the others overtake it.
         let work = |item: u64| {
-            if item % 100 == 0 {
+            if item.is_multiple_of(100) {
                 thread::sleep(std::time::Duration::from_millis(2));
             }
             item * 2

@@ -121,7 +121,8 @@ impl Call {
             (outcome, started.elapsed())
         };
         let bytes: usize = conversation.messages.iter().map(|message| message.text.len()).sum();
-        let (outcome, took) = if bytes > INLINE_BYTES && may_block() { tokio::task::block_in_place(work) } else { work() };
+        let (outcome, took) =
+            if bytes > INLINE_BYTES && may_block() { tokio::task::block_in_place(work) } else { work() };
         app.metrics.decided(direction, outcome.decision.action(), &outcome.assessment.findings, took);
         let verdict = Verdict::new(&outcome, conversation, Some(audit::micros(took)));
         let inspection = Inspection { outcome, verdict, took };

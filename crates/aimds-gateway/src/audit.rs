@@ -68,7 +68,13 @@ impl Recorder {
 }
 
 /// The body of a `decision` record.
-pub(crate) fn decision(route: &str, key: &str, direction: Direction, verdict: &Verdict, took: Duration) -> Value {
+pub(crate) fn decision(
+    route: &str,
+    key: &str,
+    direction: Direction,
+    verdict: &Verdict,
+    took: Duration,
+) -> Value {
     let findings: Vec<_> = verdict
         .findings
         .iter()

@@ -187,7 +187,8 @@ impl Keys {
         for key in keys {
             by_hash.entry(key.hash.bucket()).or_default().push(Arc::new(key));
         }
-        let anonymous = (!require).then(|| Arc::new(ApiKey::new("anonymous", KeyHash([0; 32]), "", &Scope::ALL)));
+        let anonymous =
+            (!require).then(|| Arc::new(ApiKey::new("anonymous", KeyHash([0; 32]), "", &Scope::ALL)));
         Self { by_hash, anonymous }
     }
 
@@ -220,7 +221,9 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 fn presented(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let named = ["x-api-key", "ocp-apim-subscription-key", "api-key"];
     bearer(headers).into_iter().chain(
-        named.into_iter().filter_map(|name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)),
+        named
+            .into_iter()
+            .filter_map(|name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)),
     )
 }
 

@@ -533,8 +533,9 @@ fn resolve_limits(file: &LimitsFile) -> Result<Limits, ConfigError> {
 }
 
 fn resolve_key(index: usize, file: KeyFile) -> Result<ApiKey, ConfigError> {
-    let hash = KeyHash::parse(&file.hash)
-        .ok_or_else(|| value(&format!("auth.keys[{index}].hash"), "must be `blake3:` and 64 hexadecimal digits"))?;
+    let hash = KeyHash::parse(&file.hash).ok_or_else(|| {
+        value(&format!("auth.keys[{index}].hash"), "must be `blake3:` and 64 hexadecimal digits")
+    })?;
     Ok(ApiKey::new(file.id, hash, file.tenant, file.scopes.as_deref().unwrap_or(&Scope::ALL)))
 }
 
@@ -553,8 +554,9 @@ fn resolve_upstream(file: &UpstreamFile) -> Result<Option<UpstreamConfig>, Confi
         name => {
             let key = std::env::var(name)
                 .map_err(|_| value("upstream.api_key_env", "the environment variable is not set"))?;
-            let mut header = HeaderValue::try_from(format!("Bearer {}", key.trim()))
-                .map_err(|_| value("upstream.api_key_env", "the environment variable does not hold a usable key"))?;
+            let mut header = HeaderValue::try_from(format!("Bearer {}", key.trim())).map_err(|_| {
+                value("upstream.api_key_env", "the environment variable does not hold a usable key")
+            })?;
             header.set_sensitive(true);
             Some(header)
         }
@@ -595,7 +597,10 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        assert_eq!(Config::parse(text).unwrap_err().to_string(), format!("invalid configuration: {expected}"));
+        assert_eq!(
+            Config::parse(text).unwrap_err().to_string(),
+            format!("invalid configuration: {expected}")
+        );
     }
 
     #[test]
@@ -624,7 +629,10 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused_with_its_line_and_the_nearest_key() {
-        check("[limits]\nbody_bytes = 5\njson_dept = 3\n", "line 3: unknown key `json_dept`; did you mean `json_depth`?");
+        check(
+            "[limits]\nbody_bytes = 5\njson_dept = 3\n",
+            "line 3: unknown key `json_dept`; did you mean `json_depth`?",
+        );
         check("[limit]\nbody_bytes = 5\n", "line 1: unknown key `limit`; did you mean `limits`?");
         check("[log]\nxyzzyplugh = 5\n", "line 2: unknown key `xyzzyplugh`");
     }
@@ -633,7 +641,10 @@ mod tests {
     fn a_wrong_value_is_refused_with_its_place() {
         check("[listen]\nhttp = \"here\"\n", "listen.http: is not an address and port");
         check("[block]\nstatus = 200\n", "block.status: must be between 400 and 499");
-        check("[upstream]\nbase_url = \"ftp://x\"\n", "upstream.base_url: must be an http:// or https:// address");
+        check(
+            "[upstream]\nbase_url = \"ftp://x\"\n",
+            "upstream.base_url: must be an http:// or https:// address",
+        );
         check("[limits]\njson_depth = 500\n", "limits.json_depth: must be at most 128");
         check(
             "[[auth.keys]]\nid = \"a\"\nhash = \"sha1:00\"\n",

@@ -140,7 +140,9 @@ impl Failure {
             Self::NotFound => "no such route; /openapi.json lists them".into(),
             Self::Method => "the route exists, but not with this method".into(),
             Self::Denied(Denied::Unknown, _) => "missing or unknown API key".into(),
-            Self::Denied(Denied::Scope, scope) => format!("the API key does not have the scope \"{}\"", scope.as_str()),
+            Self::Denied(Denied::Scope, scope) => {
+                format!("the API key does not have the scope \"{}\"", scope.as_str())
+            }
             Self::TooLarge { limit } => format!("the request body is larger than {limit} bytes"),
             Self::BodyTimeout => "the request body did not arrive in time".into(),
             Self::BodyBroken => "the request body did not arrive whole".into(),

@@ -10,8 +10,9 @@ use crate::error::{Failure, Place, explain};
 
 /// Checks that a body is UTF-8 and not nested too deep. One pass; the depth is counted outside strings.
 pub(crate) fn check(bytes: &[u8], depth_limit: usize) -> Result<&str, Failure> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| Failure::NotUtf8(Place::after(bytes.get(..error.valid_up_to()).unwrap_or_default())))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Failure::NotUtf8(Place::after(bytes.get(..error.valid_up_to()).unwrap_or_default()))
+    })?;
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for (position, &byte) in bytes.iter().enumerate() {
         if in_string {
@@ -305,7 +306,10 @@ mod tests {
     fn depth_is_counted_outside_strings_and_its_place_is_named() {
         check(br#"{"a":"[[[[\"[[["}"#, 1).unwrap();
         assert_eq!(check(b"[\n [[]]]", 2).unwrap_err(), Failure::TooDeep(Place { line: 2, column: 3 }, 2));
-        assert_eq!(check(b"{\"a\":\"\xff\"}", 2).unwrap_err(), Failure::NotUtf8(Place { line: 1, column: 7 }));
+        assert_eq!(
+            check(b"{\"a\":\"\xff\"}", 2).unwrap_err(),
+            Failure::NotUtf8(Place { line: 1, column: 7 })
+        );
     }
 
     #[test]

@@ -27,7 +27,13 @@
 //! * No text of a request or an answer is ever logged, counted or recorded, and no failure quotes one.
 #![cfg_attr(
     not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::unreachable
+    )
 )]
 #![forbid(unsafe_code)]
 
@@ -48,9 +54,9 @@ mod upstream;
 
 pub use auth::{ApiKey, KeyHash, NewKey, NoRandom, Scope, generate_key};
 pub use config::{
-    AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, Config, ConfigError, DEFAULT_CONFIG, Durability,
-    GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, OnFull, PolicyPathFile,
-    UpstreamConfig, UpstreamFile, config_schema,
+    AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, Config, ConfigError, DEFAULT_CONFIG,
+    Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, OnFull,
+    PolicyPathFile, UpstreamConfig, UpstreamFile, config_schema,
 };
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};

@@ -120,7 +120,8 @@ impl Collector {
                     "" => String::new(),
                     _ => format!("{place}/tool_calls/{number}/function/arguments"),
                 };
-                let message = Message { role: Role::Assistant, origin: Origin::Model, index, pointer, text: arguments };
+                let message =
+                    Message { role: Role::Assistant, origin: Origin::Model, index, pointer, text: arguments };
                 self.conversation.messages.push(message);
             }
         }

@@ -13,8 +13,8 @@ use crate::error::Failure;
 
 /// Upper bounds of the latency buckets, in microseconds.
 const BUCKETS: [u64; 16] = [
-    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000,
-    30_000_000,
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    5_000_000, 30_000_000,
 ];
 
 /// A latency histogram.
@@ -28,7 +28,9 @@ pub(crate) struct Histogram {
 impl Histogram {
     pub(crate) fn observe(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        if let Some(slot) = BUCKETS.iter().position(|&bound| micros <= bound).and_then(|at| self.counts.get(at)) {
+        if let Some(slot) =
+            BUCKETS.iter().position(|&bound| micros <= bound).and_then(|at| self.counts.get(at))
+        {
             slot.fetch_add(1, Ordering::Relaxed);
         }
         self.total.fetch_add(1, Ordering::Relaxed);
@@ -168,14 +170,18 @@ impl Metrics {
         let mut rows = Vec::new();
         for (route, classes) in self.routes.iter().zip(&self.requests) {
             for (class, counter) in classes.iter().enumerate().filter(|(_, counter)| load(counter) > 0) {
-                rows.push((format!("{{route=\"{route}\",status=\"{}xx\"}}", class + 1), load(counter).into()));
+                rows.push((
+                    format!("{{route=\"{route}\",status=\"{}xx\"}}", class + 1),
+                    load(counter).into(),
+                ));
             }
         }
         family("aimds_requests_total", "counter", "Answered requests by route and status class.", rows);
         let mut rows = Vec::new();
         for (direction, actions) in [Direction::Request, Direction::Response].iter().zip(&self.decisions) {
             for (action, counter) in Action::ALL.iter().zip(actions) {
-                let labels = format!("{{direction=\"{}\",action=\"{}\"}}", direction.as_str(), action.as_str());
+                let labels =
+                    format!("{{direction=\"{}\",action=\"{}\"}}", direction.as_str(), action.as_str());
                 rows.push((labels, load(counter).into()));
             }
         }
@@ -184,8 +190,18 @@ impl Metrics {
             let counts = counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             counts.iter().map(|(label, &count)| (format!("{{{name}=\"{label}\"}}"), count.into())).collect()
         };
-        family("aimds_findings_total", "counter", "Findings by category.", labelled("category", &self.findings));
-        family("aimds_failures_total", "counter", "Requests not answered as asked, by code.", labelled("code", &self.failures));
+        family(
+            "aimds_findings_total",
+            "counter",
+            "Findings by category.",
+            labelled("category", &self.findings),
+        );
+        family(
+            "aimds_failures_total",
+            "counter",
+            "Requests not answered as asked, by code.",
+            labelled("code", &self.failures),
+        );
         let gauge = |value: &AtomicI64| one(value.load(Ordering::Relaxed).into());
         family("aimds_requests_in_flight", "gauge", "Requests in progress.", gauge(&self.in_flight));
         family("aimds_connections", "gauge", "Open connections.", gauge(&self.connections));
@@ -208,11 +224,25 @@ impl Metrics {
             one(load(&self.unrecorded).into()),
         );
         if let Some(audit) = audit {
-            family("aimds_audit_healthy", "gauge", "Whether the audit log can write.", one(audit.healthy.into()));
-            family("aimds_audit_spooled", "gauge", "Records that wait for the disk.", one(audit.spooled.into()));
+            family(
+                "aimds_audit_healthy",
+                "gauge",
+                "Whether the audit log can write.",
+                one(audit.healthy.into()),
+            );
+            family(
+                "aimds_audit_spooled",
+                "gauge",
+                "Records that wait for the disk.",
+                one(audit.spooled.into()),
+            );
         }
         self.engine.write(&mut out, "aimds_engine_seconds", "Time in the engine for one conversation.");
-        self.total.write(&mut out, "aimds_request_seconds", "Time from a request's head to its answer's head.");
+        self.total.write(
+            &mut out,
+            "aimds_request_seconds",
+            "Time from a request's head to its answer's head.",
+        );
         out
     }
 }
@@ -230,7 +260,10 @@ mod tests {
 
     #[test]
     fn seconds_are_written_exactly() {
-        assert_eq!([50, 1_000, 1_500_000, 30_000_000, 0].map(seconds), ["0.00005", "0.001", "1.5", "30", "0"]);
+        assert_eq!(
+            [50, 1_000, 1_500_000, 30_000_000, 0].map(seconds),
+            ["0.00005", "0.001", "1.5", "30", "0"]
+        );
     }
 
     #[test]

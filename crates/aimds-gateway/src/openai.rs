@@ -96,18 +96,26 @@ impl ChatRequest {
                     };
                 }
                 "stream_options" => {
-                    let usage = member.value.get("include_usage").and_then(|value| document.text.get(value.span.clone()));
+                    let usage = member
+                        .value
+                        .get("include_usage")
+                        .and_then(|value| document.text.get(value.span.clone()));
                     include_usage = usage == Some("true");
                 }
                 key if SETTINGS.contains(&key) => {}
                 key => {
-                    let what = Speaker { role: Role::User, origin: Origin::Document, index: messages.len() + offset };
+                    let what = Speaker {
+                        role: Role::User,
+                        origin: Origin::Document,
+                        index: messages.len() + offset,
+                    };
                     texts.collect(&member.value, &what, &mut format!("/{}", escape(key)))?;
                 }
             }
         }
         let conversation = texts.conversation;
-        let model = root.get("model").map(|model| document.string(model)).transpose()?.flatten().unwrap_or_default();
+        let model =
+            root.get("model").map(|model| document.string(model)).transpose()?.flatten().unwrap_or_default();
         Ok(Self { conversation, model, stream, include_usage, document })
     }
 }
@@ -224,7 +232,13 @@ impl Texts<'_> {
                     return Err(Failure::Invalid(format!("the request holds more than {MAX_TEXTS} texts")));
                 }
                 let Speaker { role, origin, index } = *what;
-                self.conversation.messages.push(Message { role, origin, index, pointer: place.clone(), text });
+                self.conversation.messages.push(Message {
+                    role,
+                    origin,
+                    index,
+                    pointer: place.clone(),
+                    text,
+                });
             }
             Kind::Array(elements) => {
                 for (number, element) in elements.iter().enumerate() {
@@ -313,7 +327,9 @@ mod tests {
             .conversation
             .messages
             .iter()
-            .map(|message| format!("{} {} {} {}", message.index, message.origin.as_str(), message.pointer, message.text))
+            .map(|message| {
+                format!("{} {} {} {}", message.index, message.origin.as_str(), message.pointer, message.text)
+            })
             .collect();
         found.sort();
         assert_eq!(

@@ -20,7 +20,8 @@ impl RequestId {
         let mut nibbles = (0..32).rev().map(|nibble| (random >> (nibble * 4)) & 15);
         for (position, slot) in text.iter_mut().enumerate() {
             if !matches!(position, 8 | 13 | 18 | 23) {
-                let digit = nibbles.next().and_then(|nibble| char::from_digit(u32::try_from(nibble).ok()?, 16));
+                let digit =
+                    nibbles.next().and_then(|nibble| char::from_digit(u32::try_from(nibble).ok()?, 16));
                 *slot = digit.and_then(|digit| u8::try_from(digit).ok()).unwrap_or(b'0');
             }
         }
@@ -56,9 +57,11 @@ fn seed() -> [u64; 4] {
     let mut words = [0_u64; 4];
     for word in &mut words {
         *word = getrandom::u64().unwrap_or_else(|_| {
-            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let since =
+                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             let place = std::ptr::from_ref(&since).addr();
-            u64::try_from(since.as_nanos() & u128::from(u64::MAX)).unwrap_or(1) ^ (place as u64).rotate_left(32)
+            u64::try_from(since.as_nanos() & u128::from(u64::MAX)).unwrap_or(1)
+                ^ (place as u64).rotate_left(32)
         });
     }
     words
@@ -72,7 +75,9 @@ mod tests {
     fn identifiers_are_version_4_uuids_and_do_not_repeat_across_threads() {
         let threads: Vec<_> = (0..4)
             .map(|_| {
-                std::thread::spawn(|| (0..10_000).map(|_| RequestId::new().as_str().to_owned()).collect::<Vec<_>>())
+                std::thread::spawn(|| {
+                    (0..10_000).map(|_| RequestId::new().as_str().to_owned()).collect::<Vec<_>>()
+                })
             })
             .collect();
         let all: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();

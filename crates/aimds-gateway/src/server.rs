@@ -91,7 +91,17 @@ impl Gateway {
         audit: Option<Arc<AuditLog>>,
         routes: &'static [Route],
     ) -> Result<BoundGateway, BindError> {
-        let Config { http: address, limits, require_auth, public_metrics, keys, upstream, block, on_full, .. } = config;
+        let Config {
+            http: address,
+            limits,
+            require_auth,
+            public_metrics,
+            keys,
+            upstream,
+            block,
+            on_full,
+            ..
+        } = config;
         if require_auth && keys.is_empty() {
             return Err(BindError::NoKeys);
         }
@@ -153,7 +163,9 @@ impl BoundGateway {
             let connection = Connection { app: Arc::clone(&app), router: router.clone(), _place: place };
             let builder = Arc::clone(&builder);
             let watcher = graceful.watcher();
-            tokio::spawn(async move { connection.run(stream, &builder, watcher, limits.header_read_timeout).await });
+            tokio::spawn(async move {
+                connection.run(stream, &builder, watcher, limits.header_read_timeout).await
+            });
         }
         drop(listener);
         if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
@@ -265,7 +277,8 @@ fn router(app: &Arc<App>) -> Router {
 }
 
 fn allowed(routes: &[Route], path: &str) -> Option<HeaderValue> {
-    let methods: Vec<_> = routes.iter().filter(|route| route.path == path).map(|route| route.method.as_str()).collect();
+    let methods: Vec<_> =
+        routes.iter().filter(|route| route.path == path).map(|route| route.method.as_str()).collect();
     HeaderValue::try_from(methods.join(", ")).ok()
 }
 
@@ -285,7 +298,12 @@ fn stamped(mut response: Response<Body>, id: &RequestId) -> Response<Body> {
 }
 
 /// The frame around every handler.
-async fn answer(app: Arc<App>, number: usize, route: &'static Route, request: Request<Body>) -> Response<Body> {
+async fn answer(
+    app: Arc<App>,
+    number: usize,
+    route: &'static Route,
+    request: Request<Body>,
+) -> Response<Body> {
     let started = Instant::now();
     let id = RequestId::new();
     let _in_flight = Gauge::up(&app, |metrics| &metrics.in_flight);

@@ -21,11 +21,16 @@ pub(crate) fn chat_stream(answer: &Value, include_usage: bool) -> String {
         out.push_str(&Value::Object(chunk).to_string());
         out.push_str("\n\n");
     };
-    for (position, choice) in answer.get("choices").and_then(Value::as_array).into_iter().flatten().enumerate() {
+    for (position, choice) in
+        answer.get("choices").and_then(Value::as_array).into_iter().flatten().enumerate()
+    {
         let index = choice.get("index").cloned().unwrap_or_else(|| position.into());
         let mut delta = |delta: Value, logprobs: Option<&Value>, finish: Value| {
             let logprobs = logprobs.cloned().unwrap_or(Value::Null);
-            emit(json!([{ "index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish }]), Value::Null);
+            emit(
+                json!([{ "index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish }]),
+                Value::Null,
+            );
         };
         let empty = Map::new();
         let message = choice.get("message").and_then(Value::as_object).unwrap_or(&empty);

@@ -51,8 +51,11 @@ impl Upstream {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(config.connect_timeout));
         connector.enforce_http(false);
-        let connector =
-            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_all_versions().wrap_connector(connector);
+        let connector = HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
@@ -86,20 +89,28 @@ impl Upstream {
         if let Some(value) = self.config.authorization.as_ref().or(authorization) {
             headers.insert(header::AUTHORIZATION, value.clone());
         }
-        tokio::time::timeout(self.config.timeout, self.exchange(request)).await.map_err(|_| Failure::UpstreamSlow)?
+        tokio::time::timeout(self.config.timeout, self.exchange(request))
+            .await
+            .map_err(|_| Failure::UpstreamSlow)?
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
-        let response = self.client.request(request).await.map_err(|error| {
-            if timed_out(&error) { Failure::UpstreamSlow } else { Failure::UpstreamDown }
-        })?;
+        let response =
+            self.client.request(request).await.map_err(|error| {
+                if timed_out(&error) { Failure::UpstreamSlow } else { Failure::UpstreamDown }
+            })?;
         let (parts, body) = response.into_parts();
-        let encoded = parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
+        let encoded =
+            parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
         if encoded {
             return Err(Failure::UpstreamGarbage);
         }
         let body = Limited::new(body, self.config.response_bytes).collect().await.map_err(|error| {
-            if error.is::<http_body_util::LengthLimitError>() { Failure::UpstreamTooLarge } else { Failure::UpstreamDown }
+            if error.is::<http_body_util::LengthLimitError>() {
+                Failure::UpstreamTooLarge
+            } else {
+                Failure::UpstreamDown
+            }
         })?;
         let mut headers = HeaderMap::new();
         for name in RETURNED {
@@ -115,7 +126,10 @@ impl Upstream {
 fn timed_out(error: &hyper_util::client::legacy::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut) {
+        if error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
+        {
             return true;
         }
         cause = error.source();

@@ -1,11 +1,11 @@
 //! Records per second with group commit, for each durability, on the disk that holds the given directory.
 //!
-//! `cargo run --release -p aimds-store --example append_rate [-- DIRECTORY]` (default: the current directory; a tmpfs
-//! such as /dev/shm has no fsync to wait for and flatters `Full`.)
+//! `cargo run --release -p aimds-store --example append_rate [-- DIRECTORY]` (default: the current directory;
+//! a tmpfs such as /dev/shm has no fsync to wait for and flatters `Full`.)
 //!
-//! Two loads: *stream*, one thread that appends as fast as the spool takes records and flushes at the end; and
-//! *acknowledged*, threads that each wait for their ticket before the next append, as a request that must be on record
-//! before it is answered would.
+//! Two loads: *stream*, one thread that appends as fast as the spool takes records and flushes at the end;
+//! and *acknowledged*, threads that each wait for their ticket before the next append, as a request that must
+//! be on record before it is answered would.
 
 use std::error::Error;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The arithmetic of the chain: what is hashed, what is signed, and in which bytes. Pure; README.md restates it for
-//! auditors, and `tests/chain.rs` recomputes it from that text alone.
+//! The arithmetic of the chain: what is hashed, what is signed, and in which bytes. Pure; README.md restates
+//! it for auditors, and `tests/chain.rs` recomputes it from that text alone.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,8 +17,8 @@ pub struct Hash(pub [u8; 32]);
 
 /// A position in the log and the hash that fixes everything up to it.
 ///
-/// Printed and parsed as `segment/seq/hash`. A copy kept outside the machine turns [`crate::verify`] into a proof that
-/// nothing up to it was changed or cut off.
+/// Printed and parsed as `segment/seq/hash`. A copy kept outside the machine turns [`crate::verify`] into a
+/// proof that nothing up to it was changed or cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The segment of the record.
@@ -29,7 +29,7 @@ pub struct Head {
     pub hash: Hash,
 }
 
-/// Text that is not a [`Hash`], a [`Head`] or a [`crate::PublicKey`].
+/// Text that is not a [`struct@Hash`], a [`Head`] or a [`crate::PublicKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0}")]
 pub struct ParseError(pub(crate) &'static str);
@@ -44,8 +44,8 @@ pub(crate) struct Fields<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// Which of the two signed statements a signature makes. They differ so that a checkpoint can never stand in for the
-/// head: otherwise cutting the log back to a checkpoint would go unseen.
+/// Which of the two signed statements a signature makes. They differ so that a checkpoint can never stand in
+/// for the head: otherwise cutting the log back to a checkpoint would go unseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Statement {
     Checkpoint,
@@ -60,8 +60,8 @@ pub(crate) fn genesis(log_id: &[u8; 16], segment: u64) -> Hash {
     Hash(*hasher.finalize().as_bytes())
 }
 
-/// The hash of one record. Integers have a fixed width and every text is preceded by its length, so no two different
-/// records have the same encoding.
+/// The hash of one record. Integers have a fixed width and every text is preceded by its length, so no two
+/// different records have the same encoding.
 pub(crate) fn record_hash(segment: u64, seq: u64, previous: &Hash, fields: Fields<'_>) -> Hash {
     let mut hasher = blake3::Hasher::new_derive_key(RECORD_CONTEXT);
     hasher.update(&segment.to_le_bytes());

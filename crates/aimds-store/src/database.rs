@@ -19,8 +19,9 @@ pub(crate) const FORMAT: i64 = 1;
 /// `application_id`: "AIMD".
 const APPLICATION: i64 = 0x4149_4d44;
 
-/// Exactly what `sqlite_schema` must hold: a trigger, a view or a changed column would let somebody rewrite what is
-/// inserted or read, so anything else in it counts as tampering. `STRICT` lets no column hold another type.
+/// Exactly what `sqlite_schema` must hold: a trigger, a view or a changed column would let somebody rewrite
+/// what is inserted or read, so anything else in it counts as tampering. `STRICT` lets no column hold another
+/// type.
 const SCHEMA: [(&str, &str); 4] = [
     (
         "checkpoints",
@@ -121,7 +122,8 @@ impl Database {
         let log_id = check_schema(&conn)?;
         let mode: String = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
         if mode != "wal" {
-            // Some network file systems cannot: readers would block the writer and FULL would not mean what it says.
+            // Some network file systems cannot: readers would block the writer and FULL would not mean what
+            // it says.
             return Err(io::Error::other(format!("journal mode is {mode}, not wal")).into());
         }
         conn.pragma_update(None, "synchronous", if full_sync { "FULL" } else { "NORMAL" })?;
@@ -132,8 +134,8 @@ impl Database {
         Ok(Self { conn, log_id, created, path: path.to_owned(), file, wal: None })
     }
 
-    /// Fails when the files that were just written to are no longer the ones under the log's name: SQLite would go on
-    /// writing into a deleted file and report success.
+    /// Fails when the files that were just written to are no longer the ones under the log's name: SQLite
+    /// would go on writing into a deleted file and report success.
     pub(crate) fn still_in_place(&mut self) -> io::Result<()> {
         let gone =
             |what: &str| io::Error::new(io::ErrorKind::NotFound, format!("{what} was removed or replaced"));
@@ -147,7 +149,8 @@ impl Database {
         Ok(())
     }
 
-    /// Gives up the connection after [`Self::still_in_place`] failed, without touching whatever now has its name.
+    /// Gives up the connection after [`Self::still_in_place`] failed, without touching whatever now has its
+    /// name.
     pub(crate) fn abandon(self) {
         if FileId::of(&self.path).ok() == Some(self.file) {
             // Only the write-ahead log is gone; its content is still ours through the open handle.
@@ -281,7 +284,8 @@ pub(crate) fn read_tail(conn: &Connection) -> rusqlite::Result<Option<Tail>> {
         .optional()
 }
 
-/// SQLite's integers are signed; what is written here never gets near the border (see `MAX_SEQ` in `writer.rs`).
+/// SQLite's integers are signed; what is written here never gets near the border (see `MAX_SEQ` in
+/// `writer.rs`).
 pub(crate) fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }

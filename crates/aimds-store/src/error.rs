@@ -40,7 +40,8 @@ pub enum OpenError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// The queue is at its limit of records or bytes: the store has been failing, or is slower than the traffic.
+    /// The queue is at its limit of records or bytes: the store has been failing, or is slower than the
+    /// traffic.
     #[error("the audit spool is full")]
     SpoolFull,
     /// The record alone is larger than [`crate::Options::max_record_bytes`].
@@ -65,12 +66,14 @@ pub enum AppendError {
     Closed,
 }
 
-/// The writer gave up before this ticket's record was committed: the log was closed while the store was failing.
+/// The writer gave up before this ticket's record was committed: the log was closed while the store was
+/// failing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the audit log was closed before the record could be written")]
 pub struct Abandoned;
 
-/// Not everything was on its way to disk when the caller's patience ended. Nothing is lost: the writer goes on trying.
+/// Not everything was on its way to disk when the caller's patience ended. Nothing is lost: the writer goes
+/// on trying.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{waiting} records still wait for the store after {patience:?}")]
 pub struct FlushError {
@@ -86,8 +89,8 @@ pub struct FlushError {
 pub struct CloseError {
     /// The last thing that went wrong.
     pub reason: String,
-    /// The records that were never committed, in order, for the caller to put elsewhere. Empty when only the closing
-    /// checkpoint failed.
+    /// The records that were never committed, in order, for the caller to put elsewhere. Empty when only the
+    /// closing checkpoint failed.
     pub unwritten: Vec<Record>,
 }
 

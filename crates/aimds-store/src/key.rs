@@ -19,7 +19,8 @@ const MAX_KEY_FILE: u64 = 1 << 20;
 pub struct PublicKey(pub [u8; 32]);
 
 impl PublicKey {
-    /// Whether `signature` is this key's over `message`. Strict: small-order keys and malleable signatures are refused.
+    /// Whether `signature` is this key's over `message`. Strict: small-order keys and malleable signatures
+    /// are refused.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         VerifyingKey::from_bytes(&self.0)
             .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())

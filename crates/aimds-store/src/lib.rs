@@ -1,9 +1,9 @@
 //! The audit log: what happened, in an order and with a content that cannot be changed afterwards unseen.
 //!
-//! Records go in through [`AuditLog::append`], which never touches a file: one thread takes what is waiting and commits
-//! it to SQLite in one transaction. Every record carries the hash of the one before; the last one is signed with every
-//! transaction, and every so often a signed checkpoint stays behind. [`verify`] reads the chain back and names the
-//! first place that is not what was written.
+//! Records go in through [`AuditLog::append`], which never touches a file: one thread takes what is waiting
+//! and commits it to SQLite in one transaction. Every record carries the hash of the one before; the last one
+//! is signed with every transaction, and every so often a signed checkpoint stays behind. [`verify`] reads
+//! the chain back and names the first place that is not what was written.
 //!
 //! ```
 //! use std::time::Duration;
@@ -31,20 +31,21 @@
 //!
 //! # Invariants
 //!
-//! * A record is never dropped, reordered or written twice between a successful append and a close that reports it as
-//!   unwritten; a failing store is retried with back-off and shows in [`AuditLog::health`].
-//! * Memory is bounded: by [`Options::spool_capacity`] and [`Options::spool_bytes`] when writing, by a constant when
-//!   verifying and exporting. A full spool is the caller's decision: [`AppendError::SpoolFull`].
+//! * A record is never dropped, reordered or written twice between a successful append and a close that
+//!   reports it as unwritten; a failing store is retried with back-off and shows in [`AuditLog::health`].
+//! * Memory is bounded: by [`Options::spool_capacity`] and [`Options::spool_bytes`] when writing, by a
+//!   constant when verifying and exporting. A full spool is the caller's decision:
+//!   [`AppendError::SpoolFull`].
 //! * The clock is not read for what is written: every time in the log came from the caller.
 //! * **The content of messages never belongs in a record.** See [`Record`].
 //!
 //! # What is and is not detected
 //!
-//! Any change, insertion, removal or reordering of what lies before the signed head, by whoever lacks the key. Not
-//! detected from the file alone: a rollback of the whole file to an earlier state of itself (its signed head included),
-//! and anything done by somebody who has the signing key, which lies beside the database. Against both, note
-//! [`Report::head`] somewhere else now and then and pass it to [`verify`]. README.md describes the format exactly
-//! enough to write another verifier.
+//! Any change, insertion, removal or reordering of what lies before the signed head, by whoever lacks the
+//! key. Not detected from the file alone: a rollback of the whole file to an earlier state of itself (its
+//! signed head included), and anything done by somebody who has the signing key, which lies beside the
+//! database. Against both, note [`Report::head`] somewhere else now and then and pass it to [`verify`].
+//! README.md describes the format exactly enough to write another verifier.
 #![cfg_attr(
     not(test),
     deny(

@@ -18,19 +18,19 @@ use crate::writer::{Writer, open_or_replace};
 /// How long dropping an [`AuditLog`] that was not closed waits for the store.
 const PATIENCE_ON_DROP: Duration = Duration::from_secs(5);
 
-/// What is true of a record once its [`Ticket`] resolves. In every mode the records waiting at that moment share one
-/// transaction.
+/// What is true of a record once its [`Ticket`] resolves. In every mode the records waiting at that moment
+/// share one transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// It is on disk: WAL with `synchronous=FULL`, one fsync per transaction. Survives `SIGKILL` and power loss, as far
-    /// as the drive does not lie about fsync.
+    /// It is on disk: WAL with `synchronous=FULL`, one fsync per transaction. Survives `SIGKILL` and power
+    /// loss, as far as the drive does not lie about fsync.
     Full,
-    /// As `Full`, but transactions begin at least this far apart: fewer fsyncs, tickets that take up to this long,
-    /// and up to this much traffic still in memory when the process dies.
+    /// As `Full`, but transactions begin at least this far apart: fewer fsyncs, tickets that take up to this
+    /// long, and up to this much traffic still in memory when the process dies.
     Interval(Duration),
-    /// It is with the operating system: WAL with `synchronous=NORMAL`, no fsync per transaction. Survives `SIGKILL`;
-    /// power loss or a kernel crash may take the latest records. What remains is an intact, shorter chain, which
-    /// only a head kept elsewhere tells from the whole.
+    /// It is with the operating system: WAL with `synchronous=NORMAL`, no fsync per transaction. Survives
+    /// `SIGKILL`; power loss or a kernel crash may take the latest records. What remains is an intact,
+    /// shorter chain, which only a head kept elsewhere tells from the whole.
     Normal,
 }
 
@@ -60,8 +60,8 @@ pub struct Options {
     pub segment_records: u64,
     /// What is verified at opening.
     pub check: OpenCheck,
-    /// The time to write on the alarm record, should the chain be found broken at opening. Milliseconds since the Unix
-    /// epoch.
+    /// The time to write on the alarm record, should the chain be found broken at opening. Milliseconds since
+    /// the Unix epoch.
     pub opened_at_ms: u64,
     /// The first pause after a failed transaction; it doubles from failure to failure.
     pub retry_min: Duration,
@@ -98,8 +98,8 @@ pub enum Opened {
         /// The first bad place that was found.
         bad: Bad,
     },
-    /// SQLite cannot read the file, or its tables were changed: it was moved aside and a new log begun, whose first
-    /// record is an alarm that says so.
+    /// SQLite cannot read the file, or its tables were changed: it was moved aside and a new log begun, whose
+    /// first record is an alarm that says so.
     Replaced {
         /// Where the old file is now.
         moved_to: PathBuf,
@@ -146,8 +146,8 @@ pub struct Counters {
 /// The writing end of a log. One per file; share it behind an [`Arc`].
 pub struct AuditLog {
     shared: Arc<Shared>,
-    /// The writer thread, and the lock that keeps other writers out. The lock is held, never read: it is released when
-    /// the log is closed, and by the operating system when the process ends, however it ends.
+    /// The writer thread, and the lock that keeps other writers out. The lock is held, never read: it is
+    /// released when the log is closed, and by the operating system when the process ends, however it ends.
     writer: Mutex<Option<(JoinHandle<()>, fs::File)>>,
     opened: Opened,
     public_key: PublicKey,
@@ -177,7 +177,8 @@ pub(crate) struct State {
     finished: Option<Result<(), String>>,
 }
 
-/// What the writer thread waits for. A notification is a system call, so it is only sent where it changes something.
+/// What the writer thread waits for. A notification is a system call, so it is only sent where it changes
+/// something.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sleep {
     /// It works, or was told to; it will look at the queue before it sleeps again.
@@ -195,10 +196,11 @@ pub(crate) struct Pending {
 }
 
 impl AuditLog {
-    /// Opens the log at `path`, creating it, its signing key (`<path>.key`) and its list of public keys (`<path>.pub`)
-    /// where they are missing.
+    /// Opens the log at `path`, creating it, its signing key (`<path>.key`) and its list of public keys
+    /// (`<path>.pub`) where they are missing.
     ///
-    /// A broken chain is no error: see [`AuditLog::opened`]. Only one writer may have a log open; readers are many.
+    /// A broken chain is no error: see [`AuditLog::opened`]. Only one writer may have a log open; readers are
+    /// many.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let lock = lock(&beside(path, ".lock"))?;
@@ -231,7 +233,8 @@ impl AuditLog {
         Ok(Self { shared, writer: Mutex::new(Some((thread, lock))), opened, public_key })
     }
 
-    /// Queues a record and returns at once; touches no file. Records are written in the order in which this returned.
+    /// Queues a record and returns at once; touches no file. Records are written in the order in which this
+    /// returned.
     pub fn append(&self, record: Record) -> Result<Ticket, AppendError> {
         let record = Encoded::new(record)?;
         let (bytes, limit) = (record.size(), self.shared.options.max_record_bytes);
@@ -275,8 +278,9 @@ impl AuditLog {
         Ok(state.head)
     }
 
-    /// Takes no more records, writes what is waiting and a closing checkpoint, and returns the final head: a good one
-    /// to note elsewhere. A failing store is tried for at most `patience`; a system call that hangs is waited for.
+    /// Takes no more records, writes what is waiting and a closing checkpoint, and returns the final head: a
+    /// good one to note elsewhere. A failing store is tried for at most `patience`; a system call that hangs
+    /// is waited for.
     ///
     /// What could not be written comes back in the error. Closing twice returns the head again.
     pub fn close(&self, patience: Duration) -> Result<Head, CloseError> {
@@ -343,7 +347,8 @@ impl AuditLog {
 }
 
 impl Drop for AuditLog {
-    /// Closes, waiting up to five seconds for a failing store. Close explicitly to learn what was not written.
+    /// Closes, waiting up to five seconds for a failing store. Close explicitly to learn what was not
+    /// written.
     fn drop(&mut self) {
         let _ = self.close(PATIENCE_ON_DROP);
     }
@@ -363,8 +368,9 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there is something to write and, in interval mode, it is time to. Takes up to `max` records; none
-    /// at all means that the log is closing and nothing is left. The records stay counted until they are committed.
+    /// Waits until there is something to write and, in interval mode, it is time to. Takes up to `max`
+    /// records; none at all means that the log is closing and nothing is left. The records stay counted until
+    /// they are committed.
     pub(crate) fn take_batch(&self, max: usize, last_commit: Option<Instant>) -> Vec<Pending> {
         let mut state = self.lock();
         loop {
@@ -399,8 +405,8 @@ impl Shared {
         }
     }
 
-    /// Pauses the writer between attempts. Appends do not disturb it, or back-off would be none; a close does, and
-    /// later pauses then end at its deadline.
+    /// Pauses the writer between attempts. Appends do not disturb it, or back-off would be none; a close
+    /// does, and later pauses then end at its deadline.
     pub(crate) fn pause(&self, pause: Duration) {
         let state = self.lock();
         let closing = state.give_up_at;

@@ -46,9 +46,9 @@ impl Entry {
         Head { segment: self.segment, seq: self.seq, hash: self.hash }
     }
 
-    /// Writes it as one line of JSON, keys in the order of the columns. The body stands in it as it is stored, so that
-    /// the hash can be recomputed from the line; a body that is not JSON on one line (nobody here wrote it) stands in
-    /// it as the string `body_raw`.
+    /// Writes it as one line of JSON, keys in the order of the columns. The body stands in it as it is
+    /// stored, so that the hash can be recomputed from the line; a body that is not JSON on one line (nobody
+    /// here wrote it) stands in it as the string `body_raw`.
     pub fn write_jsonl(&self, out: &mut impl Write) -> std::io::Result<()> {
         let text = |s: &str| Value::from(s).to_string();
         write!(
@@ -137,8 +137,8 @@ pub fn export(
 
 /// A read-only handle. Neither blocks the writer nor is blocked by it.
 ///
-/// SQLite needs to share a small file (`-shm`) with the writer, so the reading user must be able to write to the log's
-/// directory; run readers as the writer's user, or work on a copy.
+/// SQLite needs to share a small file (`-shm`) with the writer, so the reading user must be able to write to
+/// the log's directory; run readers as the writer's user, or work on a copy.
 #[derive(Debug)]
 pub struct Reader {
     conn: Connection,
@@ -198,16 +198,16 @@ impl Reader {
         Ok(entries)
     }
 
-    /// Everything after a record number, and then whatever is added. `poll` is the pause between two looks when there
-    /// is nothing new.
+    /// Everything after a record number, and then whatever is added. `poll` is the pause between two looks
+    /// when there is nothing new.
     #[must_use]
     pub fn follow(self, after_seq: u64, poll: Duration) -> Follow {
         Follow { reader: self, after_seq, pause: poll, ready: Vec::new().into_iter() }
     }
 }
 
-/// The records of a log as they are committed. As an iterator it never ends and blocks while there is nothing new; use
-/// [`Follow::poll`] where blocking is not wanted.
+/// The records of a log as they are committed. As an iterator it never ends and blocks while there is nothing
+/// new; use [`Follow::poll`] where blocking is not wanted.
 #[derive(Debug)]
 pub struct Follow {
     reader: Reader,

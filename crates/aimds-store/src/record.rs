@@ -5,31 +5,34 @@ use serde_json::Value;
 use crate::chain::Fields;
 use crate::error::AppendError;
 
-/// Deepest nesting of arrays and objects in a body. What `serde_json` will parse back without special settings.
+/// Deepest nesting of arrays and objects in a body. What `serde_json` will parse back without special
+/// settings.
 const MAX_DEPTH: usize = 100;
 
 /// One thing that happened.
 ///
 /// **The content of messages never belongs in it.** An audit log is kept long, copied to other places and read by
-/// people who may not see the traffic; it names requests, tenants, rules, categories, scores, lengths, offsets and
-/// hashes, and leaves text to whoever is allowed to hold it. Nothing here can check that: the caller fills the fields.
+/// people who may not see the traffic; it names requests, tenants, rules, categories, scores, lengths,
+/// offsets and hashes, and leaves text to whoever is allowed to hold it. Nothing here can check that: the
+/// caller fills the fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// When it happened, in milliseconds since the Unix epoch, by the caller's clock: this crate reads none for
-    /// records. Not required to be monotonic; the order of the log is the order of appending.
+    /// When it happened, in milliseconds since the Unix epoch, by the caller's clock: this crate reads none
+    /// for records. Not required to be monotonic; the order of the log is the order of appending.
     pub at_ms: u64,
     /// The request it belongs to; empty when there is none.
     pub request_id: String,
     /// The tenant it belongs to; empty when there is none.
     pub tenant: String,
-    /// `decision`, `config`, `review`, `alarm`, … The log itself writes `segment` and `alarm` at the start of a
-    /// segment.
+    /// `decision`, `config`, `review`, `alarm`, … The log itself writes `segment` and `alarm` at the start of
+    /// a segment.
     pub kind: String,
     /// The particulars. Stored as canonical JSON: keys sorted by their UTF-8 bytes, no white space.
     pub body: Value,
 }
 
-/// A record as it will be stored: encoded once, in the caller's thread, so that its size is known before it is queued.
+/// A record as it will be stored: encoded once, in the caller's thread, so that its size is known before it
+/// is queued.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Encoded {
     pub(crate) at_ms: i64,
@@ -81,8 +84,8 @@ impl Encoded {
 
 /// Writes `value` with sorted keys and no white space; `false` when it is nested deeper than `depth`.
 ///
-/// Keys are sorted here rather than trusted to be: `serde_json` keeps insertion order as soon as any crate of the
-/// build turns on `preserve_order`.
+/// Keys are sorted here rather than trusted to be: `serde_json` keeps insertion order as soon as any crate of
+/// the build turns on `preserve_order`.
 fn write_canonical(value: &Value, depth: usize, out: &mut String) -> bool {
     match value {
         Value::Array(_) | Value::Object(_) if depth == 0 => false,
@@ -124,7 +127,8 @@ fn write_canonical(value: &Value, depth: usize, out: &mut String) -> bool {
     }
 }
 
-/// A JSON string with the shortest escapes: `\"`, `\\`, `\b \f \n \r \t`, `\u00xx` for other controls, all else as is.
+/// A JSON string with the shortest escapes: `\"`, `\\`, `\b \f \n \r \t`, `\u00xx` for other controls, all
+/// else as is.
 fn write_string(text: &str, out: &mut String) {
     use std::fmt::Write as _;
     out.push('"');

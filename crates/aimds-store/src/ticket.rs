@@ -11,8 +11,8 @@ use crate::error::Abandoned;
 
 /// Resolves to the record's place in the log once the transaction that holds it is committed.
 ///
-/// What "committed" promises is the log's [`crate::Durability`]. Wait with [`Ticket::wait`] on a thread or `.await` in
-/// any async runtime; dropping it unread costs nothing and changes nothing.
+/// What "committed" promises is the log's [`crate::Durability`]. Wait with [`Ticket::wait`] on a thread or
+/// `.await` in any async runtime; dropping it unread costs nothing and changes nothing.
 #[derive(Debug)]
 #[must_use = "drop it explicitly if nobody needs to know when the record is on disk"]
 pub struct Ticket {

@@ -24,14 +24,14 @@ pub(crate) const RECORD_COLUMNS: &str =
 /// How [`verify`] verifies.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyOptions {
-    /// Keys whose signatures count. Empty: those listed in `<database>.pub`, which is only as trustworthy as the
-    /// machine it lies on. Keep a copy elsewhere and pass it here.
+    /// Keys whose signatures count. Empty: those listed in `<database>.pub`, which is only as trustworthy as
+    /// the machine it lies on. Keep a copy elsewhere and pass it here.
     pub public_keys: Vec<PublicKey>,
-    /// A head noted earlier, outside the machine: the log must contain it. Detects even a rollback to an older state
-    /// of the whole file.
+    /// A head noted earlier, outside the machine: the log must contain it. Detects even a rollback to an
+    /// older state of the whole file.
     pub expected_head: Option<Head>,
-    /// Begin after this record, which is taken as true if the log still contains it: to skip what was verified before,
-    /// or a break that is known. `None`: begin at the beginning.
+    /// Begin after this record, which is taken as true if the log still contains it: to skip what was
+    /// verified before, or a break that is known. `None`: begin at the beginning.
     pub since: Option<Head>,
 }
 
@@ -48,8 +48,8 @@ pub struct Report {
     pub checkpoints: u64,
     /// The first thing that is wrong, in order of the log; `None`: the log is intact.
     pub first_bad: Option<Bad>,
-    /// The last record: note it elsewhere, and pass it as [`VerifyOptions::expected_head`] next time. `None` when its
-    /// hash is not one.
+    /// The last record: note it elsewhere, and pass it as [`VerifyOptions::expected_head`] next time. `None`
+    /// when its hash is not one.
     pub head: Option<Head>,
 }
 
@@ -129,9 +129,11 @@ pub enum What {
         /// Its message.
         detail: String,
     },
-    /// The writer found the chain broken here and said so in the first record of the next segment, which tells more.
+    /// The writer found the chain broken here and said so in the first record of the next segment, which
+    /// tells more.
     Recorded,
-    /// The file before this one could not be used and was moved aside; the first record of this one says where to.
+    /// The file before this one could not be used and was moved aside; the first record of this one says
+    /// where to.
     Replaced,
     /// The log is signed with a key that was lost; a new one was made. Only ever reported by opening.
     KeyReplaced,
@@ -206,7 +208,8 @@ pub fn verify(path: impl AsRef<Path>, options: &VerifyOptions) -> Result<Report,
     Ok(walk(Walker::new(log_id, trusted, options.expected_head), &conn, options.since)?)
 }
 
-/// What opening needs to know: whether everything since the last checkpoint (or since the beginning) is intact.
+/// What opening needs to know: whether everything since the last checkpoint (or since the beginning) is
+/// intact.
 pub(crate) fn check_tail(
     conn: &Connection,
     log_id: [u8; 16],
@@ -264,8 +267,8 @@ pub(crate) struct Stored<'r> {
 }
 
 impl<'r> Stored<'r> {
-    /// Reads a row of [`RECORD_COLUMNS`], or names the column that no writer of ours filled. Text is taken as bytes:
-    /// that it is still UTF-8 is not needed to say whether it is what was hashed.
+    /// Reads a row of [`RECORD_COLUMNS`], or names the column that no writer of ours filled. Text is taken as
+    /// bytes: that it is still UTF-8 is not needed to say whether it is what was hashed.
     pub(crate) fn decode(row: &'r Row<'_>) -> Result<Self, &'static str> {
         let integer = |i, name| row.get::<usize, i64>(i).map_err(|_| name);
         let text = |i, name| row.get_ref(i).ok().and_then(|v| v.as_bytes().ok()).ok_or(name);
@@ -442,9 +445,10 @@ impl<'a> Walker<'a> {
         self.next = seq.saturating_add(1);
     }
 
-    /// A segment after the first begins with a record that names the last one before it: a whole segment cannot be
-    /// taken out unseen. If it was begun because the chain was found broken, it says where; that stays a fault of the
-    /// log for ever, though the evidence (the old head row) may have been replaced since.
+    /// A segment after the first begins with a record that names the last one before it: a whole segment
+    /// cannot be taken out unseen. If it was begun because the chain was found broken, it says where; that
+    /// stays a fault of the log for ever, though the evidence (the old head row) may have been replaced
+    /// since.
     fn opening(&mut self, segment: u64, seq: u64, body: &[u8], gap: bool) {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         if self.last.is_some() && !gap && body.get("previous") != Some(&previous_json(self.last)) {
@@ -544,8 +548,8 @@ impl<'a> Walker<'a> {
             self.last_broken = Some(segment);
             self.report.broken_segments += 1;
         }
-        // A checkpoint or the head may be looked at after the record it concerns, but never before: the first fault
-        // found is the first in the log.
+        // A checkpoint or the head may be looked at after the record it concerns, but never before: the first
+        // fault found is the first in the log.
         self.report.first_bad.get_or_insert(Bad { segment, seq, what });
     }
 }

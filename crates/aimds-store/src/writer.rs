@@ -1,5 +1,5 @@
-//! The writer thread: takes what is waiting, chains it, commits it in one transaction, and does not let go of it until
-//! that has succeeded.
+//! The writer thread: takes what is waiting, chains it, commits it in one transaction, and does not let go of
+//! it until that has succeeded.
 
 use std::fs;
 use std::io;
@@ -24,7 +24,8 @@ use crate::verify::{Bad, What, check_tail, previous_json};
 const MAX_BATCH: usize = 4096;
 /// How long one attempt waits for somebody else's lock; the back-off does the rest.
 const BUSY: Duration = Duration::from_millis(50);
-/// Numbers that a log can honestly reach, and that JSON can carry. Beyond it somebody has written to the file.
+/// Numbers that a log can honestly reach, and that JSON can carry. Beyond it somebody has written to the
+/// file.
 const MAX_SEQ: i64 = 1 << 53;
 
 /// The end of the chain, and how far it is from the next checkpoint and segment.
@@ -65,8 +66,8 @@ pub(crate) struct Writer {
     database: Option<Database>,
     chain: Chain,
     opening: Option<Opening>,
-    /// What the last failed attempt would have left behind, had it succeeded: SQLite may report an error for a
-    /// transaction that is in the file all the same.
+    /// What the last failed attempt would have left behind, had it succeeded: SQLite may report an error for
+    /// a transaction that is in the file all the same.
     attempted: Option<Outcome>,
 }
 
@@ -106,8 +107,8 @@ impl Open {
 
 /// Opens the log, or moves an unusable file aside and opens a new one.
 ///
-/// A file is moved only if its signing key was there before: proof that it was an audit log, and that a wrong path in
-/// the configuration does not make this rename somebody's other file.
+/// A file is moved only if its signing key was there before: proof that it was an audit log, and that a wrong
+/// path in the configuration does not make this rename somebody's other file.
 pub(crate) fn open_or_replace(
     path: &Path,
     options: &Options,
@@ -153,8 +154,8 @@ fn open(path: &Path, options: &Options, keys: &Keys, create: bool) -> Result<Ope
     Ok(Open { database, chain, opening: bad.map(Opening::Broken) })
 }
 
-/// The end of the chain as stored. Where that is malformed the chain is broken, and the segment that is opened in
-/// consequence replaces what is made up here.
+/// The end of the chain as stored. Where that is malformed the chain is broken, and the segment that is
+/// opened in consequence replaces what is made up here.
 fn read_chain(conn: &Connection, log_id: &[u8; 16]) -> Result<Chain, DatabaseError> {
     highest_seq(conn)?;
     let Some(tail) = read_tail(conn)? else {
@@ -183,8 +184,8 @@ fn read_chain(conn: &Connection, log_id: &[u8; 16]) -> Result<Chain, DatabaseErr
     })
 }
 
-/// The highest number that any table speaks of. A segment that follows a break begins behind it: numbers are never
-/// given twice, and what a truncation took away stays visible as a gap.
+/// The highest number that any table speaks of. A segment that follows a break begins behind it: numbers are
+/// never given twice, and what a truncation took away stays visible as a gap.
 fn highest_seq(conn: &Connection) -> Result<u64, DatabaseError> {
     let sane = |n: i64, what: &str| {
         let range = DatabaseError::Unusable(format!("{what} {n} cannot have been written by this program"));
@@ -201,7 +202,8 @@ fn highest_seq(conn: &Connection) -> Result<u64, DatabaseError> {
     Ok(record.max(checkpoint).max(head.unwrap_or(0)))
 }
 
-/// `audit.db` to `audit.db.broken-1`, together with its write-ahead log, so that what can be saved is not lost.
+/// `audit.db` to `audit.db.broken-1`, together with its write-ahead log, so that what can be saved is not
+/// lost.
 fn move_aside(path: &Path) -> io::Result<PathBuf> {
     let free = (1..=u32::MAX).map(|n| beside(path, &format!(".broken-{n}")));
     for target in free {
@@ -249,7 +251,8 @@ impl Writer {
         self.shared.finish(result);
     }
 
-    /// Commits a batch however often that takes; gives it back to the queue only when closing has taken too long.
+    /// Commits a batch however often that takes; gives it back to the queue only when closing has taken too
+    /// long.
     fn commit_patiently(&mut self, batch: Vec<Pending>, closing: bool) -> Result<(), String> {
         let mut pause = self.shared.options.retry_min;
         loop {
@@ -304,7 +307,8 @@ impl Writer {
         state.give_up_at.is_some_and(|at| Instant::now() >= at)
     }
 
-    /// One attempt at one transaction: the batch, whatever has to be written around it, and the new signed head.
+    /// One attempt at one transaction: the batch, whatever has to be written around it, and the new signed
+    /// head.
     fn commit(&mut self, batch: &[Pending], closing: bool) -> Result<Vec<Head>, CommitError> {
         self.reopen_if_gone()?;
         let Some(database) = &mut self.database else {
@@ -313,8 +317,8 @@ impl Writer {
         let transaction = begin(&database.conn)?;
         let stored = stored_end(&transaction, &database.log_id)?;
         if let Some(attempted) = self.attempted.take_if(|a| stored == Some(a.chain.head)) {
-            // The last attempt is in the file after all. Its transaction is complete; what is left is to be sure
-            // that the file is still the one with the log's name.
+            // The last attempt is in the file after all. Its transaction is complete; what is left is to be
+            // sure that the file is still the one with the log's name.
             drop(transaction);
             if let Err(error) = database.still_in_place() {
                 self.attempted = Some(attempted);
@@ -375,8 +379,8 @@ impl Writer {
         }
     }
 
-    /// After the file was removed or replaced: opens what is there now, if anything is. Never creates a file where
-    /// there is none: the log may be about to be put back, and two half logs help nobody.
+    /// After the file was removed or replaced: opens what is there now, if anything is. Never creates a file
+    /// where there is none: the log may be about to be put back, and two half logs help nobody.
     fn reopen_if_gone(&mut self) -> Result<(), CommitError> {
         if self.database.is_some() {
             return Ok(());
@@ -432,8 +436,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Begins the segment after that of `tail`, the last record as stored, with a record that says why. Its number is
-    /// the one after `seq`.
+    /// Begins the segment after that of `tail`, the last record as stored, with a record that says why. Its
+    /// number is the one after `seq`.
     fn open_segment(
         &mut self,
         opening: &Opening,

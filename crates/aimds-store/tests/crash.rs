@@ -104,7 +104,8 @@ fn note(line: &str, acknowledged: &mut Vec<(u64, String)>) -> bool {
     true
 }
 
-/// Not a test of its own: the process that is killed. Four threads append and say so once their ticket resolves.
+/// Not a test of its own: the process that is killed. Four threads append and say so once their ticket
+/// resolves.
 #[test]
 fn appending_child() {
     let Ok(path) = std::env::var("AIMDS_CRASH") else { return };
@@ -124,7 +125,8 @@ fn appending_child() {
                     let record = record(round * 100_000_000 + thread * 10_000_000 + i);
                     let id = record.request_id.clone();
                     let head = log.append(record).unwrap().wait().unwrap();
-                    // One write per line, so that lines of several threads do not mix; past libtest's capture.
+                    // One write per line, so that lines of several threads do not mix; past libtest's
+                    // capture.
                     let line = format!("ack {} {id} .\n", head.seq);
                     std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
                 }

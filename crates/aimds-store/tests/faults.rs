@@ -188,8 +188,9 @@ fn dropping_writes_what_is_waiting() {
 
 // --- the disk ----------------------------------------------------------------------------------------------------
 
-/// The kernel itself refuses to let the files grow: `RLIMIT_FSIZE`, set by a child process on itself (with `SIGXFSZ`
-/// ignored, so that writes fail instead of killing it) and raised again when the spool has filled up.
+/// The kernel itself refuses to let the files grow: `RLIMIT_FSIZE`, set by a child process on itself (with
+/// `SIGXFSZ` ignored, so that writes fail instead of killing it) and raised again when the spool has filled
+/// up.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_delays_and_loses_nothing() {

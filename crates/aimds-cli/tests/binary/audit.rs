@@ -19,7 +19,7 @@ fn write(folder: &Folder, n: u64) -> (AuditLog, String) {
 }
 
 fn append(log: &AuditLog, i: u64) {
-    let tenant = if i % 2 == 0 { "acme" } else { "" };
+    let tenant = if i.is_multiple_of(2) { "acme" } else { "" };
     let record = Record {
         at_ms: 1_795_368_600_000 + i * 1000,
         request_id: format!("req-{i}"),

@@ -22,14 +22,21 @@ fn what_is_wrong_is_named() {
         let file = folder.file("aimds.toml", content);
         let ran = run(&[&["config", "validate", &file], arguments].concat());
         assert_eq!(ran.status, 2);
-        assert_eq!(ran.stderr.replace(&file, "FILE"), format!("error: the configuration is refused: {expected}\n"));
+        assert_eq!(
+            ran.stderr.replace(&file, "FILE"),
+            format!("error: the configuration is refused: {expected}\n")
+        );
     };
     check(
         "[limits]\njson_dept = 3\n",
         &[],
         "FILE: invalid configuration: line 2: unknown key `json_dept`; did you mean `json_depth`?",
     );
-    check("[listen]\nhttp = \"here\"\n", &[], "FILE: invalid configuration: listen.http: is not an address and port");
+    check(
+        "[listen]\nhttp = \"here\"\n",
+        &[],
+        "FILE: invalid configuration: listen.http: is not an address and port",
+    );
     check(
         "version = 2\n",
         &["--policy"],
@@ -56,7 +63,9 @@ fn the_policy_of_a_configuration_is_found_beside_it_and_checked() {
 
 #[test]
 fn schemas_are_json_schemas() {
-    for (arguments, key) in [(&["config", "schema"][..], "listen"), (&["config", "schema", "--policy"], "risk")] {
+    for (arguments, key) in
+        [(&["config", "schema"][..], "listen"), (&["config", "schema", "--policy"], "risk")]
+    {
         let schema = run(arguments).json();
         assert!(schema["$schema"].is_string());
         assert!(schema["properties"][key].is_object(), "{schema}");

@@ -7,11 +7,15 @@ mod command;
 mod audit;
 // `aimds calibrate`.
 mod calibrate;
+// `aimds config`.
+mod config;
 // `aimds eval`: numbers, comparison, refused rows.
 mod eval;
 // What every subcommand has: help, version, usage errors.
 mod general;
 // `aimds scan` on texts and files: pages, JSON, SARIF, exit statuses.
 mod scan;
+// `aimds serve`: keys, paths, start and stop.
+mod serve;
 // `aimds scan --input jsonl`: order, bad lines, compression, pipes.
 mod stream;

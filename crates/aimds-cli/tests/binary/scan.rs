@@ -67,7 +67,10 @@ fn a_narrow_page_stays_narrow() {
     let output = aimds().args(["scan", "--policy", &policy, &text]).env("COLUMNS", "60").output().unwrap();
     let page = String::from_utf8(output.stdout).unwrap();
     let snippet: Vec<_> = page.lines().filter(|line| line.contains('|')).collect();
-    assert!(snippet[0].contains("…") && snippet[0].contains("anna.berg@example.com"), "{page}");
+    assert!(
+        snippet.iter().any(|line| line.contains("…") && line.contains("anna.berg@example.com")),
+        "{page}"
+    );
     assert!(snippet.iter().all(|line| line.chars().count() <= 60), "{page}");
 }
 

@@ -107,7 +107,8 @@ fn the_first_start_shows_a_key_that_later_starts_know() {
 #[test]
 fn a_configuration_without_keys_gets_one_and_its_own_paths() {
     let folder = Folder::new();
-    let config = folder.file("etc/aimds.toml", "[audit]\npath = \"own.db\"\n[policy]\npath = \"policy.toml\"\n");
+    let config =
+        folder.file("etc/aimds.toml", "[audit]\npath = \"own.db\"\n[policy]\npath = \"policy.toml\"\n");
     folder.file("etc/policy.toml", crate::command::BLOCK_EMAIL);
     let running = Running::start(&folder, &["--config", &config]);
     running.stop();

@@ -90,8 +90,11 @@ fn release(
     };
     let cleared = Cleared::new(permit, conversation);
     let body = Reply::release(&cleared, &document, body)?;
-    let mut response =
-        if wanted.stream && status.is_success() { streamed(&body, wanted)? } else { json_response(status, body) };
+    let mut response = if wanted.stream && status.is_success() {
+        streamed(&body, wanted)?
+    } else {
+        json_response(status, body)
+    };
     for (name, value) in &headers {
         response.headers_mut().insert(name, value.clone());
     }

@@ -106,7 +106,8 @@ struct FindingSchema {
 }
 
 pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Response<Body>, Failure> {
-    let bare = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "format=verdict"));
+    let bare =
+        request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "format=verdict"));
     let (parts, body) = request.into_parts();
     let (guard, bytes): (GuardRequest, _) = call.json(&parts.headers, body).await?;
     let GuardRequest { id, text, origin, messages, turns, redact: wants_redacted } = guard;
@@ -138,7 +139,9 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
     let action = decision.action();
     if bare {
         let mut response = Response::new(Body::from(if action.forwards() { "pass" } else { "block" }));
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         return Ok(decided(response, action));
     }
     let redacted = if wants_redacted {
@@ -159,7 +162,12 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
 }
 
 /// The caller's own text or messages with the changed texts in place.
-fn rewritten(bytes: &[u8], member: &str, redacted: &Conversation, changed: &[usize]) -> Result<Value, Failure> {
+fn rewritten(
+    bytes: &[u8],
+    member: &str,
+    redacted: &Conversation,
+    changed: &[usize],
+) -> Result<Value, Failure> {
     let mut body: Value = serde_json::from_slice(bytes).map_err(|_| Failure::Internal)?;
     for &position in changed {
         let message = redacted.messages.get(position).ok_or(Failure::Internal)?;

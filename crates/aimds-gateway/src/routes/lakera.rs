@@ -135,7 +135,10 @@ fn breakdown(conversation: &Conversation, inspection: &Inspection) -> Vec<Breakd
     let mut items: Vec<BreakdownItem> = Vec::new();
     let mut add = |message: usize, detector_type: String, detected: bool| {
         let message_id = conversation.messages.get(message).map_or(0, |message| message.index);
-        match items.iter_mut().find(|item| item.message_id == message_id && item.detector_type == detector_type) {
+        match items
+            .iter_mut()
+            .find(|item| item.message_id == message_id && item.detector_type == detector_type)
+        {
             Some(item) => item.detected |= detected,
             None => items.push(BreakdownItem {
                 project_id: "project-aimds",

@@ -84,9 +84,13 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
         [] => (action, LitellmAnswer { action: "NONE", blocked_reason: None, texts: None }),
         changed if changed.iter().any(|&position| position >= count) => (Action::Block, blocked),
         _ => {
-            let texts = cleared.conversation().messages.iter().take(count).map(|message| message.text.clone());
-            let answer =
-                LitellmAnswer { action: "GUARDRAIL_INTERVENED", blocked_reason: None, texts: Some(texts.collect()) };
+            let texts =
+                cleared.conversation().messages.iter().take(count).map(|message| message.text.clone());
+            let answer = LitellmAnswer {
+                action: "GUARDRAIL_INTERVENED",
+                blocked_reason: None,
+                texts: Some(texts.collect()),
+            };
             (action, answer)
         }
     };

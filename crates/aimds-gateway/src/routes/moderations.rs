@@ -122,8 +122,13 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
         Input::Texts(texts) => texts.into_iter().map(user).collect(),
         Input::Parts(parts) => {
             let texts = parts.into_iter().filter_map(|part| part.text);
-            let message =
-                |text| Message { role: Role::User, origin: Origin::User, index: 0, pointer: String::new(), text };
+            let message = |text| Message {
+                role: Role::User,
+                origin: Origin::User,
+                index: 0,
+                pointer: String::new(),
+                text,
+            };
             vec![Conversation { messages: texts.map(message).collect() }]
         }
     };

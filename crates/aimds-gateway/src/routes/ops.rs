@@ -45,6 +45,8 @@ pub(crate) fn openapi(call: &Call) -> Response<Body> {
 
 fn plain(text: String) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }

@@ -27,7 +27,9 @@ static WITH_A_BUG: &[Route] = &[
         summary: "No bug.",
         request: None,
         answer: ("text/plain", |generator| generator.subschema_for::<String>()),
-        handler: |call, _| Box::pin(async move { Ok(Response::new(Body::from(call.app.metrics.expose(None)))) }),
+        handler: |call, _| {
+            Box::pin(async move { Ok(Response::new(Body::from(call.app.metrics.expose(None)))) })
+        },
     },
 ];
 
@@ -55,7 +57,8 @@ async fn a_panic_fails_its_request_and_nothing_else() {
     }
     let response = get("/works").await.unwrap();
     assert_eq!(response.status(), StatusCode::OK, "the place of a panicked request is free again");
-    let metrics = String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    let metrics =
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
     assert!(metrics.contains("aimds_failures_total{code=\"internal_error\"} 3"), "{metrics}");
     assert!(metrics.contains("aimds_requests_in_flight 1"), "{metrics}");
 }

@@ -1,4 +1,5 @@
-//! What the integration tests share: a log in a temporary directory, and ways to look at and damage it from outside.
+//! What the integration tests share: a log in a temporary directory, and ways to look at and damage it from
+//! outside.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,15 @@
+//! The gateway over real sockets. The upstream is a small real server that answers as it is told.
+//!
+//! Decisions come from the policy in `support::POLICY` and from two validators (e-mail: redact, card number: block), so
+//! that these tests do not depend on the quality of a model. `attacks` is the exception, and says so.
+
+mod attacks;
+mod audit;
+mod auth;
+mod connections;
+mod drop_in;
+mod guard;
+mod limits;
+mod operations;
+mod proxy;
+mod support;
