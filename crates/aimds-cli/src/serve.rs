@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::Global;
+use crate::cli::{Global, usage};
 use crate::local_key::LocalKey;
 use crate::status::Status;
 use crate::{config, data_directory, loading};
@@ -62,6 +62,9 @@ pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
     install_panic_hook();
     let engine = Arc::new(loading::engine(config.policy.as_deref())?);
     let needs_key = config.require_auth && config.keys.is_empty();
+    if serve.new_key && !needs_key {
+        return Err(usage("--new-key: the configuration has keys of its own or asks for none"));
+    }
     let needs_directory = needs_key || serve.config.is_none();
     let directory = needs_directory.then(|| prepare_directory(serve.data_dir.as_deref())).transpose()?;
     if serve.config.is_none() {

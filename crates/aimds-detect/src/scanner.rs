@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use aimds_text::{Exhausted, Limits, Normalised, Transform, View, normalise};
 
-use crate::lexical::{Head, LexicalModel};
-use crate::rules::{RuleMask, RuleSet, Status};
+use crate::lexical::{Head, LexicalModel, RuleEvidence, evidence};
+use crate::rules::{RuleMask, RuleSet, Severity, Status};
 use crate::validators::{self, Kind};
 use crate::{Category, Detector, Finding, Message, Origin};
 
@@ -40,8 +40,6 @@ pub struct Scanner {
 
 /// Most findings of one message; a text of a million e-mail addresses is one problem, not a million.
 const MOST_FINDINGS: usize = 256;
-/// A window of a longer text must exceed the text as a whole by this much to count for more than it.
-const WINDOW_DISCOUNT: f32 = 1.0;
 /// Below this probability the model has nothing to report.
 const REPORTED: f32 = 0.2;
 /// What readable text behind characters that are not drawn says by itself.
@@ -77,107 +75,88 @@ impl Scanner {
         data(&normalised, &mut report);
         let mut score = 0.0;
         if message.origin != Origin::System {
-            let mut evidence = Evidence::default();
-            self.apply_model(&normalised, message.origin, &mut evidence, &mut report);
-            self.apply_rules(&normalised, message.origin, mask, &mut evidence, &mut report);
-            invisible(&normalised, &mut evidence, &mut report);
-            score = evidence.score();
+            let rules = self.apply_rules(&normalised, message.origin, mask, &mut report);
+            let wording = self.apply_model(&normalised, message.origin, rules, &mut report);
+            let hidden = invisible(&normalised, &mut report);
+            // What is hidden and what the words say are independent causes (noisy or).
+            score = 1.0 - (1.0 - wording) * (1.0 - hidden);
         }
         if report.findings.len() > MOST_FINDINGS {
             report.findings.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
             report.findings.truncate(MOST_FINDINGS);
             exhausted.get_or_insert(ScanExhausted::Findings);
         }
-        MessageScan { score, findings: report.findings, exhausted }
-    }
-
-    /// The lexical model on every view, as a whole and by windows.
-    fn apply_model(&self, normalised: &Normalised, origin: Origin, evidence: &mut Evidence, report: &mut Report) {
-        let Some(model) = &self.lexical else { return };
-        let head = match origin {
-            Origin::Tool | Origin::Document => Head::Orders,
-            Origin::User | Origin::System | Origin::Model => Head::Manipulation,
-        };
-        let mut best: Option<(f32, &View, Range<usize>)> = None;
-        for view in &normalised.views {
-            let mapped = view.remainder.as_ref().unwrap_or(&view.canonical);
-            let scores = model.scores(&mapped.text, head);
-            if scores.sentences == 0 {
-                continue;
-            }
-            let logit = scores.whole.max(scores.peak.logit - WINDOW_DISCOUNT);
-            if best.as_ref().is_none_or(|(top, ..)| logit > *top) {
-                best = Some((logit, view, mapped.map.span(scores.peak.range)));
-            }
-        }
-        let Some((logit, view, span)) = best else { return };
-        let probability = model.probability(logit, head);
-        evidence.model = probability;
-        if probability >= REPORTED {
-            let category = if head == Head::Orders { Category::IndirectInjection } else { Category::PromptInjection };
-            let what = match head {
-                Head::Manipulation => "the wording is that of an attempt to manipulate the model; this part weighs most",
-                Head::Orders => "the wording gives orders to the model from inside data; this part weighs most",
-            };
-            report.add(category, Detector::Lexical, None, probability, span.clone(), decoded(what, view));
-            report.add_encoded(view, Detector::Lexical, probability, span);
-        }
+        MessageScan { score: score.clamp(0.0, 1.0), findings: report.findings, exhausted }
     }
 
     /// The rules on every view.
-    fn apply_rules(
-        &self,
-        normalised: &Normalised,
-        origin: Origin,
-        mask: &RuleMask,
-        evidence: &mut Evidence,
-        report: &mut Report,
-    ) {
+    fn apply_rules(&self, normalised: &Normalised, origin: Origin, mask: &RuleMask, report: &mut Report) -> RuleEvidence {
+        let mut evidence = RuleEvidence::default();
         let mut seen: Vec<usize> = Vec::new();
         for view in &normalised.views {
             for hit in self.rules.find(&view.canonical.text, origin, mask) {
                 let Some(rule) = self.rules.rule(hit.rule).filter(|_| !seen.contains(&hit.rule)) else { continue };
                 seen.push(hit.rule);
                 let confidence = rule.severity.confidence();
-                if rule.status == Status::Stable {
-                    evidence.rule(confidence);
-                }
                 let span = view.canonical.map.span(hit.range);
                 let explanation = decoded(&rule.why, view);
                 report.add(rule.category, Detector::Rule, Some(rule.id.clone()), confidence, span.clone(), explanation);
                 if rule.status == Status::Stable {
                     report.add_encoded(view, Detector::Rule, confidence, span);
+                    match rule.severity {
+                        Severity::High => evidence.high += 1,
+                        Severity::Medium => evidence.medium += 1,
+                        Severity::Low => evidence.low += 1,
+                    }
                 }
             }
         }
+        evidence
     }
-}
 
-/// Everything that speaks for an attack, joined as if each were an independent cause (noisy or), with rules counted no
-/// more than twice: rules that match together mostly say the same thing.
-#[derive(Debug, Default)]
-struct Evidence {
-    model: f32,
-    rules: [f32; 2],
-    hidden: f32,
-}
-
-impl Evidence {
-    fn rule(&mut self, confidence: f32) {
-        let [first, second] = &mut self.rules;
-        if confidence > *first {
-            *second = *first;
-            *first = confidence;
-        } else if confidence > *second {
-            *second = confidence;
+    /// The lexical model on every view, as a whole and by windows, joined with what the rules said.
+    fn apply_model(&self, normalised: &Normalised, origin: Origin, rules: RuleEvidence, report: &mut Report) -> f32 {
+        let Some(model) = &self.lexical else { return rules_alone(rules) };
+        let head = match origin {
+            Origin::Tool | Origin::Document => Head::Orders,
+            Origin::User | Origin::System | Origin::Model => Head::Manipulation,
+        };
+        // A text without words still has what the rules say.
+        let mut joined = model.probability(&evidence(None, rules), head);
+        let mut best: Option<(f32, &View, Range<usize>)> = None;
+        for view in &normalised.views {
+            let mapped = view.remainder.as_ref().unwrap_or(&view.canonical);
+            let Some(scores) = model.scores(&mapped.text, head) else { continue };
+            joined = joined.max(model.probability(&evidence(Some(&scores), rules), head));
+            let alone = model.probability(&evidence(Some(&scores), RuleEvidence::default()), head);
+            if best.as_ref().is_none_or(|(top, ..)| alone > *top) {
+                best = Some((alone, view, mapped.map.span(scores.range)));
+            }
         }
+        if let Some((confidence, view, span)) = best.filter(|(confidence, ..)| *confidence >= REPORTED) {
+            let (category, what) = match head {
+                Head::Manipulation => (
+                    Category::PromptInjection,
+                    "the wording is that of an attempt to manipulate the model; this part weighs most",
+                ),
+                Head::Orders => (
+                    Category::IndirectInjection,
+                    "the wording gives orders to the model from inside data; this part weighs most",
+                ),
+            };
+            report.add(category, Detector::Lexical, None, confidence, span.clone(), decoded(what, view));
+            report.add_encoded(view, Detector::Lexical, confidence, span);
+        }
+        joined
     }
+}
 
-    fn score(&self) -> f32 {
-        let [first, second] = self.rules;
-        let innocent = (1.0 - self.model) * (1.0 - first) * (1.0 - second / 2.0) * (1.0 - self.hidden);
-        (1.0 - innocent).clamp(0.0, 1.0)
-    }
+/// What rules say where no model is loaded: the strongest severity that matched.
+fn rules_alone(rules: RuleEvidence) -> f32 {
+    [(rules.high, Severity::High), (rules.medium, Severity::Medium), (rules.low, Severity::Low)]
+        .into_iter()
+        .find(|(count, _)| *count > 0)
+        .map_or(0.0, |(_, severity)| severity.confidence())
 }
 
 /// Collects the findings of one message.
@@ -231,17 +210,15 @@ fn data(normalised: &Normalised, report: &mut Report) {
 }
 
 /// Characters that a person cannot see.
-fn invisible(normalised: &Normalised, evidence: &mut Evidence, report: &mut Report) {
+/// Returns the probability that they alone speak for.
+fn invisible(normalised: &Normalised, report: &mut Report) -> f32 {
     let invisible = &normalised.invisible;
     let smuggles = |transform: &Transform| {
         matches!(transform, Transform::Tags | Transform::VariationSelectors | Transform::ZeroWidthBits)
     };
     let hidden_text = normalised.views.iter().any(|view| view.transforms.iter().any(smuggles));
-    if hidden_text {
-        evidence.hidden = HIDDEN_TEXT;
-    }
     if !hidden_text && invisible.total() < 2 && invisible.tags == 0 {
-        return;
+        return 0.0;
     }
     let confidence = if hidden_text || invisible.tags > 0 {
         0.98
@@ -258,6 +235,7 @@ fn invisible(normalised: &Normalised, evidence: &mut Evidence, report: &mut Repo
         };
         report.add(Category::InvisibleText, Detector::Invisible, None, confidence, span.clone(), explanation.into());
     }
+    if hidden_text { HIDDEN_TEXT } else { 0.0 }
 }
 
 /// The explanation, with what had to be undone to see it.

@@ -32,6 +32,8 @@ pub(crate) enum Failure {
     Method,
     /// The caller is turned away.
     Denied(Denied, Scope),
+    /// The request line and the headers are larger than allowed.
+    HeadTooLarge { limit: usize },
     /// The body is larger than allowed.
     TooLarge { limit: usize },
     /// The body did not arrive in time.
@@ -88,6 +90,7 @@ impl Failure {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Denied(Denied::Unknown, _) => StatusCode::UNAUTHORIZED,
             Self::Denied(Denied::Scope, _) => StatusCode::FORBIDDEN,
+            Self::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyBroken
@@ -113,6 +116,7 @@ impl Failure {
             Self::Method => "method_not_allowed",
             Self::Denied(Denied::Unknown, _) => "invalid_api_key",
             Self::Denied(Denied::Scope, _) => "insufficient_scope",
+            Self::HeadTooLarge { .. } => "head_too_large",
             Self::TooLarge { .. } => "request_too_large",
             Self::BodyTimeout => "request_timeout",
             Self::BodyBroken => "request_incomplete",
@@ -143,6 +147,7 @@ impl Failure {
             Self::Denied(Denied::Scope, scope) => {
                 format!("the API key does not have the scope \"{}\"", scope.as_str())
             }
+            Self::HeadTooLarge { limit } => format!("the request head is larger than {limit} bytes"),
             Self::TooLarge { limit } => format!("the request body is larger than {limit} bytes"),
             Self::BodyTimeout => "the request body did not arrive in time".into(),
             Self::BodyBroken => "the request body did not arrive whole".into(),
@@ -205,7 +210,10 @@ impl Failure {
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if matches!(self, Self::TooLarge { .. } | Self::BodyTimeout | Self::BodyBroken) {
+        if matches!(
+            self,
+            Self::HeadTooLarge { .. } | Self::TooLarge { .. } | Self::BodyTimeout | Self::BodyBroken
+        ) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response

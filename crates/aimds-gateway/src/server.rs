@@ -38,6 +38,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-aimds-request-id");
 /// How often an HTTP/2 connection without traffic is asked whether it still lives.
 const H2_PING: Duration = Duration::from_secs(30);
 
+/// What hyper buffers beyond the limit on a head, so that the answer to one over the limit is ours. hyper closes the
+/// connection on anything larger.
+const HEAD_SLACK: usize = 64 << 10;
+
 /// Pause after a failed accept: it fails for lack of file descriptors, and then fails again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -226,14 +230,16 @@ fn connection_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_timeout)
-        .max_buf_size(limits.header_bytes)
+        .max_buf_size(limits.header_bytes.saturating_add(HEAD_SLACK))
         .pipeline_flush(true);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(H2_PING)
         .keep_alive_timeout(limits.header_read_timeout)
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(
+            u32::try_from(limits.header_bytes.saturating_add(HEAD_SLACK)).unwrap_or(u32::MAX),
+        )
         .max_concurrent_streams(u32::try_from(limits.max_in_flight).unwrap_or(u32::MAX));
     builder
 }
@@ -335,6 +341,7 @@ async fn admitted(
     started: Instant,
     request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
+    check_head(&request, app.limits.header_bytes)?;
     let key = authenticate(&app, route, &request)?;
     // Operations stay visible while the gateway is busy.
     let _place = match route.guarded {
@@ -347,6 +354,13 @@ async fn admitted(
         tracing::error!(request_id = id.as_str(), route = route.path, "a handler panicked");
         Err(Failure::Internal)
     })
+}
+
+fn check_head(request: &Request<Body>, limit: usize) -> Result<(), Failure> {
+    let headers = request.headers().iter();
+    let lines: usize = headers.map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if lines + target > limit { Err(Failure::HeadTooLarge { limit }) } else { Ok(()) }
 }
 
 fn authenticate(app: &App, route: &Route, request: &Request<Body>) -> Result<Option<Arc<ApiKey>>, Failure> {

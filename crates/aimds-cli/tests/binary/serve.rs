@@ -120,6 +120,9 @@ fn a_configuration_without_keys_gets_one_and_its_own_paths() {
     let running = Running::start(&folder, &["--config", &open]);
     assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "block");
     assert_eq!(running.stop(), "");
+    let ran = run(&["serve", "--config", &open, "--new-key"]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("has keys of its own or asks for none"), "{}", ran.stderr);
 }
 
 #[test]

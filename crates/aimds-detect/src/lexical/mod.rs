@@ -1,7 +1,10 @@
-//! The lexical model: a linear model over hashed word and character n-grams, calibrated and quantised.
+//! The lexical model: a small network over hashed word and character n-grams, calibrated and quantised.
 
 mod features;
 mod model;
 
 pub use features::{Family, features};
-pub use model::{HEADS, Head, LexicalModel, ModelError, Peak, Scores, TABLE_BITS, Tally, serialise};
+pub use model::{
+    Dense, EVIDENCE, FIRST, HEADS, Head, INPUTS, LexicalModel, ModelError, RuleEvidence, SECOND, SMOOTHING, Scores,
+    TABLE_BITS, Tally, WIDTH, evidence,
+};

@@ -17,7 +17,8 @@ async fn default_gate(upstream: &Upstream) -> crate::support::Gate {
 async fn an_unmistakable_attack_is_blocked_on_every_route_and_a_harmless_question_is_not() {
     let upstream = Upstream::start().await;
     let gate = default_gate(&upstream).await;
-    let routes: [(&str, fn(&str) -> Value); 6] = [
+    type Body = fn(&str) -> Value;
+    let routes: [(&str, Body); 6] = [
         ("/v1/guard", |text| json!({ "text": text })),
         ("/v2/guard", |text| json!({ "messages": [{ "role": "user", "content": text }] })),
         ("/v1/moderations", |text| json!({ "input": text })),

@@ -123,8 +123,17 @@ async fn a_head_that_does_not_arrive_closes_the_connection() {
 #[tokio::test]
 async fn a_head_over_the_limit_is_a_431() {
     let gate = gate("[limits]\nheader_bytes = 8192\n").await;
-    let head = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-padding: {}\r\n\r\n", "x".repeat(9000));
-    assert!(gate.raw(head.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+    let head =
+        |length| format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-padding: {}\r\n\r\n", "x".repeat(length));
+    for length in [8300, 20_000] {
+        let answer = gate.raw(head(length).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{length}: {answer:?}");
+    }
+    let mut stream = TcpStream::connect(gate.address).await.unwrap();
+    let _ = stream.write_all(head(1_000_000).as_bytes()).await;
+    let mut answer = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+    assert!(closed.is_ok() && !answer.starts_with(b"HTTP/1.1 200"));
 }
 
 #[tokio::test]

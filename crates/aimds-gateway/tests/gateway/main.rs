@@ -10,6 +10,7 @@ mod connections;
 mod drop_in;
 mod guard;
 mod limits;
+mod load;
 mod operations;
 mod proxy;
 mod support;

@@ -1,5 +1,6 @@
 //! A gateway on a free port, a client for it, and an upstream that answers as it is told.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -72,8 +73,7 @@ pub async fn gate_with(config: &str, policy: &str, audit: Option<Arc<AuditLog>>)
     config.http = "127.0.0.1:0".parse().unwrap();
     let key = generate_key().unwrap();
     config.keys.push(ApiKey::new("test", key.hash, "acme", &Scope::ALL));
-    let engine = Engine::with_policy(Policy::parse(policy).unwrap()).unwrap();
-    let bound = Gateway::bind(config, Arc::new(engine), audit).await.unwrap();
+    let bound = Gateway::bind(config, engine(policy), audit).await.unwrap();
     let address = bound.local_addr();
     let (stop, stopped) = oneshot::channel();
     let served = tokio::spawn(bound.serve(async {
@@ -81,6 +81,14 @@ pub async fn gate_with(config: &str, policy: &str, audit: Option<Arc<AuditLog>>)
     }));
     let client = Client::builder(TokioExecutor::new()).build_http();
     Gate { address, key: key.secret, stop: Some(stop), served, client }
+}
+
+/// One engine for each policy: loading the model is most of the time that a test takes.
+fn engine(policy: &str) -> Arc<Engine> {
+    static ENGINES: Mutex<BTreeMap<String, Arc<Engine>>> = Mutex::new(BTreeMap::new());
+    let mut engines = ENGINES.lock().unwrap();
+    let make = || Arc::new(Engine::with_policy(Policy::parse(policy).unwrap()).unwrap());
+    Arc::clone(engines.entry(policy.to_owned()).or_insert_with(make))
 }
 
 impl Gate {

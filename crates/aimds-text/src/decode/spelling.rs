@@ -75,11 +75,15 @@ pub(super) fn spaced(exact: &str) -> Option<Decoded> {
     let mut at = 0;
     let bytes = exact.as_bytes();
     while at < bytes.len() {
-        let Some(run) = spaced_run(exact, at) else {
-            // Skip the rest of this word.
-            let len = bytes.iter().skip(at).take_while(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii()).count();
-            at += len.max(1);
-            continue;
+        let run = match spaced_run(exact, at) {
+            Ok(run) => run,
+            Err(seen) => {
+                // Skip what was looked at and the rest of this word.
+                at = seen.max(at);
+                let len = bytes.iter().skip(at).take_while(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii()).count();
+                at += len.max(1);
+                continue;
+            }
         };
         mapped.copy(exact.get(done..run.source.start).unwrap_or_default(), done);
         run.write(&mut mapped);
@@ -100,12 +104,12 @@ struct SpacedRun {
     letters: Vec<(Option<char>, usize)>,
 }
 
-/// A run of five or more single letters with separators that starts at `start`.
-fn spaced_run(exact: &str, start: usize) -> Option<SpacedRun> {
+/// A run of five or more single letters with separators that starts at `start`; else how far it was looked for.
+fn spaced_run(exact: &str, start: usize) -> Result<SpacedRun, usize> {
     const LEAST: usize = 5;
     let bytes = exact.as_bytes();
     if start > 0 && bytes.get(start - 1).is_some_and(u8::is_ascii_alphanumeric) {
-        return None;
+        return Err(start);
     }
     let single = |at: usize| -> Option<(char, usize)> {
         let c = exact.get(at..)?.chars().next()?;
@@ -150,7 +154,7 @@ fn spaced_run(exact: &str, start: usize) -> Option<SpacedRun> {
     while matches!(letters.last(), Some((None, _))) {
         letters.pop();
     }
-    (count >= LEAST).then_some(SpacedRun { source: start..end, letters })
+    if count >= LEAST { Ok(SpacedRun { source: start..end, letters }) } else { Err(end) }
 }
 
 impl SpacedRun {

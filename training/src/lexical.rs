@@ -1,0 +1,278 @@
+//! Recipe of the lexical model: train, calibrate on unseen sources, quantise, measure, write.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use aimds_detect::lexical::{EVIDENCE, HEADS, LexicalModel, WIDTH};
+use aimds_detect::rules::RuleFile;
+use anyhow::{Context, Result};
+use rayon::prelude::*;
+use serde_json::json;
+
+use crate::calibrate::{evidence_of, fit};
+use crate::network::{Network, Options, train};
+use crate::prepare::{Prepared, Rules, TRAINING_CROP, prepare};
+use crate::{data, measure};
+
+/// Settings of the recipe; the defaults are what ships.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Folder with the labelled data.
+    #[arg(long, default_value = "../shared/data")]
+    data: PathBuf,
+    /// Folder with the rules.
+    #[arg(long, default_value = "rules")]
+    rules: PathBuf,
+    /// Folder that the model and its card are written to; nothing is written without it.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Passes over the data.
+    #[arg(long, default_value_t = 5)]
+    epochs: usize,
+    /// Step size.
+    #[arg(long, default_value_t = 0.05)]
+    rate: f32,
+    /// Share of n-grams that is dropped from each example.
+    #[arg(long, default_value_t = 0.3)]
+    dropout: f32,
+    /// Weight of windows beside whole texts.
+    #[arg(long, default_value_t = 0.5)]
+    windows: f32,
+    /// Sources weigh as their size to this power.
+    #[arg(long, default_value_t = 0.6)]
+    temper: f32,
+    /// Weight of all attacks together; all benign texts together weigh 1.
+    #[arg(long, default_value_t = 0.3)]
+    attacks: f32,
+    /// Seed of everything that is drawn.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Groups of sources for calibration; 0 calibrates on dev instead, for quick experiments.
+    #[arg(long, default_value_t = 3)]
+    folds: u64,
+    /// Write the evidence of every row.
+    #[arg(long)]
+    dump: Option<PathBuf>,
+    /// Also print the benign rows of dev that alarm most.
+    #[arg(long)]
+    show: bool,
+}
+
+/// Runs the recipe.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let rules = Rules::new(&rule_files(&arguments.rules)?)?;
+    let start = Instant::now();
+    let read = |name: &str, crop| -> Result<Vec<Prepared>> {
+        Ok(prepare(data::read(&arguments.data.join(name))?, &rules, crop))
+    };
+    let mut rows = Vec::new();
+    for name in ["train.jsonl.zst", "extra_train.jsonl.zst", "extra_harmful_requests.jsonl.zst"] {
+        rows.extend(read(name, TRAINING_CROP)?);
+    }
+    let dev = read("dev.jsonl.zst", usize::MAX)?;
+    let mut unseen = Vec::new();
+    for path in sorted(&arguments.data.join("ood_dev"))? {
+        unseen.extend(prepare(data::read(&path)?, &rules, usize::MAX));
+    }
+    eprintln!("prepared {} rows in {:.0?}", rows.len(), start.elapsed());
+
+    let options = Options {
+        epochs: arguments.epochs,
+        rate: arguments.rate,
+        dropout: arguments.dropout,
+        windows: arguments.windows,
+        seed: arguments.seed,
+    };
+    let weights = weights(&rows, arguments);
+    let group = |row: &Prepared| data::hash(&row.row.source) % arguments.folds.max(1);
+    let fit_without = |left_out: Option<u64>| -> Network {
+        let start = Instant::now();
+        let chosen: Vec<_> = rows
+            .iter()
+            .zip(&weights)
+            .filter(|(row, _)| left_out != Some(group(row)))
+            .map(|(row, &weights)| (row, weights))
+            .collect();
+        let network = train(&chosen, &options, |_| ());
+        eprintln!("trained on {} rows in {:.0?}", chosen.len(), start.elapsed());
+        network
+    };
+    let mut left_out: Vec<Option<u64>> = (0..arguments.folds).map(Some).collect();
+    left_out.push(None);
+    let mut networks: Vec<Network> = left_out.into_par_iter().map(fit_without).collect();
+    let network = networks.pop().context("no network")?;
+
+    let calibration: [[f32; EVIDENCE]; HEADS] = {
+        let judged: Vec<(&Prepared, [f32; HEADS], [[f32; EVIDENCE]; HEADS])> = if networks.is_empty() {
+            dev.par_iter().map(|row| (row, [1.0; HEADS], evidence_of(&network, row))).collect()
+        } else {
+            rows.par_iter()
+                .zip(&weights)
+                .map(|(row, &weights)| (row, weights, evidence_of(&networks[group(row) as usize], row)))
+                .collect()
+        };
+        std::array::from_fn(|head| {
+            let examples: Vec<_> =
+                judged.iter().map(|(row, weights, evidence)| (evidence[head], row.row.is_attack(), weights[head])).collect();
+            fit(&examples)
+        })
+    };
+    if let Some(path) = &arguments.dump {
+        use std::io::Write;
+        let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
+        for (name, set) in [("dev", &dev), ("ood", &unseen)] {
+            for (row, e) in set.par_iter().map(|row| (row, evidence_of(&network, row))).collect::<Vec<_>>() {
+                writeln!(out, "{}", json!([name, row.row.is_attack(), row.row.source, row.row.category, 1.0, e]))?;
+            }
+        }
+        if !networks.is_empty() {
+            for ((row, w), e) in rows.par_iter().zip(&weights).map(|(row, w)| ((row, w), evidence_of(&networks[group(row) as usize], row))).collect::<Vec<_>>() {
+                writeln!(out, "{}", json!(["oof", row.row.is_attack(), row.row.source, row.row.category, w[0], e]))?;
+            }
+        }
+    }
+    for weights in &calibration {
+        println!("calibration: {weights:.3?}");
+    }
+
+    let model = quantise(&network).with_calibration(calibration);
+    let probability = |weights: &[f32; EVIDENCE], evidence: &[f32; EVIDENCE]| -> f32 {
+        let z: f32 = weights.iter().zip(evidence).map(|(a, b)| a * b).sum();
+        1.0 / (1.0 + (-z).exp())
+    };
+    let score = |rows: &[Prepared]| -> Vec<(f32, f32)> {
+        rows.par_iter()
+            .map(|row| {
+                let [user, data] = evidence_of(&network, row);
+                (probability(&calibration[0], &user), probability(&calibration[1], &data))
+            })
+            .collect()
+    };
+    let (dev_scores, unseen_scores) = (score(&dev), score(&unseen));
+    let report = report(&dev, &dev_scores, &unseen, &unseen_scores);
+    if arguments.show {
+        let mut top: Vec<_> = dev.iter().zip(&dev_scores).filter(|(row, _)| !row.row.is_attack()).collect();
+        top.sort_by(|a, b| b.1.0.total_cmp(&a.1.0));
+        for (row, (score, _)) in top.into_iter().take(60) {
+            println!("{score:.4} {} {:?}: {:?}", row.row.source, row.rules[0], row.row.text);
+        }
+    }
+    if let Some(out) = &arguments.out {
+        std::fs::write(out.join("lexical.bin"), model.serialise())?;
+        let card = json!({
+            "recipe": "cargo xtask train lexical",
+            "options": {
+                "epochs": options.epochs, "rate": options.rate, "dropout": options.dropout, "windows": options.windows,
+                "temper": arguments.temper, "attacks": arguments.attacks, "seed": options.seed, "folds": arguments.folds,
+            },
+            "rows": rows.len(),
+            "calibration": calibration,
+            "measured": report,
+        });
+        std::fs::write(out.join("lexical.json"), serde_json::to_string_pretty(&card)? + "\n")?;
+    }
+    Ok(())
+}
+
+/// Weight of each row for each head: its source's, with attacks and benign texts in the chosen proportion.
+fn weights(rows: &[Prepared], arguments: &Arguments) -> Vec<[f32; HEADS]> {
+    let mut sizes = HashMap::<(&str, bool), f32>::new();
+    for row in rows {
+        *sizes.entry((&row.row.source, row.row.is_attack())).or_default() += 1.0;
+    }
+    let mut weights: Vec<[f32; HEADS]> = rows
+        .iter()
+        .map(|row| {
+            let source = sizes[&(row.row.source.as_str(), row.row.is_attack())].powf(arguments.temper - 1.0);
+            // What people ask of a model is rare in what a tool returns; documents are what the second head must know.
+            let data = match row.row.category.as_str() {
+                "indirect_injection" => 3.0,
+                "benign_chat" | "benign_instruction" | "harmful_request" => 0.3,
+                _ => 1.0,
+            };
+            [source, source * data]
+        })
+        .collect();
+    for head in 0..HEADS {
+        for attack in [true, false] {
+            let of = |row: &Prepared| row.row.is_attack() == attack;
+            let total: f32 = rows.iter().zip(&weights).filter(|(row, _)| of(row)).map(|(_, weights)| weights[head]).sum();
+            let share = if attack { arguments.attacks } else { 1.0 };
+            let factor = share * rows.len() as f32 / 2.0 / total.max(f32::MIN_POSITIVE);
+            for (_, weights) in rows.iter().zip(&mut weights).filter(|(row, _)| of(row)) {
+                weights[head] *= factor;
+            }
+        }
+    }
+    weights
+}
+
+/// One byte for each number of the table.
+fn quantise(network: &Network) -> LexicalModel {
+    let mut sizes: Vec<f32> = network.table.as_flattened().iter().map(|number| number.abs()).collect();
+    sizes.sort_by(f32::total_cmp);
+    // Clip the largest few, so that the steps are fine where most numbers are.
+    let step = sizes[(sizes.len() as f64 * 0.9999) as usize] / 127.0;
+    let table: Vec<[i8; WIDTH]> =
+        network.table.iter().map(|vector| vector.map(|number| (number / step).round().clamp(-127.0, 127.0) as i8)).collect();
+    LexicalModel::new(step, network.dense.clone(), [[0.0; EVIDENCE]; HEADS], table)
+}
+
+/// Prints and returns how well the model separates, on dev and on sources that it has not seen.
+fn report(dev: &[Prepared], dev_scores: &[(f32, f32)], unseen: &[Prepared], unseen_scores: &[(f32, f32)]) -> serde_json::Value {
+    let of = |rows: &[Prepared], scores: &[(f32, f32)], attack: bool| -> Vec<f32> {
+        rows.iter().zip(scores).filter(|(row, _)| row.row.is_attack() == attack).map(|(_, score)| score.0).collect()
+    };
+    let (attacks, benign) = (of(dev, dev_scores, true), of(dev, dev_scores, false));
+    let (far_attacks, far_benign) = (of(unseen, unseen_scores, true), of(unseen, unseen_scores, false));
+    let mut rates = Vec::new();
+    for rate in [0.01, 0.005, 0.003, 0.001] {
+        let threshold = measure::threshold(&benign, rate);
+        let row = json!({
+            "dev_fpr": rate, "threshold": threshold, "dev_tpr": measure::share(&attacks, threshold),
+            "ood_tpr": measure::share(&far_attacks, threshold), "ood_fpr": measure::share(&far_benign, threshold),
+        });
+        println!("{row}");
+        rates.push(row);
+    }
+    let (near, far) = (measure::auc(&attacks, &benign), measure::auc(&far_attacks, &far_benign));
+    println!("auc: dev {near:.4} ood {far:.4}; ood tpr at its own 1 %: {:.3}", measure::share(&far_attacks, measure::threshold(&far_benign, 0.01)));
+    let at = measure::threshold(&benign, 0.005);
+    let mut sources = BTreeMap::<(String, bool), Vec<(f32, f32)>>::new();
+    for (row, score) in unseen.iter().zip(unseen_scores) {
+        sources.entry((row.row.source.clone(), row.row.is_attack())).or_default().push(*score);
+    }
+    for (row, score) in dev.iter().zip(dev_scores) {
+        sources.entry((format!("dev {}", row.row.category), row.row.is_attack())).or_default().push(*score);
+    }
+    for ((source, attack), scores) in sources {
+        let share = |pick: fn(&(f32, f32)) -> f32| measure::share(&scores.iter().map(pick).collect::<Vec<_>>(), at);
+        println!(
+            "  {source} {}: {} rows, user head {:.3}, data head {:.3}",
+            if attack { "attack" } else { "benign" },
+            scores.len(),
+            share(|score| score.0),
+            share(|score| score.1)
+        );
+    }
+    json!({ "auc_dev": near, "auc_ood_dev": far, "at": rates })
+}
+
+fn rule_files(root: &Path) -> Result<Vec<RuleFile>> {
+    let mut files = Vec::new();
+    for family in sorted(root)?.into_iter().filter(|path| path.is_dir()) {
+        for path in sorted(&family)? {
+            let text = std::fs::read_to_string(&path)?;
+            files.push(RuleFile::parse(&text).with_context(|| format!("failed to read {}", path.display()))?);
+        }
+    }
+    Ok(files)
+}
+
+fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("failed to list {}", folder.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
