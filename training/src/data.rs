@@ -10,8 +10,6 @@ use serde::Deserialize;
 /// One labelled text.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Row {
-    /// Stable identifier; decides folds and crops, so that a run can be repeated.
-    pub id: String,
     /// The text; rows without one are left out.
     #[serde(default)]
     pub text: String,
@@ -24,15 +22,6 @@ pub struct Row {
     /// Finer label.
     #[serde(default)]
     pub category: String,
-    /// Guessed language.
-    #[serde(default)]
-    pub lang: String,
-    /// Identifier of the row that this one was made from.
-    #[serde(default)]
-    pub base: Option<String>,
-    /// Finer source.
-    #[serde(default)]
-    pub sub: Option<String>,
 }
 
 impl Row {

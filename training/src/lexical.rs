@@ -31,7 +31,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 5)]
     epochs: usize,
     /// Step size.
-    #[arg(long, default_value_t = 0.05)]
+    #[arg(long, default_value_t = 0.1)]
     rate: f32,
     /// Share of n-grams that is dropped from each example.
     #[arg(long, default_value_t = 0.3)]
@@ -48,12 +48,12 @@ pub struct Arguments {
     /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Groups of sources for calibration; 0 calibrates on dev instead, for quick experiments.
+    /// Groups of sources that are left out in turn for calibration; 0 calibrates on dev alone, for quick experiments.
     #[arg(long, default_value_t = 3)]
     folds: u64,
-    /// Write the evidence of every row.
-    #[arg(long)]
-    dump: Option<PathBuf>,
+    /// Weight of unseen sources in calibration; dev weighs 1.
+    #[arg(long, default_value_t = 0.1)]
+    foreign: f32,
     /// Also print the benign rows of dev that alarm most.
     #[arg(long)]
     show: bool,
@@ -103,35 +103,24 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut networks: Vec<Network> = left_out.into_par_iter().map(fit_without).collect();
     let network = networks.pop().context("no network")?;
 
-    let calibration: [[f32; EVIDENCE]; HEADS] = {
-        let judged: Vec<(&Prepared, [f32; HEADS], [[f32; EVIDENCE]; HEADS])> = if networks.is_empty() {
-            dev.par_iter().map(|row| (row, [1.0; HEADS], evidence_of(&network, row))).collect()
-        } else {
-            rows.par_iter()
-                .zip(&weights)
-                .map(|(row, &weights)| (row, weights, evidence_of(&networks[group(row) as usize], row)))
-                .collect()
-        };
-        std::array::from_fn(|head| {
-            let examples: Vec<_> =
-                judged.iter().map(|(row, weights, evidence)| (evidence[head], row.row.is_attack(), weights[head])).collect();
-            fit(&examples)
-        })
+    // Known sources say how far the network can be trusted where it is at home; unseen sources, that it is not always.
+    let known: Vec<_> = dev.par_iter().map(|row| (row, [1.0; HEADS], evidence_of(&network, row))).collect();
+    let foreign: Vec<_> = if networks.is_empty() {
+        Vec::new()
+    } else {
+        let judge = |(row, &weights)| (row, weights, evidence_of(&networks[group(row) as usize], row));
+        rows.par_iter().zip(&weights).map(judge).collect()
     };
-    if let Some(path) = &arguments.dump {
-        use std::io::Write;
-        let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
-        for (name, set) in [("dev", &dev), ("ood", &unseen)] {
-            for (row, e) in set.par_iter().map(|row| (row, evidence_of(&network, row))).collect::<Vec<_>>() {
-                writeln!(out, "{}", json!([name, row.row.is_attack(), row.row.source, row.row.category, 1.0, e]))?;
-            }
+    let calibration: [[f32; EVIDENCE]; HEADS] = std::array::from_fn(|head| {
+        let mut examples = Vec::new();
+        for (set, share) in [(&known, 1.0), (&foreign, arguments.foreign)] {
+            let total: f32 = set.iter().map(|(_, weights, _)| weights[head]).sum();
+            examples.extend(set.iter().map(|(row, weights, evidence)| {
+                (evidence[head], row.row.is_attack(), weights[head] / total.max(f32::MIN_POSITIVE) * share)
+            }));
         }
-        if !networks.is_empty() {
-            for ((row, w), e) in rows.par_iter().zip(&weights).map(|(row, w)| ((row, w), evidence_of(&networks[group(row) as usize], row))).collect::<Vec<_>>() {
-                writeln!(out, "{}", json!(["oof", row.row.is_attack(), row.row.source, row.row.category, w[0], e]))?;
-            }
-        }
-    }
+        fit(&examples)
+    });
     for weights in &calibration {
         println!("calibration: {weights:.3?}");
     }
@@ -164,7 +153,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "recipe": "cargo xtask train lexical",
             "options": {
                 "epochs": options.epochs, "rate": options.rate, "dropout": options.dropout, "windows": options.windows,
-                "temper": arguments.temper, "attacks": arguments.attacks, "seed": options.seed, "folds": arguments.folds,
+                "temper": arguments.temper, "attacks": arguments.attacks, "seed": options.seed, "folds": arguments.folds, "foreign": arguments.foreign,
             },
             "rows": rows.len(),
             "calibration": calibration,

@@ -1,7 +1,9 @@
 //! Measures the engine in process: fixed workloads, one core, wall-clock quantiles. A program, never a test.
 
+mod disguise;
 mod latency;
 mod workload;
 
+pub use disguise::{DISGUISES, Disguise};
 pub use latency::{Latency, measure};
 pub use workload::{Workload, workloads};

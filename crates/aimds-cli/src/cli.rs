@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{Status, audit, calibrate, config, eval, scan, serve};
+use crate::{Status, audit, bench, calibrate, config, eval, scan, serve};
 
 /// AIMDS: a firewall for LLM applications and agents.
 #[derive(Debug, Parser)]
@@ -68,6 +68,8 @@ pub enum Command {
     /// Verify, export and watch the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Measure the latency of the engine on this machine
+    Bench(bench::Bench),
 }
 
 /// Runs the subcommand.
@@ -82,6 +84,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Calibrate(calibrate) => calibrate::run(&calibrate, &cli.global),
         Command::Config(config) => config::run(&config, &cli.global),
         Command::Audit(audit) => audit::run(&audit, &cli.global),
+        Command::Bench(bench) => bench::run(&bench, &cli.global),
     }
 }
 

@@ -27,6 +27,7 @@ mod suggestion;
 mod terminal;
 
 pub mod audit;
+pub mod bench;
 pub mod calibrate;
 pub mod config;
 pub mod eval;

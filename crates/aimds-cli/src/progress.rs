@@ -1,4 +1,4 @@
-//! A progress bar on standard error, by bytes; only for files and only where a person sees it.
+//! A progress bar on standard error, by bytes or by steps; only where a person sees it.
 
 use std::io::{IsTerminal as _, Read};
 
@@ -27,6 +27,19 @@ impl Progress {
             bar.set_style(style);
         }
         Self { bar: Some(bar) }
+    }
+
+    /// A bar over a number of steps, if stderr is a terminal and nobody asked for quiet.
+    pub(crate) fn steps(total: u64, global: &Global) -> Self {
+        let seen = !global.quiet && std::io::stderr().is_terminal();
+        Self { bar: seen.then(|| ProgressBar::new(total)) }
+    }
+
+    /// One step is done.
+    pub(crate) fn step(&self) {
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
     }
 
     /// No bar.

@@ -25,3 +25,7 @@ pub use aimds_respond::{Cleared, placeholder, redact};
 pub use embedded::{DEFAULT_POLICY, rule_files};
 pub use pipeline::{Depth, Engine, EngineError, Outcome};
 pub use verdict::{Verdict, VerdictFinding};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

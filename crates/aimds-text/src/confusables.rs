@@ -1,8 +1,24 @@
 //! Letters that look like ASCII letters (after UTS #39, section 4), already lower-cased.
 
+use std::sync::LazyLock;
+
+/// What [`lookup`] says of the scripts that most look-alikes are taken from; 0 for nothing.
+static COMMON: LazyLock<[u8; 0x600]> = LazyLock::new(|| {
+    std::array::from_fn(|c| u32::try_from(c).ok().and_then(char::from_u32).and_then(lookup).map_or(0, |plain| plain as u8))
+});
+
+/// The ASCII letter that `c` is drawn like.
+pub(crate) fn latin(c: char) -> Option<char> {
+    match COMMON.get(u32::from(c) as usize) {
+        Some(0) => None,
+        Some(&plain) => Some(char::from(plain)),
+        None => lookup(c),
+    }
+}
+
 /// The ASCII letters that `c` is drawn like. Letters of living scripts are listed only where they are drawn alike in
 /// common fonts; letter-like symbols that no language writes with are listed in full.
-pub(crate) fn latin(c: char) -> Option<char> {
+fn lookup(c: char) -> Option<char> {
     Some(match c {
         'а' | 'α' | 'ɑ' | '⍺' | 'ᴀ' | 'ꭺ' | 'ₐ' => 'a',
         'ь' | 'в' | 'ʙ' | 'ᏼ' | 'ɓ' | 'Ƅ' | 'β' | 'ც' => 'b',

@@ -8,14 +8,20 @@ use std::sync::LazyLock;
 const WORDS: &str = include_str!("../data/words-en.txt");
 
 /// Longest word in the list, in bytes; longer tokens are unknown without a look-up.
-const LONGEST: usize = 20;
+pub(crate) const LONGEST: usize = 20;
 
-/// Open-addressing table of 64-bit hashes; a colliding hash of two different words is harmless here.
+/// Open-addressing table of hashes; two different words that collide are harmless here.
 #[derive(Debug)]
 pub(crate) struct Lexicon {
-    slots: Vec<(u64, u8)>,
+    /// 28 bits of the hash of a word above its class; 0 for an empty slot. Four bytes a slot keep the table in cache.
+    slots: Vec<u32>,
     mask: usize,
+    /// A set (with false positives) of everything that words end with, so that a search for words can stop early.
+    endings: Vec<u64>,
 }
+
+/// Bits of [`Lexicon::endings`].
+const ENDING_BITS: usize = 1 << 19;
 
 pub(crate) static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| Lexicon::parse(WORDS));
 
@@ -23,35 +29,53 @@ impl Lexicon {
     fn parse(words: &str) -> Self {
         let count = words.lines().count();
         let size = (count * 3).next_power_of_two();
-        let mut lexicon = Self { slots: vec![(0, 0); size], mask: size - 1 };
+        let mut lexicon = Self { slots: vec![0; size], mask: size - 1, endings: vec![0; ENDING_BITS / 64] };
         for (word, class) in words.lines().filter_map(|line| line.split_once(' ')) {
-            let hash = hash(word.bytes());
-            let mut at = hash as usize & lexicon.mask;
-            while let Some(slot) = lexicon.slots.get_mut(at) {
-                if slot.0 == 0 {
-                    *slot = (hash, class.parse().unwrap_or(0));
+            let mut hash = Hash::default();
+            for byte in word.bytes().rev() {
+                hash.push(byte);
+                let bit = hash.ending();
+                if let Some(bits) = lexicon.endings.get_mut(bit / 64) {
+                    *bits |= 1 << (bit % 64);
+                }
+            }
+            let (mut at, tag) = hash.place();
+            while let Some(slot) = lexicon.slots.get_mut(at & lexicon.mask) {
+                if *slot == 0 {
+                    *slot = tag << 4 | class.parse::<u32>().unwrap_or(0).min(15);
                     break;
                 }
-                at = (at + 1) & lexicon.mask;
+                at += 1;
             }
         }
         lexicon
     }
 
     /// The frequency class of a lower-case word, if it is known.
-    pub(crate) fn class(&self, word: impl Iterator<Item = u8>) -> Option<u8> {
-        let hash = hash(word);
-        let mut at = hash as usize & self.mask;
+    pub(crate) fn class(&self, word: impl DoubleEndedIterator<Item = u8>) -> Option<u8> {
+        let mut hash = Hash::default();
+        word.rev().for_each(|byte| hash.push(byte));
+        self.class_of(hash)
+    }
+
+    fn class_of(&self, hash: Hash) -> Option<u8> {
+        let (mut at, tag) = hash.place();
         loop {
-            let &(known, class) = self.slots.get(at)?;
-            if known == hash {
-                return Some(class);
+            let &slot = self.slots.get(at & self.mask)?;
+            if slot >> 4 == tag {
+                return Some((slot & 15) as u8);
             }
-            if known == 0 {
+            if slot == 0 {
                 return None;
             }
-            at = (at + 1) & self.mask;
+            at += 1;
         }
+    }
+
+    /// False where no word ends with what was hashed.
+    fn may_end(&self, hash: Hash) -> bool {
+        let bit = hash.ending();
+        self.endings.get(bit / 64).is_some_and(|bits| bits >> (bit % 64) & 1 == 1)
     }
 
     /// Whether a lower-case word is known.
@@ -75,17 +99,24 @@ impl Lexicon {
         for end in 1..=n {
             let before = best.get(end - 1).map_or(i32::MIN / 2, |entry| entry.0);
             let mut top = (before + UNKNOWN_LETTER, end - 1, false);
-            for start in end.saturating_sub(LONGEST)..end {
-                let Some(piece) = letters.get(start..end) else { continue };
-                let class = match piece {
-                    [b'a' | b'i'] => Some(12),
-                    [_] => None,
-                    _ => self.class(piece.iter().copied()),
+            // Longer and longer pieces, as long as a word may end like them.
+            let mut hash = Hash::default();
+            for start in (end.saturating_sub(LONGEST)..end).rev() {
+                let Some(&letter) = letters.get(start) else { break };
+                hash.push(letter);
+                if !self.may_end(hash) {
+                    break;
+                }
+                let class = match (end - start, letter) {
+                    (1, b'a' | b'i') => Some(12),
+                    (1, _) => None,
+                    _ => self.class_of(hash),
                 };
                 if let (Some(class), Some(entry)) = (class, best.get(start)) {
                     // A word costs what its rarity costs, plus a price per word that favours long ones.
                     let score = entry.0 - 6 - (15 - i32::from(class));
-                    if score > top.0 {
+                    // Of two that are equal, the longer piece.
+                    if score > top.0 || top.2 && score == top.0 {
                         top = (score, start, true);
                     }
                 }
@@ -107,14 +138,39 @@ impl Lexicon {
     }
 }
 
-/// FNV-1a with a final mix; never 0, which marks an empty slot.
-fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in bytes {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+/// Hash of a word, taken from its end, eight bytes at a step.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hash {
+    mixed: u64,
+    /// Bytes since the last step.
+    fresh: u64,
+    count: u32,
+}
+
+impl Hash {
+    fn push(&mut self, byte: u8) {
+        if self.count.is_multiple_of(8) {
+            self.mixed = (self.mixed ^ self.fresh).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+            self.fresh = 0;
+        }
+        self.fresh = self.fresh << 8 | u64::from(byte);
+        self.count += 1;
     }
-    hash ^= hash >> 32;
-    hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
+
+    fn finish(self) -> u64 {
+        let hash = (self.mixed ^ self.fresh).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93)
+    }
+
+    /// Where to look, and 28 bits to tell, never 0.
+    fn place(self) -> (usize, u32) {
+        let hash = self.finish();
+        ((hash >> 32) as usize, (hash as u32 >> 4).max(1))
+    }
+
+    fn ending(self) -> usize {
+        (self.finish() >> 40) as usize % ENDING_BITS
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The views of a text.
 
-use std::collections::HashSet;
 use std::collections::VecDeque;
 
 use crate::budget::{Exhausted, Limits, Meter};
@@ -130,7 +129,6 @@ pub struct Normalised {
 #[must_use]
 pub fn normalise(text: &str, limits: &Limits) -> Normalised {
     let mut meter = Meter::new(limits, text.len());
-    let mut seen = HashSet::new();
     let mut views = Vec::new();
     let (root, invisible) = exact(text);
     let hidden = invisible.tags + invisible.variation_selectors + invisible.zero_width > 0;
@@ -142,25 +140,28 @@ pub fn normalise(text: &str, limits: &Limits) -> Normalised {
     while let Some(layer) = queue.pop_front() {
         let Layer { raw, exact: read, transforms } = layer;
         let canonical = canonicalise(&read.text).through(&read.map);
-        if !seen.insert(canonical.text.clone()) {
+        if views.iter().any(|view: &View| view.canonical.text == canonical.text) {
             continue;
         }
         let raw_text = raw.as_ref().map_or("", |raw| raw.text.as_str());
-        let found = decode::layers(raw_text, &read.text, &canonical.text, raw.is_some());
+        let room = limits.max_depth.saturating_sub(transforms.len());
+        let found = decode::layers(raw_text, &read.text, &canonical.text, raw.is_some(), room);
         let remainder = without(&read.text, found.from_exact.iter().flat_map(|decoded| &decoded.sources))
             .map(|rest| canonicalise(&rest.text).through(&rest.map).through(&read.map));
         let raw_map = raw.map(|raw| raw.map).unwrap_or_default();
-        let from = |decoded: Vec<decode::Decoded>, parent: &OffsetMap| -> Vec<(Transform, Mapped)> {
-            decoded.into_iter().map(|layer| (layer.transform, layer.mapped.through(parent))).collect()
+        let from = |decoded: Vec<decode::Decoded>, parent: &OffsetMap| -> Vec<(Vec<Transform>, Mapped)> {
+            let undone = |layer: &decode::Decoded| [&[layer.transform], layer.also.as_slice()].concat();
+            decoded.into_iter().map(|layer| (undone(&layer), layer.mapped.through(parent))).collect()
         };
         let mut next = from(found.from_raw, &raw_map);
         next.extend(from(found.from_exact, &read.map));
         next.extend(from(found.from_canonical, &canonical.map));
-        for (transform, mapped) in next {
-            if transforms.last() == Some(&transform) && matches!(transform, Transform::Reversed | Transform::Rot | Transform::Atbash) {
+        for (undone, mapped) in next {
+            let back = undone.first().filter(|undone| transforms.last() == Some(undone));
+            if matches!(back, Some(Transform::Reversed | Transform::Rot | Transform::Atbash)) {
                 continue; // the way back
             }
-            if transforms.len() >= limits.max_depth {
+            if undone.len() > room {
                 meter.too_deep();
                 break;
             }
@@ -168,7 +169,7 @@ pub fn normalise(text: &str, limits: &Limits) -> Normalised {
                 break;
             }
             let mut chain = transforms.clone();
-            chain.push(transform);
+            chain.extend(undone);
             queue.push_back(Layer::decoded(mapped, chain));
         }
         views.push(View { transforms, exact: read, canonical, remainder });

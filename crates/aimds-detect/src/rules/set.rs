@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use aho_corasick::AhoCorasick;
-use regex_automata::meta::Regex;
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::util::pool::Pool;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
@@ -66,10 +68,35 @@ pub(crate) struct Rule {
     pub(crate) origins: Vec<Origin>,
 }
 
+/// A pattern with an automaton that is built while it runs. Walking it by hand, from places that the prefilter found,
+/// costs a few bytes for each place where it fails, and tells how many bytes they were.
 #[derive(Debug)]
 struct Pattern {
     rule: usize,
-    regex: Regex,
+    dfa: DFA,
+    /// Bytes of its longest match.
+    longest: usize,
+}
+
+/// What searching needs and keeps from one text to the next. Every thread that searches has its own.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// Number of the current search; what bears another number is of an earlier one.
+    search: u64,
+    patterns: Vec<Progress>,
+    /// The search in which each rule was found last.
+    found: Vec<u64>,
+}
+
+/// How far one pattern has come.
+#[derive(Debug, Default)]
+struct Progress {
+    search: u64,
+    /// Bytes that it may still walk from place to place; 0 if there is nothing more to find.
+    steps: usize,
+    /// Places before this one cannot be the beginning of a match.
+    from: usize,
+    cache: Option<Cache>,
 }
 
 /// A compiled set of rules.
@@ -80,11 +107,17 @@ pub struct RuleSet {
     prefixes: AhoCorasick,
     /// The patterns that may begin with each prefix.
     begins: Vec<Vec<u32>>,
+    scratch: Pool<Scratch, fn() -> Scratch>,
 }
 
-/// A pattern that failed at this many places is searched for once in the rest of the text instead, so that a text made
-/// of prefixes costs one linear pass for each pattern and not one attempt for each place.
-const ATTEMPTS: u32 = 24;
+/// A pattern that has walked this many bytes for each byte of the text, from places where it failed, is searched for
+/// once in the rest of the text instead, so that a text made of beginnings of matches costs each pattern linear time.
+const STEPS_PER_BYTE: usize = 1;
+/// Steps that every pattern has, and that one place costs besides the bytes that are walked.
+const STEPS: usize = 1024;
+const STEPS_PER_PLACE: usize = 4;
+/// Memory for the automaton of one pattern. What does not fit is built again.
+const CACHE_BYTES: usize = 1 << 18;
 /// Size limit of a compiled pattern.
 const NFA_BYTES: usize = 1 << 20;
 /// Fewest bytes of a prefix.
@@ -119,11 +152,21 @@ impl RuleSet {
                         begin.push(index);
                     }
                 }
-                let regex = Regex::builder()
-                    .configure(Regex::config().utf8_empty(false).nfa_size_limit(Some(NFA_BYTES)))
+                let config = thompson::Config::new()
+                    .utf8(false)
+                    .which_captures(WhichCaptures::None)
+                    .nfa_size_limit(Some(NFA_BYTES));
+                let nfa = thompson::Compiler::new()
+                    .configure(config)
                     .build_from_hir(&hir)
                     .map_err(|error_| error(error_.to_string()))?;
-                patterns.push(Pattern { rule: rules.len(), regex });
+                let config = DFA::config().cache_capacity(CACHE_BYTES).skip_cache_capacity_check(true);
+                let dfa = DFA::builder()
+                    .configure(config)
+                    .build_from_nfa(nfa)
+                    .map_err(|error_| error(error_.to_string()))?;
+                let longest = hir.properties().maximum_len().unwrap_or(usize::MAX);
+                patterns.push(Pattern { rule: rules.len(), dfa, longest });
             }
             rules.push(Rule {
                 id: file.id.as_str().into(),
@@ -136,7 +179,7 @@ impl RuleSet {
         }
         let prefixes =
             AhoCorasick::builder().build(&literals).map_err(|error| RuleError::Prefilter(error.to_string()))?;
-        Ok(Self { rules, patterns, prefixes, begins })
+        Ok(Self { rules, patterns, prefixes, begins, scratch: Pool::new(Scratch::default) })
     }
 
     /// Number of rules.
@@ -173,30 +216,29 @@ impl RuleSet {
     #[must_use]
     pub fn find(&self, text: &str, origin: Origin, mask: &RuleMask) -> Vec<RuleHit> {
         let mut hits: Vec<RuleHit> = Vec::new();
-        // Patterns that were tried: (pattern, attempts left).
-        let mut tried: Vec<(u32, u32)> = Vec::new();
+        let mut scratch = self.scratch.get();
+        let Scratch { search, patterns, found } = &mut *scratch;
+        *search += 1;
+        patterns.resize_with(self.patterns.len(), Progress::default);
+        found.resize(self.rules.len(), 0);
         for place in self.prefixes.find_overlapping_iter(text) {
             for &index in self.begins.get(place.pattern().as_usize()).into_iter().flatten() {
-                let Some(pattern) = self.patterns.get(index as usize) else { continue };
-                let slot = match tried.iter().position(|(known, _)| *known == index) {
-                    Some(slot) => slot,
-                    None => {
-                        let applies =
-                            self.rule(pattern.rule).is_some_and(|rule| rule.origins.contains(&origin)) && !mask.off.contains(&pattern.rule);
-                        tried.push((index, if applies { ATTEMPTS } else { 0 }));
-                        tried.len() - 1
-                    }
-                };
-                let Some((_, left)) = tried.get_mut(slot) else { continue };
-                if *left == 0 || hits.iter().any(|hit| hit.rule == pattern.rule) {
+                let index = index as usize;
+                let (Some(pattern), Some(progress)) = (self.patterns.get(index), patterns.get_mut(index)) else { continue };
+                if progress.search != *search {
+                    let applies =
+                        self.rule(pattern.rule).is_some_and(|rule| rule.origins.contains(&origin)) && !mask.off.contains(&pattern.rule);
+                    progress.search = *search;
+                    progress.from = 0;
+                    progress.steps = if applies { STEPS + text.len().saturating_mul(STEPS_PER_BYTE) } else { 0 };
+                }
+                let Some(found) = found.get_mut(pattern.rule) else { continue };
+                if progress.steps == 0 || place.start() < progress.from || *found == *search {
                     continue;
                 }
-                *left -= 1;
-                let input = Input::new(text).range(place.start()..);
-                let anchored = if *left == 0 { Anchored::No } else { Anchored::Yes };
-                if let Some(found) = pattern.regex.search(&input.anchored(anchored)) {
-                    *left = 0;
-                    hits.push(RuleHit { rule: pattern.rule, range: found.range() });
+                if let Some(end) = pattern.ends(text, place.start(), progress) {
+                    *found = *search;
+                    hits.push(RuleHit { rule: pattern.rule, range: place.start()..end });
                 }
             }
         }
@@ -211,12 +253,63 @@ impl RuleSet {
             .patterns
             .iter()
             .filter(|pattern| self.rule(pattern.rule).is_some_and(|rule| rule.origins.contains(&origin)))
-            .filter(|pattern| pattern.regex.is_match(text))
+            .filter(|pattern| pattern.search(text, 0, &mut pattern.dfa.create_cache()).is_some())
             .map(|pattern| pattern.rule)
             .collect();
         rules.sort_unstable();
         rules.dedup();
         rules
+    }
+}
+
+impl Pattern {
+    /// The end of the match that begins at `start`. Where the pattern has walked too far in vain, it is searched for
+    /// once, which tells where to go on.
+    fn ends(&self, text: &str, start: usize, progress: &mut Progress) -> Option<usize> {
+        let cache = progress.cache.get_or_insert_with(|| self.dfa.create_cache());
+        if progress.steps == 1 {
+            progress.steps = 0;
+            progress.from = self.search(text, start, cache)?.saturating_sub(self.longest);
+            progress.steps = usize::MAX;
+            if start < progress.from {
+                return None;
+            }
+        }
+        let (end, steps) = self.walk(text, start, cache)?;
+        progress.steps = progress.steps.saturating_sub(steps + STEPS_PER_PLACE).max(1);
+        end
+    }
+
+    /// Walks the automaton from `start`: the end of the match that begins there, and how many bytes were looked at.
+    /// `None` only if the automaton fails, which ours cannot.
+    fn walk(&self, text: &str, start: usize, cache: &mut Cache) -> Option<(Option<usize>, usize)> {
+        let bytes = text.as_bytes();
+        let input = Input::new(text).range(start..).anchored(Anchored::Yes);
+        let mut state = self.dfa.start_state_forward(cache, &input).ok()?;
+        let mut end = None;
+        // A match is known one byte after its end.
+        for (at, &byte) in bytes.iter().enumerate().skip(start) {
+            state = self.dfa.next_state(cache, state, byte).ok()?;
+            if state.is_tagged() {
+                if state.is_dead() {
+                    return Some((end, at + 1 - start));
+                }
+                if state.is_match() {
+                    end = Some(at);
+                }
+            }
+        }
+        state = self.dfa.next_eoi_state(cache, state).ok()?;
+        if state.is_match() {
+            end = Some(bytes.len());
+        }
+        Some((end, bytes.len() - start))
+    }
+
+    /// The end of the first match that begins at `start` or later.
+    fn search(&self, text: &str, start: usize, cache: &mut Cache) -> Option<usize> {
+        // It fails only where it meets bytes that it was told to refuse, or gives up; it is told neither.
+        self.dfa.try_search_fwd(cache, &Input::new(text).range(start..)).ok().flatten().map(|half| half.offset())
     }
 }
 

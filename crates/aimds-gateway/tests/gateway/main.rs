@@ -6,6 +6,7 @@
 mod attacks;
 mod audit;
 mod auth;
+mod clients;
 mod connections;
 mod drop_in;
 mod guard;

@@ -12,19 +12,29 @@ pub(super) fn binary(text: &str) -> Option<Decoded> {
         let Some(digits) = text.get(run.clone()) else { continue };
         let first = digits.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
         let width = if first == 7 { 7 } else { 8 };
-        let bits: Vec<u8> = digits.bytes().filter(u8::is_ascii_digit).map(|byte| byte - b'0').collect();
-        if bits.len() % width != 0 {
+        let bits = || digits.bytes().filter(u8::is_ascii_digit).map(|byte| byte & 1);
+        if !bits().count().is_multiple_of(width) {
             continue;
         }
-        let value = |backwards: bool| {
-            let order: Vec<u8> = if backwards { bits.iter().rev().copied().collect() } else { bits.clone() };
-            plausible::text(order.chunks(width).map(|byte| byte.iter().fold(0, |value, bit| value << 1 | bit)).collect())
-        };
-        if let Some(decoded) = value(false).or_else(|| value(true)) {
+        if let Some(decoded) = packed(bits(), width).or_else(|| packed(bits().rev(), width)) {
             pieces.push(&decoded, run);
         }
     }
     pieces.finish(Transform::Binary)
+}
+
+/// Bits as text, `width` to a byte.
+fn packed(bits: impl Iterator<Item = u8>, width: usize) -> Option<String> {
+    let (mut bytes, mut held, mut value) = (Vec::new(), 0, 0u8);
+    for bit in bits {
+        value = value << 1 | bit;
+        held += 1;
+        if held == width {
+            bytes.push(value);
+            (held, value) = (0, 0);
+        }
+    }
+    plausible::text(bytes)
 }
 
 /// Character codes in decimal or octal, with gaps: `73 103 110`.
@@ -32,12 +42,8 @@ pub(super) fn codes(text: &str) -> Option<Decoded> {
     let mut pieces = Pieces::default();
     for run in runs(text, |byte| byte.is_ascii_digit(), 16) {
         let Some(digits) = text.get(run.clone()) else { continue };
-        let numbers = || digits.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
-        if numbers().count() < 8 || numbers().any(|number| number.len() > 3) {
-            continue;
-        }
         let decoded = [10, 8].into_iter().find_map(|radix| {
-            let bytes = numbers().map(|number| u8::from_str_radix(number, radix).ok()).collect::<Option<Vec<u8>>>()?;
+            let bytes = numbers(digits, radix).filter(|bytes| bytes.len() >= 8)?;
             // Lists of small numbers are common; small letters are what tells text from them.
             let small = bytes.iter().filter(|&&byte| byte >= b'a').count();
             let digits = bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || b" ,=%&#;\\".contains(&byte));
@@ -49,6 +55,26 @@ pub(super) fn codes(text: &str) -> Option<Decoded> {
         }
     }
     pieces.finish(Transform::CharCodes)
+}
+
+/// Numbers of at most three digits as bytes; `None` where one is none.
+fn numbers(digits: &str, radix: u16) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(digits.len() / 3);
+    let (mut value, mut len) = (0u16, 0);
+    for byte in digits.bytes().chain([b' ']) {
+        if byte.is_ascii_digit() {
+            let digit = u16::from(byte - b'0');
+            len += 1;
+            if len > 3 || digit >= radix {
+                return None;
+            }
+            value = value * radix + digit;
+        } else if len > 0 {
+            bytes.push(u8::try_from(value).ok()?);
+            (value, len) = (0, 0);
+        }
+    }
+    Some(bytes)
 }
 
 /// Hexadecimal pairs with gaps: `49 67`, `49:67`, `0x49, 0x67`.
@@ -70,7 +96,8 @@ pub(super) fn spaced_hex(text: &str) -> Option<Decoded> {
         let marked = bytes.get(at..at + 2).is_some_and(|two| matches!(two, b"0x" | b"0X"));
         let start = at + if marked { 2 } else { 0 };
         let len = bytes.iter().skip(start).take(3).take_while(|byte| byte.is_ascii_hexdigit()).count();
-        let value = text.get(start..start + len).filter(|_| len == 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let digit = |at: usize| bytes.get(at).and_then(|&byte| char::from(byte).to_digit(16));
+        let value = digit(start).zip(digit(start + 1)).filter(|_| len == 2).map(|(high, low)| (high << 4 | low) as u8);
         match value {
             Some(value) => {
                 if pairs.is_empty() {

@@ -1,129 +1,216 @@
 //! Encodings that escape single characters inside ordinary text. The result is the whole text, so that what is escaped
 //! keeps its context.
+//!
+//! Where a text holds escapes of several families, all of them are undone in one pass: one reading for each subset of
+//! the families would multiply the work without showing more.
+
+use std::ops::Range;
 
 use super::Decoded;
 use crate::{Mapped, Transform};
 
-/// Percent-encoding (RFC 3986), two escapes or more.
-pub(super) fn percent(text: &str) -> Option<Decoded> {
-    let plus_is_space = !text.contains(' ') && text.contains('+');
-    in_place(text, Transform::Percent, 2, |rest| match rest.as_bytes() {
-        [b'%', ..] => {
-            let mut bytes = Vec::new();
-            while let Some(byte) = rest.get(bytes.len() * 3..).and_then(percent_byte) {
-                bytes.push(byte);
-                if bytes.len() == 4096 {
-                    break;
-                }
-            }
-            unescaped(bytes, 3)
+/// A family of escapes.
+#[derive(Clone, Copy)]
+struct Family {
+    transform: Transform,
+    /// The byte that each escape begins with.
+    mark: u8,
+    /// Fewer escapes than this are taken for something else.
+    least: usize,
+    /// Reads the escapes at the start of a text that begins with `mark`: appends what they stand for.
+    read: fn(&[u8], &mut String) -> Option<Escapes>,
+}
+
+/// Escapes that were read.
+struct Escapes {
+    /// Source bytes that they took.
+    taken: usize,
+    /// How many they are; 0 for those that prove nothing.
+    count: usize,
+}
+
+const FAMILIES: [Family; 4] = [
+    Family { transform: Transform::Percent, mark: b'%', least: 2, read: percent },
+    Family { transform: Transform::HtmlEntities, mark: b'&', least: 1, read: html },
+    Family { transform: Transform::QuotedPrintable, mark: b'=', least: 3, read: quoted_printable },
+    Family { transform: Transform::Backslash, mark: b'\\', least: 2, read: backslash },
+];
+
+/// Longest run of escaped bytes that is read at once.
+const MOST_BYTES: usize = 4096;
+
+/// Undoes every family of escapes that `text` holds enough of; at most `most` families, the others are left in the
+/// result.
+pub(super) fn escapes(text: &str, most: usize) -> Option<Decoded> {
+    let bytes = text.as_bytes();
+    // A first pass that counts, and ends where nothing is left to count.
+    let mut present = [false; 256];
+    let mut plain = String::new();
+    let mut transforms = Vec::new();
+    for family in FAMILIES {
+        let (mut at, mut count) = (0, 0);
+        while transforms.len() < most
+            && count < family.least
+            && let Some(offset) = bytes.get(at..).and_then(|rest| memchr::memchr(family.mark, rest))
+        {
+            at += offset;
+            plain.clear();
+            let read = bytes.get(at..).and_then(|rest| (family.read)(rest, &mut plain));
+            count += read.as_ref().map_or(0, |read| read.count);
+            at += read.map_or(1, |read| read.taken.max(1));
         }
-        [b'+', ..] if plus_is_space => Some((" ".into(), 1, 0)),
-        _ => None,
-    })
-}
-
-fn percent_byte(rest: &str) -> Option<u8> {
-    hex_byte(rest.strip_prefix('%')?)
-}
-
-fn hex_byte(rest: &str) -> Option<u8> {
-    let pair = rest.get(..2).filter(|pair| pair.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
-    u8::from_str_radix(pair, 16).ok()
-}
-
-/// A run of escapes as text: the text, the source bytes that it took, the number of escapes.
-fn unescaped(bytes: Vec<u8>, width: usize) -> Option<(String, usize, usize)> {
-    let count = bytes.len();
-    let text = String::from_utf8(bytes).unwrap_or_else(|error| error.as_bytes().iter().copied().map(char::from).collect());
-    (count > 0 && !text.contains('\0')).then_some((text, count * width, count))
-}
-
-/// Quoted-printable (RFC 2045), three escapes or more, soft line breaks joined.
-pub(super) fn quoted_printable(text: &str) -> Option<Decoded> {
-    in_place(text, Transform::QuotedPrintable, 3, |rest| {
-        let bytes = rest.as_bytes();
-        match bytes {
-            [b'=', b'\n', ..] => Some((String::new(), 2, 1)),
-            [b'=', b'\r', b'\n', ..] => Some((String::new(), 3, 1)),
-            [b'=', ..] => {
-                let mut decoded = Vec::new();
-                while let Some(byte) = rest.get(decoded.len() * 3..).and_then(|rest| hex_byte(rest.strip_prefix('=')?)) {
-                    decoded.push(byte);
-                    if decoded.len() == 4096 {
-                        break;
-                    }
-                }
-                unescaped(decoded, 3)
+        if count >= family.least {
+            transforms.push(family.transform);
+            if let Some(present) = present.get_mut(usize::from(family.mark)) {
+                *present = true;
             }
-            _ => None,
         }
-    })
+    }
+    let (&first, also) = transforms.split_first()?;
+    if first == Transform::Percent && !text.contains(' ') {
+        // In form data.
+        present.get_mut(usize::from(b'+')).into_iter().for_each(|present| *present = true);
+    }
+    let mut mapped = Mapped::with_capacity(text.len());
+    let mut sources: Vec<Range<usize>> = Vec::new();
+    let (mut done, mut at) = (0, 0);
+    let is_mark = |byte: &u8| present.get(usize::from(*byte)) == Some(&true);
+    while let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(is_mark)) {
+        at += offset;
+        let rest = bytes.get(at..).unwrap_or_default();
+        plain.clear();
+        let taken = match rest.first() {
+            Some(b'+') => {
+                plain.push(' ');
+                1
+            }
+            mark => {
+                let family = FAMILIES.iter().find(|family| Some(&family.mark) == mark);
+                family.and_then(|family| (family.read)(rest, &mut plain)).map_or(0, |read| read.taken)
+            }
+        };
+        if taken == 0 {
+            at += 1;
+            continue;
+        }
+        mapped.copy(text.get(done..at).unwrap_or_default(), done);
+        if plain.len() == 1 {
+            mapped.whole(&plain, at..at + taken);
+        } else if plain.is_ascii() {
+            // A run of escapes of equal width maps character by character.
+            mapped.text.push_str(&plain);
+            mapped.map.push_even(plain.len(), at..at + taken);
+        } else {
+            let chars = plain.chars().count().max(1);
+            for (index, c) in plain.chars().enumerate() {
+                mapped.whole_char(c, at + index * taken / chars..at + (index + 1) * taken / chars);
+            }
+        }
+        match sources.last_mut() {
+            Some(last) if last.end == at => last.end = at + taken,
+            _ => sources.push(at..at + taken),
+        }
+        at += taken;
+        done = at;
+    }
+    mapped.copy(text.get(done..).unwrap_or_default(), done);
+    Some(Decoded { transform: first, mapped, also: also.to_vec(), sources })
+}
+
+fn hex_digits(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, &byte| Some(value << 4 | char::from(byte).to_digit(16)?))
+}
+
+/// Bytes that are written as `prefix` and two hexadecimal digits each, one after the other.
+fn hex_bytes(text: &[u8], prefix: &[u8], plain: &mut String) -> Option<Escapes> {
+    let width = prefix.len() + 2;
+    let byte = |escape: &[u8]| hex_digits(escape.strip_prefix(prefix).filter(|digits| digits.len() == 2)?).map(|byte| byte as u8);
+    // NUL ends what is text.
+    let escaped = || text.chunks(width).take(MOST_BYTES).map_while(byte).take_while(|&byte| byte != 0);
+    let (mut count, mut ascii) = (0, true);
+    for byte in escaped() {
+        count += 1;
+        ascii &= byte.is_ascii();
+    }
+    if ascii {
+        plain.extend(escaped().map(char::from));
+    } else {
+        match String::from_utf8(escaped().collect()) {
+            Ok(text) => plain.push_str(&text),
+            Err(_) => plain.extend(escaped().map(char::from)),
+        }
+    }
+    (count > 0).then_some(Escapes { taken: count * width, count })
+}
+
+/// Percent-encoding (RFC 3986).
+fn percent(text: &[u8], plain: &mut String) -> Option<Escapes> {
+    hex_bytes(text, b"%", plain)
+}
+
+/// Quoted-printable (RFC 2045), soft line breaks joined.
+fn quoted_printable(text: &[u8], plain: &mut String) -> Option<Escapes> {
+    match text {
+        [b'=', b'\n', ..] => Some(Escapes { taken: 2, count: 1 }),
+        [b'=', b'\r', b'\n', ..] => Some(Escapes { taken: 3, count: 1 }),
+        _ => hex_bytes(text, b"=", plain),
+    }
 }
 
 /// Backslash escapes of C, JSON, JavaScript and Python: `\n`, `\"`, `\x41`, `\u0041`, `\u{41}`, `\U00000041`, `\101`.
-pub(super) fn backslash(text: &str) -> Option<Decoded> {
-    in_place(text, Transform::Backslash, 2, |rest| {
-        let after = rest.strip_prefix('\\')?;
-        let bytes = after.as_bytes();
-        let code = |skip: usize, len: usize, radix: u32, taken: usize| {
-            let digits = after.get(skip..skip + len)?;
-            let valid = digits.bytes().all(|byte| char::from(byte).is_digit(radix));
-            let c = char::from_u32(u32::from_str_radix(digits, radix).ok().filter(|_| valid)?)?;
-            Some((c.to_string(), taken, 1))
-        };
-        match bytes {
-            [b'n' | b'r', ..] => Some(("\n".into(), 2, 0)),
-            [b't', ..] => Some((" ".into(), 2, 0)),
-            [b'"' | b'\'' | b'/' | b'\\', ..] => Some((after.get(..1)?.to_owned(), 2, 0)),
-            [b'x', ..] => {
-                let mut decoded = Vec::new();
-                while let Some(byte) = rest.get(decoded.len() * 4..).and_then(|rest| hex_byte(rest.strip_prefix("\\x")?)) {
-                    decoded.push(byte);
-                    if decoded.len() == 4096 {
-                        break;
-                    }
-                }
-                unescaped(decoded, 4)
-            }
-            [b'u', b'{', ..] => {
-                let len = after.get(2..)?.find('}').filter(|len| (1..=6).contains(len))?;
-                code(2, len, 16, len + 4)
-            }
-            [b'u', ..] => surrogates(rest).or_else(|| code(1, 4, 16, 6)),
-            [b'U', ..] => code(1, 8, 16, 10),
-            [b'0'..=b'3', b'0'..=b'7', b'0'..=b'7', ..] => code(0, 3, 8, 4),
-            _ => None,
+fn backslash(text: &[u8], plain: &mut String) -> Option<Escapes> {
+    let mut one = |code: Option<u32>, taken: usize, count: usize| {
+        plain.push(char::from_u32(code?)?);
+        Some(Escapes { taken, count })
+    };
+    let hex = |from: usize, to: usize| text.get(from..to).and_then(hex_digits);
+    match text {
+        [_, b'n' | b'r', ..] => one(Some(10), 2, 0),
+        [_, b't', ..] => one(Some(32), 2, 0),
+        [_, c @ (b'"' | b'\'' | b'/' | b'\\'), ..] => one(Some(u32::from(*c)), 2, 0),
+        [_, b'x', ..] => hex_bytes(text, b"\\x", plain),
+        [_, b'u', b'{', rest @ ..] => {
+            let len = rest.iter().take(7).position(|&byte| byte == b'}').filter(|&len| len > 0)?;
+            one(hex(3, 3 + len), len + 4, 1)
         }
-    })
-}
-
-/// A UTF-16 surrogate pair as two `\u` escapes.
-fn surrogates(rest: &str) -> Option<(String, usize, usize)> {
-    let unit = |at: usize| u16::from_str_radix(rest.get(at..)?.strip_prefix("\\u")?.get(..4)?, 16).ok();
-    let pair = [unit(0)?, unit(6)?];
-    (0xd800..0xdc00).contains(pair.first()?).then(|| String::from_utf16(&pair).ok()).flatten().map(|text| (text, 12, 2))
+        [_, b'u', ..] => match (hex(2, 6)?, hex(8, 12)) {
+            (high @ 0xd800..0xdc00, Some(low @ 0xdc00..0xe000)) if text.get(6..8) == Some(b"\\u") => {
+                one(Some(0x1_0000 + ((high - 0xd800) << 10 | (low - 0xdc00))), 12, 2)
+            }
+            (code, _) => one(Some(code), 6, 1),
+        },
+        [_, b'U', ..] => one(hex(2, 10), 10, 1),
+        [_, digits @ ..] if digits.len() >= 3 => {
+            let [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] = digits else { return None };
+            let digit = |byte: &u8| u32::from(byte - b'0');
+            one(Some(digit(a) << 6 | digit(b) << 3 | digit(c)), 4, 1)
+        }
+        _ => None,
+    }
 }
 
 /// HTML character references, numeric and the named ones of ASCII and common Latin letters.
-pub(super) fn html(text: &str) -> Option<Decoded> {
-    in_place(text, Transform::HtmlEntities, 1, |rest| {
-        let after = rest.strip_prefix('&')?;
-        let window = after.get(..after.floor_char_boundary(12))?;
-        if let Some(number) = window.strip_prefix('#') {
-            let (digits, radix, skip) = match number.strip_prefix(['x', 'X']) {
-                Some(digits) => (digits, 16, 3),
-                None => (number, 10, 2),
-            };
-            let len = digits.bytes().take_while(|&byte| char::from(byte).is_digit(radix)).count();
-            let c = char::from_u32(u32::from_str_radix(digits.get(..len)?, radix).ok()?).filter(|&c| c != '\0')?;
-            let semicolon = usize::from(digits.as_bytes().get(len) == Some(&b';'));
-            return Some((c.to_string(), skip + len + semicolon, 1));
-        }
-        let (name, _) = window.split_once(';')?;
-        let plain = NAMED.iter().find(|(known, _)| *known == name).map(|&(_, plain)| plain)?;
-        Some((plain.to_owned(), name.len() + 2, 1))
-    })
+fn html(text: &[u8], plain: &mut String) -> Option<Escapes> {
+    const LONGEST: usize = 12;
+    let window = text.get(1..)?;
+    let window = window.get(..LONGEST.min(window.len()))?;
+    if let Some(number) = window.strip_prefix(b"#") {
+        let (digits, radix, skip) = match number {
+            [b'x' | b'X', digits @ ..] => (digits, 16, 3),
+            _ => (number, 10, 2),
+        };
+        let digit = |byte: &u8| char::from(*byte).to_digit(radix);
+        let len = digits.iter().take_while(|byte| digit(byte).is_some()).count();
+        let value = digits.iter().map_while(digit).try_fold(0u32, |value, digit| value.checked_mul(radix)?.checked_add(digit));
+        let c = value.filter(|&value| len > 0 && value > 0).and_then(char::from_u32)?;
+        plain.push(c);
+        let semicolon = usize::from(digits.get(len) == Some(&b';'));
+        return Some(Escapes { taken: skip + len + semicolon, count: 1 });
+    }
+    let name = window.get(..memchr::memchr(b';', window)?)?;
+    let (_, known) = NAMED.iter().find(|(known, _)| known.as_bytes() == name)?;
+    plain.push_str(known);
+    Some(Escapes { taken: name.len() + 2, count: 1 })
 }
 
 const NAMED: &[(&str, &str)] = &[
@@ -137,43 +224,3 @@ const NAMED: &[(&str, &str)] = &[
     ("agrave", "à"), ("aacute", "á"), ("iacute", "í"), ("oacute", "ó"), ("uacute", "ú"), ("ntilde", "ñ"), ("ccedil", "ç"),
     ("auml", "ä"), ("ouml", "ö"), ("uuml", "ü"), ("szlig", "ß"), ("iexcl", "¡"), ("iquest", "¿"),
 ];
-
-/// Replaces every escape that `escape` recognises at a position: (replacement, source bytes taken, escapes counted).
-/// `None` if fewer than `least` were counted.
-fn in_place(
-    text: &str,
-    transform: Transform,
-    least: usize,
-    escape: impl Fn(&str) -> Option<(String, usize, usize)>,
-) -> Option<Decoded> {
-    let mut mapped = Mapped::default();
-    let mut sources: Vec<std::ops::Range<usize>> = Vec::new();
-    let (mut done, mut at, mut count) = (0, 0, 0);
-    let triggers = |byte: u8| matches!(byte, b'%' | b'=' | b'\\' | b'&' | b'+');
-    while let Some(offset) = text.as_bytes().get(at..).and_then(|rest| rest.iter().position(|&byte| triggers(byte))) {
-        at += offset;
-        match text.get(at..).and_then(&escape) {
-            Some((plain, taken, counted)) if taken > 0 => {
-                mapped.copy(text.get(done..at).unwrap_or_default(), done);
-                // A run of equal-width escapes maps character by character.
-                let chars = plain.chars().count().max(1);
-                for (index, c) in plain.chars().enumerate() {
-                    mapped.whole_char(c, at + index * taken / chars..at + (index + 1) * taken / chars);
-                }
-                match sources.last_mut() {
-                    Some(last) if last.end == at => last.end = at + taken,
-                    _ => sources.push(at..at + taken),
-                }
-                at += taken;
-                done = at;
-                count += counted;
-            }
-            _ => at += 1,
-        }
-    }
-    if count < least {
-        return None;
-    }
-    mapped.copy(text.get(done..).unwrap_or_default(), done);
-    Some(Decoded { transform, mapped, sources })
-}

@@ -19,8 +19,16 @@ use crate::{Mapped, Transform};
 pub(crate) struct Decoded {
     pub(crate) transform: Transform,
     pub(crate) mapped: Mapped,
+    /// What was undone in the same pass.
+    pub(crate) also: Vec<Transform>,
     /// The stretches of the source that were encoded, in order; empty where that is not known.
     pub(crate) sources: Vec<Range<usize>>,
+}
+
+impl Decoded {
+    fn new(transform: Transform, mapped: Mapped, sources: Vec<Range<usize>>) -> Self {
+        Self { transform, mapped, also: Vec::new(), sources }
+    }
 }
 
 /// Everything that can be decoded from one view. `raw` still holds invisible characters, `exact` does not, `canonical`
@@ -32,7 +40,8 @@ pub(crate) struct Layers {
     pub(crate) from_canonical: Vec<Decoded>,
 }
 
-pub(crate) fn layers(raw: &str, exact: &str, canonical: &str, hidden: bool) -> Layers {
+/// `room` says how many more encodings may be undone one inside the other.
+pub(crate) fn layers(raw: &str, exact: &str, canonical: &str, hidden: bool, room: usize) -> Layers {
     let mut layers = Layers { from_raw: Vec::new(), from_exact: Vec::new(), from_canonical: Vec::new() };
     if hidden {
         layers.from_raw.extend(smuggling::tags(raw));
@@ -60,10 +69,7 @@ pub(crate) fn layers(raw: &str, exact: &str, canonical: &str, hidden: bool) -> L
         layers.from_exact.extend(signals::braille(exact));
     }
     if profile.escapes {
-        layers.from_exact.extend(escapes::percent(exact));
-        layers.from_exact.extend(escapes::html(exact));
-        layers.from_exact.extend(escapes::quoted_printable(exact));
-        layers.from_exact.extend(escapes::backslash(exact));
+        layers.from_exact.extend(escapes::escapes(exact, room.max(1)));
     }
     layers.from_exact.extend(spelling::spaced(exact));
     let words = spelling::Words::of(canonical);
@@ -165,6 +171,11 @@ impl Pieces {
     /// Appends a decoded piece whose characters lie evenly in `source`, which is ASCII.
     fn push(&mut self, piece: &str, source: Range<usize>) {
         self.gap(&source);
+        if piece.is_ascii() {
+            self.mapped.text.push_str(piece);
+            self.mapped.map.push_even(piece.len(), source);
+            return;
+        }
         let (from, to) = (source.end - source.start, piece.len().max(1));
         let mut at = 0;
         while at < piece.len() {
@@ -176,6 +187,6 @@ impl Pieces {
     }
 
     fn finish(self, transform: Transform) -> Option<Decoded> {
-        (!self.mapped.text.is_empty()).then_some(Decoded { transform, mapped: self.mapped, sources: self.sources })
+        (!self.mapped.text.is_empty()).then(|| Decoded::new(transform, self.mapped, self.sources))
     }
 }

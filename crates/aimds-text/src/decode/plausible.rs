@@ -1,6 +1,6 @@
 //! Is decoded text something that a person or a model could read?
 
-use crate::lexicon::LEXICON;
+use crate::lexicon::{LEXICON, LONGEST};
 
 /// Decoded bytes as text, if they are text: UTF-8 (or UTF-16 LE of ASCII, as some shells write it), at least four
 /// characters, letters among them, hardly any controls. Short texts must hold a known word.
@@ -46,21 +46,32 @@ pub(super) fn readable(text: &str) -> bool {
 
 /// Whether a known word of four letters or more (or two of three) occurs.
 pub(super) fn known_word(text: &str) -> bool {
-    let (mut short, mut long) = (0, 0);
-    for word in text.split(|c: char| !c.is_ascii_alphabetic()) {
-        if word.len() >= 3 && word.len() <= 20 {
-            let lower = word.to_ascii_lowercase();
-            if LEXICON.knows(lower.as_bytes()) {
-                if word.len() == 3 { short += 1 } else { long += 1 }
+    let mut short = 0;
+    for word in text.as_bytes().split(|byte| !byte.is_ascii_alphabetic()) {
+        if !(3..=LONGEST).contains(&word.len()) {
+            continue;
+        }
+        let mut lower = [0; LONGEST];
+        lower.iter_mut().zip(word).for_each(|(slot, byte)| *slot = byte.to_ascii_lowercase());
+        if lower.get(..word.len()).is_some_and(|word| LEXICON.knows(word)) {
+            short += 1;
+            if word.len() > 3 || short == 2 {
+                return true;
             }
         }
     }
-    long >= 1 || short >= 2
+    false
 }
 
 /// Random bytes that happen to be UTF-8 jump between scripts; writing does not.
 fn one_script(text: &str) -> bool {
-    let blocks: Vec<u32> = text.chars().filter(|c| !c.is_ascii() && c.is_alphabetic()).map(|c| u32::from(c) >> 8).collect();
-    let jumps = blocks.windows(2).filter(|pair| matches!(pair, [a, b] if a.abs_diff(*b) > 0x60)).count();
-    jumps * 8 <= blocks.len()
+    let (mut count, mut jumps) = (0usize, 0usize);
+    let mut before = None;
+    for c in text.chars().filter(|c| !c.is_ascii() && c.is_alphabetic()) {
+        let block = u32::from(c) >> 8;
+        jumps += usize::from(before.is_some_and(|before: u32| before.abs_diff(block) > 0x60));
+        count += 1;
+        before = Some(block);
+    }
+    jumps * 8 <= count
 }

@@ -38,7 +38,7 @@ pub(super) fn rotated(canonical: &str, words: &Words) -> Option<Decoded> {
     mapped.text.extend(region.chars().map(|c| if c.is_ascii() { char::from(shifted(c as u8, shift)) } else { c }));
     mapped.map.push_copy(region.len(), first.start);
     let transform = if shift == 26 { Transform::Atbash } else { Transform::Rot };
-    Some(Decoded { transform, mapped, sources: Vec::new() })
+    Some(Decoded::new(transform, mapped, Vec::new()))
 }
 
 /// Shift 26 stands for Atbash.
@@ -63,7 +63,7 @@ pub(super) fn reversed(canonical: &str, words: &Words) -> Vec<Decoded> {
     }
     let mut by_word = Mapped::with_capacity(canonical.len());
     let mut done = 0;
-    for word in words.all() {
+    for word in super::spelling::words(canonical) {
         let Some(letters) = canonical.get(word.clone()) else { continue };
         by_word.copy(canonical.get(done..word.start).unwrap_or_default(), done);
         for (at, c) in letters.char_indices().rev() {
@@ -72,7 +72,7 @@ pub(super) fn reversed(canonical: &str, words: &Words) -> Vec<Decoded> {
         done = word.end;
     }
     by_word.copy(canonical.get(done..).unwrap_or_default(), done);
-    [whole, by_word].into_iter().map(|mapped| Decoded { transform: Transform::Reversed, mapped, sources: Vec::new() }).collect()
+    [whole, by_word].into_iter().map(|mapped| Decoded::new(Transform::Reversed, mapped, Vec::new())).collect()
 }
 
 /// ROT47, which rotates every printable ASCII character.
@@ -86,6 +86,6 @@ pub(super) fn rot47(exact: &str) -> Option<Decoded> {
         let mut mapped = Mapped::default();
         mapped.map.push_copy(decoded.len(), 0);
         mapped.text = decoded;
-        Decoded { transform: Transform::Rot, mapped, sources: Vec::new() }
+        Decoded::new(Transform::Rot, mapped, Vec::new())
     })
 }

