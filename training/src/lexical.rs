@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::calibrate::{evidence_of, fit};
 use crate::network::{Network, Options, train};
 use crate::prepare::{Prepared, Rules, TRAINING_CROP, prepare};
-use crate::{data, measure};
+use crate::{compose, data, measure};
 
 /// Settings of the recipe; the defaults are what ships.
 #[derive(clap::Args)]
@@ -45,6 +45,9 @@ pub struct Arguments {
     /// Weight of all attacks together; all benign texts together weigh 1.
     #[arg(long, default_value_t = 0.3)]
     attacks: f32,
+    /// Harmful requests without manipulation that are composed as benign rows.
+    #[arg(long, default_value_t = 900)]
+    harmful: usize,
     /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -70,6 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for name in ["train.jsonl.zst", "extra_train.jsonl.zst", "extra_harmful_requests.jsonl.zst"] {
         rows.extend(read(name, TRAINING_CROP)?);
     }
+    rows.extend(prepare(compose::harmful_requests(arguments.harmful, arguments.seed), &rules, TRAINING_CROP));
     let dev = read("dev.jsonl.zst", usize::MAX)?;
     let mut unseen = Vec::new();
     for path in sorted(&arguments.data.join("ood_dev"))? {
@@ -154,6 +158,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "options": {
                 "epochs": options.epochs, "rate": options.rate, "dropout": options.dropout, "windows": options.windows,
                 "temper": arguments.temper, "attacks": arguments.attacks, "seed": options.seed, "folds": arguments.folds, "foreign": arguments.foreign,
+                "harmful": arguments.harmful,
             },
             "rows": rows.len(),
             "calibration": calibration,

@@ -1,6 +1,7 @@
 //! Reproducible recipes for what ships in `models/`.
 
 mod calibrate;
+mod compose;
 mod data;
 mod lexical;
 mod measure;

@@ -52,7 +52,7 @@ fn folded_prefix(text: &str, folded: &[u64]) -> usize {
     while let Some(&byte) = bytes.get(at) {
         if is_plain(byte) || byte.is_ascii_uppercase() {
             at += 1;
-        } else if matches!(byte, b' ' | b'\n') && at > 0 && bytes.get(at + 1).is_some_and(u8::is_ascii_graphic) {
+        } else if matches!(byte, b' ' | b'\n') && at > 0 && !text.get(at + 1..).is_none_or(starts_with_space) {
             // A single gap between words; what stands before it is no white space.
             at += 1;
         } else if let Some(c) = text.get(at..).and_then(|rest| rest.chars().next())
@@ -65,6 +65,14 @@ fn folded_prefix(text: &str, folded: &[u64]) -> usize {
         }
     }
     at
+}
+
+/// Whether `text` starts with white space, or is empty.
+fn starts_with_space(text: &str) -> bool {
+    match text.as_bytes().first() {
+        Some(byte) if byte.is_ascii() => !byte.is_ascii_graphic(),
+        _ => text.chars().next().is_none_or(char::is_whitespace),
+    }
 }
 
 /// Whether folding leaves `text` alone. May be false although it does.

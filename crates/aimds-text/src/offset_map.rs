@@ -35,6 +35,7 @@ impl Run {
         self.unit == 1 && self.reach == self.len && self.gap == 0
     }
 
+    /// How many units there are.
     fn units(&self) -> u32 {
         if self.unit == self.len { 1 } else { self.len / self.unit.max(1) }
     }

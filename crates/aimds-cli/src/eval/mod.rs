@@ -4,6 +4,7 @@
 //! monitor mode is measured as if it were enforced), or with `--threshold` when its score reaches the threshold.
 
 mod compare;
+mod disguised;
 mod measure;
 mod pii;
 mod report;
@@ -55,6 +56,9 @@ pub struct Eval {
     /// Tell what changed since the run whose JSON (with --rows) is in this file
     #[arg(long, value_name = "FILE")]
     pub compare: Option<PathBuf>,
+    /// Instead, hide every text in each known encoding and disguise, and tell how many verdicts survive
+    #[arg(long, conflicts_with_all = ["rows", "compare", "format"])]
+    pub disguises: bool,
     /// Count a row as predicted when its score reaches this, whatever the policy says
     #[arg(long, value_name = "SCORE", value_parser = parse_unit)]
     pub threshold: Option<f32>,
@@ -108,6 +112,10 @@ pub fn run(eval: &Eval, global: &Global) -> anyhow::Result<Status> {
         limit: eval.limit.unwrap_or(u64::MAX),
         workers: ordered::workers(eval.jobs),
     };
+    if eval.disguises {
+        disguised::run(&engine, &files, settings, &mut std::io::stdout().lock())?;
+        return Ok(Status::Clean);
+    }
     let rows = rows::judge(engine, files.clone(), settings, &progress);
     progress.finish();
     let rows = rows?;

@@ -1,4 +1,5 @@
-//! Rules ready for use. A literal prefilter finds the places where a rule could begin; only there its pattern runs.
+//! Rules ready for use. A literal prefilter finds the places where a rule could begin; only there its pattern runs, and
+//! only if something that it could end with follows.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use regex_automata::util::pool::Pool;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
-use regex_syntax::hir::literal::Extractor;
+use regex_syntax::hir::literal::{ExtractKind, Extractor};
 
 use super::file::{RuleFile, Severity, Status};
 use crate::{Category, Origin};
@@ -73,9 +74,11 @@ pub(crate) struct Rule {
 #[derive(Debug)]
 struct Pattern {
     rule: usize,
-    dfa: DFA,
+    dfa: Box<DFA>,
     /// Bytes of its longest match.
     longest: usize,
+    /// Positions in [`RuleSet::suffixes`]: every match ends with one of them. Empty where that is not known.
+    ends: Vec<u32>,
 }
 
 /// What searching needs and keeps from one text to the next. Every thread that searches has its own.
@@ -84,19 +87,56 @@ struct Scratch {
     /// Number of the current search; what bears another number is of an earlier one.
     search: u64,
     patterns: Vec<Progress>,
+    caches: Vec<Option<Box<Cache>>>,
+    /// The search in which each prefix was found to begin nothing more.
+    spent: Vec<u64>,
     /// The search in which each rule was found last.
     found: Vec<u64>,
+    /// Where each suffix ends in the text of this search, as a bit for each stretch; empty as long as it was not worth
+    /// looking.
+    suffixes: Vec<u64>,
 }
 
-/// How far one pattern has come.
-#[derive(Debug, Default)]
+/// Cuts a text into at most 64 stretches.
+#[derive(Clone, Copy)]
+struct Stretches {
+    shift: u32,
+}
+
+impl Stretches {
+    fn of(text: &str) -> Self {
+        Self { shift: (text.len().max(1).ilog2() + 1).saturating_sub(6) }
+    }
+
+    /// The bit of the stretch that holds a byte.
+    fn bit(self, at: usize) -> u64 {
+        1 << (at >> self.shift).min(63)
+    }
+
+    /// The bits of the stretches that hold `start..end`.
+    fn bits(self, start: usize, end: usize) -> u64 {
+        let (first, last) = (self.bit(start), self.bit(end.saturating_sub(1)));
+        last | last.wrapping_sub(first)
+    }
+}
+
+/// How far one pattern has come. Small, since many are looked at for each place.
+#[derive(Clone, Debug, Default)]
 struct Progress {
     search: u64,
     /// Bytes that it may still walk from place to place; 0 if there is nothing more to find.
     steps: usize,
     /// Places before this one cannot be the beginning of a match.
     from: usize,
-    cache: Option<Cache>,
+    /// The stretches in which a match may end.
+    ends: u64,
+}
+
+impl Progress {
+    /// Whether something may begin at `start` or later.
+    fn goes_on(&self, start: usize, stretches: Stretches) -> bool {
+        self.steps > 0 && self.ends >= stretches.bit(start)
+    }
 }
 
 /// A compiled set of rules.
@@ -107,15 +147,18 @@ pub struct RuleSet {
     prefixes: AhoCorasick,
     /// The patterns that may begin with each prefix.
     begins: Vec<Vec<u32>>,
+    suffixes: AhoCorasick,
     scratch: Pool<Scratch, fn() -> Scratch>,
 }
 
-/// A pattern that has walked this many bytes for each byte of the text, from places where it failed, is searched for
-/// once in the rest of the text instead, so that a text made of beginnings of matches costs each pattern linear time.
-const STEPS_PER_BYTE: usize = 1;
+/// A pattern that has walked one byte for so many bytes of the text, from places where it failed, is searched for once
+/// in the rest of the text instead: that is faster for each byte, and bounds what a text made of beginnings may cost.
+const BYTES_PER_STEP: usize = 2;
 /// Steps that every pattern has, and that one place costs besides the bytes that are walked.
 const STEPS: usize = 1024;
 const STEPS_PER_PLACE: usize = 4;
+/// What is walked in a short text is never worth asking what the patterns could end with.
+const STEPS_BEFORE_SUFFIXES: usize = 1 << 14;
 /// Memory for the automaton of one pattern. What does not fit is built again.
 const CACHE_BYTES: usize = 1 << 18;
 /// Size limit of a compiled pattern.
@@ -136,6 +179,8 @@ impl RuleSet {
         let mut literals: Vec<Vec<u8>> = Vec::new();
         let mut begins: Vec<Vec<u32>> = Vec::new();
         let mut known = std::collections::HashMap::new();
+        let mut suffix_literals: Vec<Vec<u8>> = Vec::new();
+        let mut known_suffixes = std::collections::HashMap::new();
         for file in files {
             let unknown = |what| RuleError::Unknown { rule: file.id.clone(), what };
             for (position, pattern) in file.patterns.iter().enumerate() {
@@ -166,7 +211,15 @@ impl RuleSet {
                     .build_from_nfa(nfa)
                     .map_err(|error_| error(error_.to_string()))?;
                 let longest = hir.properties().maximum_len().unwrap_or(usize::MAX);
-                patterns.push(Pattern { rule: rules.len(), dfa, longest });
+                let mut ends = Vec::new();
+                for literal in suffixes(&hir) {
+                    let next = u32::try_from(suffix_literals.len()).map_err(|_| error("too many suffixes".into()))?;
+                    ends.push(*known_suffixes.entry(literal.clone()).or_insert_with(|| {
+                        suffix_literals.push(literal);
+                        next
+                    }));
+                }
+                patterns.push(Pattern { rule: rules.len(), dfa: Box::new(dfa), longest, ends });
             }
             rules.push(Rule {
                 id: file.id.as_str().into(),
@@ -177,9 +230,11 @@ impl RuleSet {
                 origins: file.origins().ok_or_else(|| unknown("origin"))?,
             });
         }
-        let prefixes =
-            AhoCorasick::builder().build(&literals).map_err(|error| RuleError::Prefilter(error.to_string()))?;
-        Ok(Self { rules, patterns, prefixes, begins, scratch: Pool::new(Scratch::default) })
+        let automaton = |literals: &[Vec<u8>]| {
+            AhoCorasick::builder().build(literals).map_err(|error| RuleError::Prefilter(error.to_string()))
+        };
+        let (prefixes, suffixes) = (automaton(&literals)?, automaton(&suffix_literals)?);
+        Ok(Self { rules, patterns, prefixes, begins, suffixes, scratch: Pool::new(Scratch::default) })
     }
 
     /// Number of rules.
@@ -217,33 +272,71 @@ impl RuleSet {
     pub fn find(&self, text: &str, origin: Origin, mask: &RuleMask) -> Vec<RuleHit> {
         let mut hits: Vec<RuleHit> = Vec::new();
         let mut scratch = self.scratch.get();
-        let Scratch { search, patterns, found } = &mut *scratch;
+        let Scratch { search, patterns, caches, spent, found, suffixes } = &mut *scratch;
+        let stretches = Stretches::of(text);
+        let mut walked = 0;
         *search += 1;
+        suffixes.clear();
         patterns.resize_with(self.patterns.len(), Progress::default);
+        caches.resize_with(self.patterns.len(), || None);
         found.resize(self.rules.len(), 0);
+        spent.resize(self.begins.len(), 0);
         for place in self.prefixes.find_overlapping_iter(text) {
-            for &index in self.begins.get(place.pattern().as_usize()).into_iter().flatten() {
-                let index = index as usize;
+            let (prefix, start) = (place.pattern().as_usize(), place.start());
+            let (Some(begin), Some(spent)) = (self.begins.get(prefix), spent.get_mut(prefix)) else { continue };
+            if *spent == *search {
+                continue;
+            }
+            let mut goes_on = false;
+            for index in begin.iter().map(|&index| index as usize) {
                 let (Some(pattern), Some(progress)) = (self.patterns.get(index), patterns.get_mut(index)) else { continue };
+                let (Some(found), Some(cache)) = (found.get_mut(pattern.rule), caches.get_mut(index)) else { continue };
                 if progress.search != *search {
                     let applies =
                         self.rule(pattern.rule).is_some_and(|rule| rule.origins.contains(&origin)) && !mask.off.contains(&pattern.rule);
-                    progress.search = *search;
-                    progress.from = 0;
-                    progress.steps = if applies { STEPS + text.len().saturating_mul(STEPS_PER_BYTE) } else { 0 };
+                    let steps = if applies { STEPS + text.len() / BYTES_PER_STEP } else { 0 };
+                    *progress = Progress { search: *search, steps, from: 0, ends: pattern.may_end(suffixes) };
                 }
-                let Some(found) = found.get_mut(pattern.rule) else { continue };
-                if progress.steps == 0 || place.start() < progress.from || *found == *search {
+                if *found == *search || !progress.goes_on(start, stretches) {
                     continue;
                 }
-                if let Some(end) = pattern.ends(text, place.start(), progress) {
+                goes_on = true;
+                let reach = start.saturating_add(pattern.longest).min(text.len());
+                if start < progress.from || progress.ends & stretches.bits(start, reach) == 0 {
+                    continue;
+                }
+                let cache = cache.get_or_insert_with(|| Box::new(pattern.dfa.create_cache()));
+                let (end, steps) = pattern.match_at(text, start, progress, cache);
+                walked += steps;
+                if let Some(end) = end {
                     *found = *search;
-                    hits.push(RuleHit { rule: pattern.rule, range: place.start()..end });
+                    hits.push(RuleHit { rule: pattern.rule, range: start..end });
+                }
+            }
+            if !goes_on {
+                *spent = *search;
+            }
+            // Once all patterns together have walked as far as the text is long, it is worth a pass over the text to see
+            // what they could end with.
+            if suffixes.is_empty() && walked > STEPS_BEFORE_SUFFIXES.max(text.len()) {
+                self.mark_suffixes(text, stretches, suffixes);
+                for (pattern, progress) in self.patterns.iter().zip(patterns.iter_mut()) {
+                    progress.ends = pattern.may_end(suffixes);
                 }
             }
         }
         hits.sort_by_key(|hit| (hit.range.start, hit.rule));
         hits
+    }
+
+    /// Notes where each suffix ends.
+    fn mark_suffixes(&self, text: &str, stretches: Stretches, marks: &mut Vec<u64>) {
+        marks.resize(self.suffixes.patterns_len() + 1, 0);
+        for place in self.suffixes.find_overlapping_iter(text) {
+            if let Some(marks) = marks.get_mut(place.pattern().as_usize()) {
+                *marks |= stretches.bit(place.end().saturating_sub(1));
+            }
+        }
     }
 
     /// What [`RuleSet::find`] would answer without a prefilter: every pattern searched for in the whole text.
@@ -263,21 +356,32 @@ impl RuleSet {
 }
 
 impl Pattern {
-    /// The end of the match that begins at `start`. Where the pattern has walked too far in vain, it is searched for
-    /// once, which tells where to go on.
-    fn ends(&self, text: &str, start: usize, progress: &mut Progress) -> Option<usize> {
-        let cache = progress.cache.get_or_insert_with(|| self.dfa.create_cache());
+    /// The stretches in which a match may end, by the suffixes that were marked there.
+    fn may_end(&self, marks: &[u64]) -> u64 {
+        if self.ends.is_empty() || marks.is_empty() {
+            return u64::MAX; // everywhere
+        }
+        self.ends.iter().filter_map(|&suffix| marks.get(suffix as usize)).fold(0, |bits, marks| bits | marks)
+    }
+
+    /// The end of the match that begins at `start`, and how many bytes were walked. Where the pattern has walked too far
+    /// in vain, it is searched for once, which tells where to go on.
+    fn match_at(&self, text: &str, start: usize, progress: &mut Progress, cache: &mut Cache) -> (Option<usize>, usize) {
         if progress.steps == 1 {
-            progress.steps = 0;
-            progress.from = self.search(text, start, cache)?.saturating_sub(self.longest);
+            let Some(end) = self.search(text, start, cache) else {
+                progress.steps = 0;
+                return (None, text.len());
+            };
+            // It matches, and no earlier than its longest match before this end.
+            progress.from = end.saturating_sub(self.longest);
             progress.steps = usize::MAX;
             if start < progress.from {
-                return None;
+                return (None, text.len());
             }
         }
-        let (end, steps) = self.walk(text, start, cache)?;
+        let (end, steps) = self.walk(text, start, cache).unwrap_or((None, text.len()));
         progress.steps = progress.steps.saturating_sub(steps + STEPS_PER_PLACE).max(1);
-        end
+        (end, steps)
     }
 
     /// Walks the automaton from `start`: the end of the match that begins there, and how many bytes were looked at.
@@ -340,4 +444,20 @@ pub(super) fn prefixes(hir: &Hir) -> Result<Vec<Vec<u8>>, String> {
         }
     }
     Ok(kept)
+}
+
+/// The literals that every match of the pattern ends with one of; none where there is no such set.
+fn suffixes(hir: &Hir) -> Vec<Vec<u8>> {
+    let mut extractor = Extractor::new();
+    extractor.kind(ExtractKind::Suffix).limit_class(12).limit_repeat(4).limit_literal_len(16).limit_total(MOST_PREFIXES);
+    let sequence = extractor.extract(hir);
+    let Some(literals) = sequence.literals() else { return Vec::new() };
+    let mut literals: Vec<Vec<u8>> = literals.iter().map(|literal| literal.as_bytes().to_vec()).collect();
+    if literals.iter().any(|literal| literal.len() < SHORTEST_PREFIX) {
+        return Vec::new();
+    }
+    // A literal that ends with another one adds nothing.
+    literals.sort_by(|a, b| a.iter().rev().cmp(b.iter().rev()));
+    literals.dedup_by(|longer, shorter| longer.ends_with(shorter));
+    literals
 }

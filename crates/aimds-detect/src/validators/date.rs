@@ -18,6 +18,8 @@ pub(super) fn possible(year: u64, month: u64, day: u64) -> bool {
 
 /// Whether the first three groups are a date in any customary order.
 pub(super) fn numeric(number: &Number) -> bool {
+    // The lengths tell most numbers from dates.
+    let ([4, 1..=2, 1..=2, ..] | [1..=2, 1..=2, 2 | 4, ..]) = number.lengths() else { return false };
     let separated =
         [Gap::Hyphen, Gap::Dot, Gap::Slash, Gap::Space].into_iter().any(|gap| number.all_gaps(3, gap));
     let value = |index| super::checksum::value(number.group(index));
@@ -70,6 +72,14 @@ fn written(input: Input<'_>, number: &Number) -> Option<(usize, usize)> {
         return whole.then_some((start, close + 3));
     }
     if !(1..=31).contains(&day) || number.group(0).len() > 2 {
+        return None;
+    }
+    // where digits follow, the month can only stand before: tables end here
+    let word_before = || {
+        let last = start.checked_sub(2).map_or(0, |at| input.at(at));
+        input.before(start) == b' ' && (last.is_ascii_alphabetic() || last == b'.')
+    };
+    if number.gap_after(1).is_some() && !word_before() {
         return None;
     }
     // after the day: an ordinal ending, then a year after a comma or a month after a space

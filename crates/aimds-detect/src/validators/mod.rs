@@ -253,7 +253,7 @@ pub struct Hit {
 #[must_use]
 pub fn scan(text: &str) -> Vec<Hit> {
     let mut scan =
-        Scan { input: Input::new(text), around: Around::new(text), hits: Vec::new(), colons: 0, numbers: 0 };
+        Scan { input: Input::new(text), around: Around::new(text), hits: Vec::new(), colons: 0, numbers: 0, last: None };
     scan.run();
     resolve(text, scan.hits)
 }
@@ -342,6 +342,8 @@ struct Scan<'t> {
     colons: usize,
     /// Digits before this place belong to a number already found.
     numbers: usize,
+    /// The number that was read last.
+    last: Option<Number>,
 }
 
 impl Scan<'_> {
@@ -417,15 +419,18 @@ impl Scan<'_> {
         if start < self.numbers {
             return;
         }
-        let Some(number) = Number::read(input, start) else { return };
+        if !self.last.as_mut().is_some_and(|last| last.advance(input, start)) {
+            self.last = Number::read(input, start);
+        }
+        let Some(number) = &self.last else { return };
         let found = [
-            ip::v4(input, &number, around),
-            date::birth(input, &number, around),
-            card::card(input, &number, around),
-            ssn::ssn(input, &number, around),
-            national::digits(input, &number, around),
-            phone::phone(input, &number, around),
-            document::grouped(input, &number, around),
+            ip::v4(input, number, around),
+            date::birth(input, number, around),
+            card::card(input, number, around),
+            ssn::ssn(input, number, around),
+            national::digits(input, number, around),
+            phone::phone(input, number, around),
+            document::grouped(input, number, around),
         ];
         for hit in found.into_iter().flatten() {
             if hit.confidence >= SETTLED {

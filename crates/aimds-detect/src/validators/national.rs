@@ -268,6 +268,22 @@ const DIGITS: &[Digits] = &[
     },
 ];
 
+/// The formats, as bits, by the length of their first group: most numbers begin like none.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which would refuse to build")]
+static BY_FIRST: [u32; 32] = {
+    let mut formats = [0; 32];
+    let mut index = 0;
+    while index < DIGITS.len() {
+        let mut shape = 0;
+        while shape < DIGITS[index].shapes.len() {
+            formats[DIGITS[index].shapes[shape][0] as usize] |= 1 << index;
+            shape += 1;
+        }
+        index += 1;
+    }
+    formats
+};
+
 /// The number that begins with the first group of `number`.
 pub(super) fn digits(input: Input<'_>, number: &Number, around: &mut Around<'_>) -> Option<Hit> {
     lettered(input, number).or_else(|| {
@@ -275,8 +291,14 @@ pub(super) fn digits(input: Input<'_>, number: &Number, around: &mut Around<'_>)
             return None;
         }
         let mut best: Option<Hit> = None;
-        for format in DIGITS {
-            let Some(shape) = format.shapes.iter().find(|shape| number.lengths().starts_with(shape)) else {
+        let first = number.lengths().first().map_or(0, |&first| usize::from(first));
+        let formats = BY_FIRST.get(first).copied().unwrap_or(0);
+        for (_, format) in DIGITS.iter().enumerate().filter(|(index, _)| formats >> index & 1 == 1) {
+            // Compared byte by byte: nearly all differ in the first one.
+            let begins = |shape: &&&[u8]| {
+                shape.len() <= number.groups() && shape.iter().zip(number.lengths()).all(|(a, b)| a == b)
+            };
+            let Some(shape) = format.shapes.iter().find(begins) else {
                 continue;
             };
             let groups = shape.len();

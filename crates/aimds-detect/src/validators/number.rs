@@ -51,34 +51,62 @@ impl Number {
             gaps: [Gap::Space; MAX_GROUPS],
             groups: 0,
         };
-        let (mut at, mut count) = (start, 0);
-        loop {
-            let group = at;
-            while input.at(at).is_ascii_digit() && at - group <= MAX_RUN {
-                if let Some(slot) = number.values.get_mut(count + at - group) {
-                    *slot = input.at(at) - b'0';
-                }
-                at += 1;
-            }
-            let length = at - group;
-            if length > MAX_RUN || count + length > number.values.len() {
-                return (number.groups > 0).then_some(number);
-            }
-            let slot = number.groups;
-            if let (Some(lengths), Some(ends)) = (number.lengths.get_mut(slot), number.ends.get_mut(slot)) {
-                (*lengths, *ends) = (length as u8, at);
-            }
-            count += length;
-            number.groups += 1;
-            if number.groups == MAX_GROUPS {
-                return Some(number);
-            }
-            let Some((gap, width)) = gap(input, at) else { return Some(number) };
-            if let Some(gaps) = number.gaps.get_mut(slot) {
+        number.group_at(input, start).then(|| {
+            number.rest(input);
+            number
+        })
+    }
+
+    /// Becomes the number that begins with the second group, at `start`, as [`Number::read`] would read it, without
+    /// reading again what is known: in a table every group begins a number. False if it does not begin there.
+    pub(super) fn advance(&mut self, input: Input<'_>, start: usize) -> bool {
+        let second = self.ends[1].checked_sub(usize::from(self.lengths[1]));
+        if self.groups < MAX_GROUPS || second != Some(start) {
+            return false;
+        }
+        self.start = start;
+        self.values.copy_within(usize::from(self.lengths[0]).min(MAX_RUN).., 0);
+        self.lengths.copy_within(1.., 0);
+        self.ends.copy_within(1.., 0);
+        self.gaps.copy_within(1.., 0);
+        self.groups -= 1;
+        self.rest(input);
+        true
+    }
+
+    /// Reads the groups after those that are known.
+    fn rest(&mut self, input: Input<'_>) {
+        while self.groups < MAX_GROUPS {
+            let last = self.groups.wrapping_sub(1);
+            let Some((gap, width)) = gap(input, self.end(self.groups)) else { break };
+            if let Some(gaps) = self.gaps.get_mut(last) {
                 *gaps = gap;
             }
-            at += width;
+            if !self.group_at(input, self.end(self.groups) + width) {
+                break;
+            }
         }
+    }
+
+    /// Reads one more group; false where it is longer than any format.
+    fn group_at(&mut self, input: Input<'_>, group: usize) -> bool {
+        let (mut at, count) = (group, self.digits(self.groups).len());
+        while input.at(at).is_ascii_digit() && at - group <= MAX_RUN {
+            if let Some(slot) = self.values.get_mut(count + at - group) {
+                *slot = input.at(at) - b'0';
+            }
+            at += 1;
+        }
+        let length = at - group;
+        if length > MAX_RUN || count + length > self.values.len() {
+            return false;
+        }
+        let slot = self.groups;
+        if let (Some(lengths), Some(ends)) = (self.lengths.get_mut(slot), self.ends.get_mut(slot)) {
+            (*lengths, *ends) = (length as u8, at);
+        }
+        self.groups += 1;
+        true
     }
 
     /// How many groups were read.
@@ -164,6 +192,14 @@ mod tests {
         assert_eq!(number.group(2), [2, 0]);
         assert_eq!(number.end(3), 8);
         assert!(Number::read(Input::new(&"9".repeat(21)), 0).is_none());
+        let table = "1 22-333.4 5 6/7 8 9999 (10) 11 12 131313131313131313131313 1 1 1 1 1 1 1 1 1";
+        let mut number = Number::read(Input::new(table), 0).unwrap();
+        while let Some(second) = number.ends[1].checked_sub(usize::from(number.lengths[1]))
+            && number.advance(Input::new(table), second)
+        {
+            assert_eq!(format!("{number:?}"), format!("{:?}", Number::read(Input::new(table), second).unwrap()));
+        }
+        assert!(number.start > 15);
         assert_eq!(Number::read(Input::new(&"1 ".repeat(99)), 0).unwrap().groups(), MAX_GROUPS);
         assert_eq!(
             Number::read(Input::new("1\u{a0}2\u{2011}3"), 0).unwrap().gaps(3),

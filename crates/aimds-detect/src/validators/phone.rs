@@ -106,6 +106,12 @@ pub(super) fn phone(input: Input<'_>, number: &Number, around: &mut Around<'_>) 
     if !begins(input, start, plus || open) {
         return None;
     }
+    let glued = input.before(start) == b' ' && start >= 2 && input.at(start - 2).is_ascii_digit();
+    let known = plus || open || known_shape(number);
+    // the weak rule is left, which reads no number out of a table
+    if !known && (glued || !plain(number, number.groups())) {
+        return None;
+    }
     let rule = if plus {
         (1..=number.groups())
             .rev()
@@ -132,7 +138,6 @@ pub(super) fn phone(input: Input<'_>, number: &Number, around: &mut Around<'_>) 
         None => {}
     }
     // the weak rules cost nothing until the shape has been right
-    let glued = input.before(start) == b' ' && start >= 2 && input.at(start - 2).is_ascii_digit();
     // 1-800-273-TALK
     let vanity = input.at(end) == b'-' && input.at(end + 1).is_ascii_alphabetic();
     if alone == 0.0 && (glued || vanity || !plain(number, groups)) {
@@ -141,6 +146,12 @@ pub(super) fn phone(input: Input<'_>, number: &Number, around: &mut Around<'_>) 
     let context = around.context(start, end);
     let confidence = weigh(context, number, groups, alone, named)?;
     Some(Hit { kind: Kind::Pii(PiiKind::Phone), start, end, confidence, explanation })
+}
+
+/// Whether one of the plans without a plus sign or parentheses may fit, by how they begin.
+fn known_shape(number: &Number) -> bool {
+    number.digits(1).first() == Some(&0)
+        || matches!(number.lengths(), [1 | 3, 3, ..] | [3, 4, 4] | [11, ..] | [2, 4 | 5, ..])
 }
 
 /// The final confidence from what stands nearby.
@@ -350,6 +361,9 @@ fn spaced_pairs(number: &Number) -> bool {
 
 /// Whether digits may be a telephone number when a word says so: not years, amounts, times or long codes.
 fn plain(number: &Number, groups: usize) -> bool {
+    if groups > 6 {
+        return false;
+    }
     let digits = number.digits(groups);
     let years = (0..groups).all(|index| matches!(number.group(index), [1, 9, _, _] | [2, 0, _, _]));
     let round = groups > 1
@@ -359,7 +373,6 @@ fn plain(number: &Number, groups: usize) -> bool {
     let security = matches!(number.lengths(), [3, 2, 4]);
     let dotted = number.gaps(groups).contains(&Gap::Dot) && groups < 3;
     groups == number.groups()
-        && groups <= 6
         && (7..=12).contains(&digits.len())
         && !years
         && !round

@@ -112,7 +112,7 @@ pub(super) fn base85(text: &str) -> Option<Decoded> {
             continue;
         }
         let framed = word.strip_prefix("<~").map_or(word, |rest| rest.strip_suffix("~>").unwrap_or(rest));
-        let decoded = decode85(framed, ascii85).or_else(|| decode85(framed, rfc1924)).or_else(|| decode85(framed, z85));
+        let decoded = [&ASCII85, &RFC1924, &Z85].into_iter().find_map(|values| decode85(framed, values));
         if let Some(decoded) = decoded {
             pieces.push(&decoded, start..start + word.len());
         }
@@ -120,25 +120,29 @@ pub(super) fn base85(text: &str) -> Option<Decoded> {
     pieces.finish(Transform::Base85)
 }
 
-fn ascii85(byte: u8) -> Option<u32> {
-    matches!(byte, b'!'..=b'u').then(|| u32::from(byte - b'!'))
+/// The value of each byte in an alphabet of 85 digits; 255 for what is no digit.
+type Values = [u8; 256];
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which would refuse to build")]
+const fn values(digits: &[u8; 85]) -> Values {
+    let mut values = [u8::MAX; 256];
+    let mut at = 0;
+    while at < digits.len() {
+        values[digits[at] as usize] = at as u8;
+        at += 1;
+    }
+    values
 }
 
-fn rfc1924(byte: u8) -> Option<u32> {
-    const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
-    position(DIGITS, byte)
-}
+static ASCII85: Values =
+    values(b"!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstu");
+static RFC1924: Values =
+    values(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~");
+static Z85: Values =
+    values(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#");
 
-fn z85(byte: u8) -> Option<u32> {
-    const DIGITS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
-    position(DIGITS, byte)
-}
-
-fn position(digits: &[u8], byte: u8) -> Option<u32> {
-    digits.iter().position(|&digit| digit == byte).and_then(|at| u32::try_from(at).ok())
-}
-
-fn decode85(word: &str, value: fn(u8) -> Option<u32>) -> Option<String> {
+fn decode85(word: &str, values: &Values) -> Option<String> {
+    let value = |byte: u8| values.get(usize::from(byte)).copied().filter(|&value| value < 85).map(u32::from);
     let mut bytes = Vec::with_capacity(word.len() * 4 / 5);
     for group in word.as_bytes().chunks(5) {
         if group.len() == 1 {
