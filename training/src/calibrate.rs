@@ -47,10 +47,9 @@ pub fn fit(examples: &[([f32; EVIDENCE], bool, f32)]) -> [f32; EVIDENCE] {
                 hessian[at][at] += ridge;
                 if !active[at] {
                     gradient[at] = 0.0;
-                    hessian[at] = std::array::from_fn(|b| f64::from(u8::from(b == at)));
+                    hessian[at] = [0.0; EVIDENCE];
                     for row in &mut hessian {
-                        let diagonal = row[at];
-                        row[at] = 0.0 * diagonal;
+                        row[at] = 0.0;
                     }
                     hessian[at][at] = 1.0;
                 }
@@ -75,8 +74,9 @@ fn solve(mut a: [[f64; EVIDENCE]; EVIDENCE], mut b: [f64; EVIDENCE]) -> [f64; EV
         b.swap(column, pivot);
         for row in column + 1..EVIDENCE {
             let factor = a[row][column] / a[column][column];
-            for at in column..EVIDENCE {
-                a[row][at] -= factor * a[column][at];
+            let pivot = a[column];
+            for (entry, pivot) in a[row].iter_mut().zip(pivot).skip(column) {
+                *entry -= factor * pivot;
             }
             b[row] -= factor * b[column];
         }

@@ -47,7 +47,7 @@ impl Network {
         (inputs, counts)
     }
 
-    fn from_sums(&self, (mut inputs, counts): Sums) -> [f32; HEADS] {
+    fn logits(&self, (mut inputs, counts): Sums) -> [f32; HEADS] {
         for (at, input) in inputs.iter_mut().enumerate() {
             *input /= (counts[at / WIDTH] + SMOOTHING).sqrt();
         }
@@ -62,7 +62,7 @@ impl Network {
             let mut sums: Sums = ([0.0; INPUTS], [0.0; 2]);
             for start in (end.saturating_sub(3)..end).rev() {
                 add(&mut sums, &each[start]);
-                for (best, logit) in best.iter_mut().zip(self.from_sums(sums)) {
+                for (best, logit) in best.iter_mut().zip(self.logits(sums)) {
                     if logit > best.0 {
                         *best = (logit, start..end);
                     }
@@ -78,7 +78,7 @@ impl Network {
         if reading.sentences.is_empty() {
             return None;
         }
-        let whole = self.from_sums(self.sums(&reading.sentences));
+        let whole = self.logits(self.sums(&reading.sentences));
         let peaks = self.peaks(&reading.sentences);
         let sentences = u32::try_from(reading.sentences.len()).unwrap_or(u32::MAX);
         let mut scores = whole.into_iter().zip(peaks).map(|(whole, (peak, range))| Scores { whole, peak, range, sentences });
@@ -247,14 +247,14 @@ impl Trainer<'_> {
         };
         let (dense, squares) = (&mut self.network.dense, &mut self.dense_squares);
         let mut second_error = [0.0; SECOND];
-        for head in 0..HEADS {
+        for (head, error) in errors.into_iter().enumerate() {
             for at in 0..SECOND {
                 if second[at] > 0.0 {
-                    second_error[at] += errors[head] * dense.output[head][at];
+                    second_error[at] += error * dense.output[head][at];
                 }
-                update(&mut dense.output[head][at], &mut squares.output[head][at], errors[head] * second[at]);
+                update(&mut dense.output[head][at], &mut squares.output[head][at], error * second[at]);
             }
-            update(&mut dense.output_bias[head], &mut squares.output_bias[head], errors[head]);
+            update(&mut dense.output_bias[head], &mut squares.output_bias[head], error);
         }
         let mut first_error = [0.0; FIRST];
         for unit in (0..SECOND).filter(|&unit| second_error[unit] != 0.0) {

@@ -78,16 +78,11 @@ fn kind(c: char) -> Kind {
 }
 
 /// The word being read: its hash, and its last characters for the character n-grams.
+#[derive(Default)]
 struct Word {
     hash: u64,
     len: usize,
     last: [u64; 4],
-}
-
-impl Default for Word {
-    fn default() -> Self {
-        Self { hash: 0, len: 0, last: [0; 4] }
-    }
 }
 
 /// Longer words are cut for hashing, so that noise costs no more than prose.

@@ -292,8 +292,9 @@ pub(super) fn digits(input: Input<'_>, number: &Number, around: &mut Around<'_>)
         }
         let mut best: Option<Hit> = None;
         let first = number.lengths().first().map_or(0, |&first| usize::from(first));
-        let formats = BY_FIRST.get(first).copied().unwrap_or(0);
-        for (_, format) in DIGITS.iter().enumerate().filter(|(index, _)| formats >> index & 1 == 1) {
+        let mut formats = BY_FIRST.get(first).copied().unwrap_or(0);
+        while let Some(format) = DIGITS.get(formats.trailing_zeros() as usize) {
+            formats &= formats - 1;
             // Compared byte by byte: nearly all differ in the first one.
             let begins = |shape: &&&[u8]| {
                 shape.len() <= number.groups() && shape.iter().zip(number.lengths()).all(|(a, b)| a == b)
