@@ -9,7 +9,8 @@ use crate::prepare::Prepared;
 /// The evidence of the reading that alarms most, for each head.
 #[must_use]
 pub fn evidence_of(network: &Network, prepared: &Prepared) -> [[f32; EVIDENCE]; HEADS] {
-    let scores: Vec<[Scores; HEADS]> = prepared.readings.iter().filter_map(|reading| network.scores(reading)).collect();
+    let scores: Vec<[Scores; HEADS]> =
+        prepared.readings.iter().filter_map(|reading| network.scores(reading)).collect();
     std::array::from_fn(|head| {
         let best = scores
             .iter()
@@ -33,7 +34,10 @@ pub fn fit(examples: &[([f32; EVIDENCE], bool, f32)]) -> [f32; EVIDENCE] {
             for (input, label, weight) in examples {
                 let z: f64 = weights.iter().zip(input).map(|(w, &x)| w * f64::from(x)).sum();
                 let p = 1.0 / (1.0 + (-z).exp());
-                let (error, curve) = ((p - f64::from(u8::from(*label))) * f64::from(*weight), p * (1.0 - p) * f64::from(*weight));
+                let (error, curve) = (
+                    (p - f64::from(u8::from(*label))) * f64::from(*weight),
+                    p * (1.0 - p) * f64::from(*weight),
+                );
                 for a in 0..EVIDENCE {
                     gradient[a] += error * f64::from(input[a]);
                     for b in 0..EVIDENCE {
@@ -69,7 +73,9 @@ pub fn fit(examples: &[([f32; EVIDENCE], bool, f32)]) -> [f32; EVIDENCE] {
 /// Gaussian elimination with pivots.
 fn solve(mut a: [[f64; EVIDENCE]; EVIDENCE], mut b: [f64; EVIDENCE]) -> [f64; EVIDENCE] {
     for column in 0..EVIDENCE {
-        let pivot = (column..EVIDENCE).max_by(|&x, &y| a[x][column].abs().total_cmp(&a[y][column].abs())).unwrap_or(column);
+        let pivot = (column..EVIDENCE)
+            .max_by(|&x, &y| a[x][column].abs().total_cmp(&a[y][column].abs()))
+            .unwrap_or(column);
         a.swap(column, pivot);
         b.swap(column, pivot);
         for row in column + 1..EVIDENCE {

@@ -191,7 +191,8 @@ fn weights(rows: &[Prepared], arguments: &Arguments) -> Vec<[f32; HEADS]> {
     for head in 0..HEADS {
         for attack in [true, false] {
             let of = |row: &Prepared| row.row.is_attack() == attack;
-            let total: f32 = rows.iter().zip(&weights).filter(|(row, _)| of(row)).map(|(_, weights)| weights[head]).sum();
+            let total: f32 =
+                rows.iter().zip(&weights).filter(|(row, _)| of(row)).map(|(_, weights)| weights[head]).sum();
             let share = if attack { arguments.attacks } else { 1.0 };
             let factor = share * rows.len() as f32 / 2.0 / total.max(f32::MIN_POSITIVE);
             for (_, weights) in rows.iter().zip(&mut weights).filter(|(row, _)| of(row)) {
@@ -208,15 +209,27 @@ fn quantise(network: &Network) -> LexicalModel {
     sizes.sort_by(f32::total_cmp);
     // Clip the largest few, so that the steps are fine where most numbers are.
     let step = sizes[(sizes.len() as f64 * 0.9999) as usize] / 127.0;
-    let table: Vec<[i8; WIDTH]> =
-        network.table.iter().map(|vector| vector.map(|number| (number / step).round().clamp(-127.0, 127.0) as i8)).collect();
+    let table: Vec<[i8; WIDTH]> = network
+        .table
+        .iter()
+        .map(|vector| vector.map(|number| (number / step).round().clamp(-127.0, 127.0) as i8))
+        .collect();
     LexicalModel::new(step, network.dense.clone(), [[0.0; EVIDENCE]; HEADS], table)
 }
 
 /// Prints and returns how well the model separates, on dev and on sources that it has not seen.
-fn report(dev: &[Prepared], dev_scores: &[(f32, f32)], unseen: &[Prepared], unseen_scores: &[(f32, f32)]) -> serde_json::Value {
+fn report(
+    dev: &[Prepared],
+    dev_scores: &[(f32, f32)],
+    unseen: &[Prepared],
+    unseen_scores: &[(f32, f32)],
+) -> serde_json::Value {
     let of = |rows: &[Prepared], scores: &[(f32, f32)], attack: bool| -> Vec<f32> {
-        rows.iter().zip(scores).filter(|(row, _)| row.row.is_attack() == attack).map(|(_, score)| score.0).collect()
+        rows.iter()
+            .zip(scores)
+            .filter(|(row, _)| row.row.is_attack() == attack)
+            .map(|(_, score)| score.0)
+            .collect()
     };
     let (attacks, benign) = (of(dev, dev_scores, true), of(dev, dev_scores, false));
     let (far_attacks, far_benign) = (of(unseen, unseen_scores, true), of(unseen, unseen_scores, false));
@@ -231,7 +244,10 @@ fn report(dev: &[Prepared], dev_scores: &[(f32, f32)], unseen: &[Prepared], unse
         rates.push(row);
     }
     let (near, far) = (measure::auc(&attacks, &benign), measure::auc(&far_attacks, &far_benign));
-    println!("auc: dev {near:.4} ood {far:.4}; ood tpr at its own 1 %: {:.3}", measure::share(&far_attacks, measure::threshold(&far_benign, 0.01)));
+    println!(
+        "auc: dev {near:.4} ood {far:.4}; ood tpr at its own 1 %: {:.3}",
+        measure::share(&far_attacks, measure::threshold(&far_benign, 0.01))
+    );
     let at = measure::threshold(&benign, 0.005);
     let mut sources = BTreeMap::<(String, bool), Vec<(f32, f32)>>::new();
     for (row, score) in unseen.iter().zip(unseen_scores) {
@@ -241,7 +257,8 @@ fn report(dev: &[Prepared], dev_scores: &[(f32, f32)], unseen: &[Prepared], unse
         sources.entry((format!("dev {}", row.row.category), row.row.is_attack())).or_default().push(*score);
     }
     for ((source, attack), scores) in sources {
-        let share = |pick: fn(&(f32, f32)) -> f32| measure::share(&scores.iter().map(pick).collect::<Vec<_>>(), at);
+        let share =
+            |pick: fn(&(f32, f32)) -> f32| measure::share(&scores.iter().map(pick).collect::<Vec<_>>(), at);
         println!(
             "  {source} {}: {} rows, user head {:.3}, data head {:.3}",
             if attack { "attack" } else { "benign" },
@@ -265,7 +282,8 @@ fn rule_files(root: &Path) -> Result<Vec<RuleFile>> {
 }
 
 fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("failed to list {}", folder.display()))?;
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("failed to list {}", folder.display()))?;
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)

@@ -18,8 +18,11 @@ pub fn share(scores: &[f32], threshold: f32) -> f64 {
 /// Area under the ROC curve, ties counted half.
 #[must_use]
 pub fn auc(attacks: &[f32], benign: &[f32]) -> f64 {
-    let mut all: Vec<(f32, bool)> =
-        attacks.iter().map(|&score| (score, true)).chain(benign.iter().map(|&score| (score, false))).collect();
+    let mut all: Vec<(f32, bool)> = attacks
+        .iter()
+        .map(|&score| (score, true))
+        .chain(benign.iter().map(|&score| (score, false)))
+        .collect();
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut rank_sum, mut at) = (0.0, 0);
     while at < all.len() {

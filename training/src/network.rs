@@ -81,7 +81,12 @@ impl Network {
         let whole = self.logits(self.sums(&reading.sentences));
         let peaks = self.peaks(&reading.sentences);
         let sentences = u32::try_from(reading.sentences.len()).unwrap_or(u32::MAX);
-        let mut scores = whole.into_iter().zip(peaks).map(|(whole, (peak, range))| Scores { whole, peak, range, sentences });
+        let mut scores = whole.into_iter().zip(peaks).map(|(whole, (peak, range))| Scores {
+            whole,
+            peak,
+            range,
+            sentences,
+        });
         Some(std::array::from_fn(|_| scores.next().expect("one for each head")))
     }
 }
@@ -116,7 +121,11 @@ struct Trainer<'o> {
 
 /// Trains on `rows`, each with its weight for each head (0 leaves it out).
 #[must_use]
-pub fn train(rows: &[(&Prepared, [f32; HEADS])], options: &Options, mut progress: impl FnMut(usize)) -> Network {
+pub fn train(
+    rows: &[(&Prepared, [f32; HEADS])],
+    options: &Options,
+    mut progress: impl FnMut(usize),
+) -> Network {
     let mut random = Random::new(options.seed);
     let mut uniform = |scale: f32| random.signed() * scale;
     let dense = Dense {
@@ -138,8 +147,14 @@ pub fn train(rows: &[(&Prepared, [f32; HEADS])], options: &Options, mut progress
         output_bias: [SMALL; HEADS],
     };
     let squares = vec![SMALL; 1 << TABLE_BITS];
-    let mut trainer =
-        Trainer { network: Network { table, dense }, squares, dense_squares, random, options, rate: options.rate };
+    let mut trainer = Trainer {
+        network: Network { table, dense },
+        squares,
+        dense_squares,
+        random,
+        options,
+        rate: options.rate,
+    };
     let mut order: Vec<usize> = (0..rows.len()).collect();
     for epoch in 0..options.epochs {
         for at in (1..order.len()).rev() {
@@ -174,7 +189,8 @@ impl Trainer<'_> {
             if reading.sentences.len() > 1 {
                 let windows = windows.map(|weight| weight * share);
                 // The window that alarms most, and one by chance.
-                let range = if epoch > 0 { self.network.peaks(&reading.sentences)[0].1.clone() } else { 0..1 };
+                let range =
+                    if epoch > 0 { self.network.peaks(&reading.sentences)[0].1.clone() } else { 0..1 };
                 self.step(&reading.sentences[range], 0.0, windows);
                 let start = self.random.below(reading.sentences.len());
                 let end = (start + 1 + self.random.below(3)).min(reading.sentences.len());
@@ -189,14 +205,18 @@ impl Trainer<'_> {
         let salt = self.random.next();
         // The same decision for every repeat of an n-gram in this example, and no memory of what was dropped.
         let kept = |index: u32| {
-            (u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt).wrapping_mul(0xd6e8_feb8_6659_fd93) >> 56 < keep
+            (u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt).wrapping_mul(0xd6e8_feb8_6659_fd93)
+                >> 56
+                < keep
         };
         let mut inputs = [0.0; INPUTS];
         let mut norms = [0.0f32; 2];
         for family in 0..2 {
             let pool = &mut inputs[family * WIDTH..(family + 1) * WIDTH];
             let mut count = 0.0;
-            for index in sentences.iter().flat_map(|grams| &grams.0[family]).copied().filter(|&index| kept(index)) {
+            for index in
+                sentences.iter().flat_map(|grams| &grams.0[family]).copied().filter(|&index| kept(index))
+            {
                 count += 1.0;
                 for (sum, value) in pool.iter_mut().zip(&self.network.table[index as usize]) {
                     *sum += value;
@@ -221,7 +241,9 @@ impl Trainer<'_> {
             if square == 0.0 {
                 continue;
             }
-            for index in sentences.iter().flat_map(|grams| &grams.0[family]).copied().filter(|&index| kept(index)) {
+            for index in
+                sentences.iter().flat_map(|grams| &grams.0[family]).copied().filter(|&index| kept(index))
+            {
                 let slot = &mut self.squares[index as usize];
                 *slot += square;
                 let scale = self.rate / slot.sqrt();
@@ -260,7 +282,11 @@ impl Trainer<'_> {
         for unit in (0..SECOND).filter(|&unit| second_error[unit] != 0.0) {
             for at in 0..FIRST {
                 first_error[at] += second_error[unit] * dense.second[unit][at];
-                update(&mut dense.second[unit][at], &mut squares.second[unit][at], second_error[unit] * first[at]);
+                update(
+                    &mut dense.second[unit][at],
+                    &mut squares.second[unit][at],
+                    second_error[unit] * first[at],
+                );
             }
             update(&mut dense.second_bias[unit], &mut squares.second_bias[unit], second_error[unit]);
         }
@@ -268,7 +294,11 @@ impl Trainer<'_> {
         for unit in (0..FIRST).filter(|&unit| first[unit] > 0.0 && first_error[unit] != 0.0) {
             for at in 0..INPUTS {
                 gradient[at] += first_error[unit] * dense.first[unit][at];
-                update(&mut dense.first[unit][at], &mut squares.first[unit][at], first_error[unit] * inputs[at]);
+                update(
+                    &mut dense.first[unit][at],
+                    &mut squares.first[unit][at],
+                    first_error[unit] * inputs[at],
+                );
             }
             update(&mut dense.first_bias[unit], &mut squares.first_bias[unit], first_error[unit]);
         }

@@ -61,7 +61,8 @@ impl Rules {
     /// # Errors
     /// If a rule does not compile.
     pub fn new(files: &[RuleFile]) -> anyhow::Result<Self> {
-        let counts = files.iter().map(|file| (file.status == Status::Stable).then_some(file.severity)).collect();
+        let counts =
+            files.iter().map(|file| (file.status == Status::Stable).then_some(file.severity)).collect();
         Ok(Self { set: RuleSet::compile(files)?, counts })
     }
 

@@ -21,29 +21,66 @@ pub const DISGUISES: &[Disguise] = &[
     Disguise { name: "character codes", apply: |text| each_byte(text, |byte| format!("{byte} ")) },
     Disguise { name: "Morse", apply: morse },
     Disguise { name: "percent", apply: |text| each_byte(text, |byte| format!("%{byte:02X}")) },
-    Disguise { name: "HTML entities", apply: |text| text.chars().map(|c| format!("&#{};", u32::from(c))).collect() },
+    Disguise {
+        name: "HTML entities",
+        apply: |text| text.chars().map(|c| format!("&#{};", u32::from(c))).collect(),
+    },
     Disguise { name: "quoted-printable", apply: |text| each_byte(text, |byte| format!("={byte:02X}")) },
-    Disguise { name: "backslash escapes", apply: |text| text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect() },
+    Disguise {
+        name: "backslash escapes",
+        apply: |text| text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
+    },
     Disguise { name: "ROT13", apply: |text| rotate(text, 13) },
     Disguise { name: "Caesar 7", apply: |text| rotate(text, 7) },
     Disguise { name: "Atbash", apply: atbash },
     Disguise { name: "reversed", apply: |text| text.chars().rev().collect() },
-    Disguise { name: "reversed words", apply: |text| text.split(' ').map(|word| word.chars().rev().collect::<String>()).collect::<Vec<_>>().join(" ") },
-    Disguise { name: "spaced letters", apply: |text| text.split_whitespace().map(|word| word.chars().map(String::from).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("   ") },
+    Disguise {
+        name: "reversed words",
+        apply: |text| {
+            text.split(' ').map(|word| word.chars().rev().collect::<String>()).collect::<Vec<_>>().join(" ")
+        },
+    },
+    Disguise {
+        name: "spaced letters",
+        apply: |text| {
+            text.split_whitespace()
+                .map(|word| word.chars().map(String::from).collect::<Vec<_>>().join(" "))
+                .collect::<Vec<_>>()
+                .join("   ")
+        },
+    },
     Disguise { name: "leetspeak", apply: |text| text.chars().map(leet).collect() },
-    Disguise { name: "zero-width characters", apply: |text| text.chars().flat_map(|c| [c, '\u{200b}']).collect() },
-    Disguise { name: "full-width letters", apply: |text| text.chars().map(|c| shift(c, '!', '~', 0xff01)).collect() },
-    Disguise { name: "mathematical letters", apply: |text| text.chars().map(|c| shift(shift(c, 'a', 'z', 0x1d41a), 'A', 'Z', 0x1d400)).collect() },
+    Disguise {
+        name: "zero-width characters",
+        apply: |text| text.chars().flat_map(|c| [c, '\u{200b}']).collect(),
+    },
+    Disguise {
+        name: "full-width letters",
+        apply: |text| text.chars().map(|c| shift(c, '!', '~', 0xff01)).collect(),
+    },
+    Disguise {
+        name: "mathematical letters",
+        apply: |text| text.chars().map(|c| shift(shift(c, 'a', 'z', 0x1d41a), 'A', 'Z', 0x1d400)).collect(),
+    },
     Disguise { name: "look-alike letters", apply: |text| text.chars().map(look_alike).collect() },
     Disguise { name: "combining marks", apply: |text| text.chars().flat_map(|c| [c, '\u{336}']).collect() },
-    Disguise { name: "Unicode tags", apply: |text| text.chars().map(|c| shift(c, ' ', '~', 0xe0020)).collect() },
-    Disguise { name: "variation selectors", apply: |text| format!("😀{}", text.bytes().map(selector).collect::<String>()) },
+    Disguise {
+        name: "Unicode tags",
+        apply: |text| text.chars().map(|c| shift(c, ' ', '~', 0xe0020)).collect(),
+    },
+    Disguise {
+        name: "variation selectors",
+        apply: |text| format!("😀{}", text.bytes().map(selector).collect::<String>()),
+    },
     Disguise { name: "base64 of ROT13", apply: |text| base64(&rotate(text, 13)) },
     Disguise { name: "base64 of hex", apply: |text| base64(&each_byte(text, |byte| format!("{byte:02x}"))) },
     Disguise { name: "hex of base64", apply: |text| each_byte(&base64(text), |byte| format!("{byte:02x}")) },
     Disguise { name: "base64 of base64", apply: |text| base64(&base64(text)) },
     Disguise { name: "base64 of reversed", apply: |text| base64(&text.chars().rev().collect::<String>()) },
-    Disguise { name: "percent of base64", apply: |text| each_byte(&base64(text), |byte| format!("%{byte:02X}")) },
+    Disguise {
+        name: "percent of base64",
+        apply: |text| each_byte(&base64(text), |byte| format!("%{byte:02X}")),
+    },
 ];
 
 fn each_byte(text: &str, encode: impl Fn(u8) -> String) -> String {
@@ -55,7 +92,8 @@ fn groups(text: &str, bits: usize, alphabet: &[u8], pad_to: usize) -> String {
     let mut out: String = all
         .chunks(bits)
         .filter_map(|group| {
-            let value = (0..bits).fold(0, |value, at| value << 1 | usize::from(group.get(at).copied().unwrap_or(0)));
+            let value =
+                (0..bits).fold(0, |value, at| value << 1 | usize::from(group.get(at).copied().unwrap_or(0)));
             alphabet.get(value).copied().map(char::from)
         })
         .collect();
@@ -77,7 +115,8 @@ fn ascii85(text: &str) -> String {
     text.as_bytes()
         .chunks(4)
         .map(|chunk| {
-            let mut number = (0..4).fold(0u32, |number, at| number << 8 | u32::from(chunk.get(at).copied().unwrap_or(0)));
+            let mut number =
+                (0..4).fold(0u32, |number, at| number << 8 | u32::from(chunk.get(at).copied().unwrap_or(0)));
             let mut digits = [0u8; 5];
             for digit in digits.iter_mut().rev() {
                 *digit = b'!' + (number % 85) as u8;
@@ -137,7 +176,11 @@ fn look_alike(c: char) -> char {
 }
 
 fn shift(c: char, first: char, last: char, to: u32) -> char {
-    if (first..=last).contains(&c) { char::from_u32(to + (u32::from(c) - u32::from(first))).unwrap_or(c) } else { c }
+    if (first..=last).contains(&c) {
+        char::from_u32(to + (u32::from(c) - u32::from(first))).unwrap_or(c)
+    } else {
+        c
+    }
 }
 
 fn selector(byte: u8) -> char {
@@ -147,9 +190,9 @@ fn selector(byte: u8) -> char {
 
 fn morse(text: &str) -> String {
     const CODES: [&str; 36] = [
-        ".-", "-...", "-.-.", "-..", ".", "..-.", "--.", "....", "..", ".---", "-.-", ".-..", "--", "-.", "---", ".--.",
-        "--.-", ".-.", "...", "-", "..-", "...-", ".--", "-..-", "-.--", "--..", "-----", ".----", "..---", "...--",
-        "....-", ".....", "-....", "--...", "---..", "----.",
+        ".-", "-...", "-.-.", "-..", ".", "..-.", "--.", "....", "..", ".---", "-.-", ".-..", "--", "-.",
+        "---", ".--.", "--.-", ".-.", "...", "-", "..-", "...-", ".--", "-..-", "-.--", "--..", "-----",
+        ".----", "..---", "...--", "....-", ".....", "-....", "--...", "---..", "----.",
     ];
     let code = |c: char| {
         let at = match c.to_ascii_lowercase() {

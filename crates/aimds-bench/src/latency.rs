@@ -37,7 +37,11 @@ pub fn measure(engine: &Engine, workload: &Workload, calls: usize) -> Latency {
             .take(calls)
             .map(|conversation| {
                 let start = Instant::now();
-                std::hint::black_box(engine.inspect(std::hint::black_box(conversation), &mut session, Timestamp(0)));
+                std::hint::black_box(engine.inspect(
+                    std::hint::black_box(conversation),
+                    &mut session,
+                    Timestamp(0),
+                ));
                 u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
             })
             .collect()

@@ -59,7 +59,11 @@ pub fn run(bench: &Bench, global: &Global) -> anyhow::Result<Status> {
     match bench.format {
         Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&results)?)?,
         Format::Text => {
-            writeln!(out, "{:<40} {:>8} {:>8} {:>10} {:>10} {:>10}", "workload", "bytes", "calls", "p50 µs", "p99 µs", "max µs")?;
+            writeln!(
+                out,
+                "{:<40} {:>8} {:>8} {:>10} {:>10} {:>10}",
+                "workload", "bytes", "calls", "p50 µs", "p99 µs", "max µs"
+            )?;
             for row in &results {
                 writeln!(
                     out,

@@ -20,7 +20,10 @@ const LEXICAL: &[u8] = include_bytes!("../../../models/lexical.bin");
 /// # Errors
 /// Never in a released binary: the tests read every file.
 pub fn rule_files() -> Result<Vec<RuleFile>, EngineError> {
-    RULES.iter().map(|text| RuleFile::parse(text).map_err(|error| EngineError::RuleFile(error.to_string()))).collect()
+    RULES
+        .iter()
+        .map(|text| RuleFile::parse(text).map_err(|error| EngineError::RuleFile(error.to_string())))
+        .collect()
 }
 
 /// The scanner that ships inside the binary.

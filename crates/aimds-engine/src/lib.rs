@@ -11,7 +11,13 @@
 //! ```
 #![cfg_attr(
     not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable)
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::unreachable
+    )
 )]
 
 mod embedded;
@@ -19,8 +25,12 @@ mod pipeline;
 mod verdict;
 
 pub use aimds_analyze::{Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp};
-pub use aimds_detect::{lexical, rules, Category, Conversation, Detector, Finding, Message, Origin, Role, Trust, validators};
-pub use aimds_policy::{Action, Decision, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode, Redaction};
+pub use aimds_detect::{
+    Category, Conversation, Detector, Finding, Message, Origin, Role, Trust, lexical, rules, validators,
+};
+pub use aimds_policy::{
+    Action, Decision, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode, Redaction,
+};
 pub use aimds_respond::{Cleared, placeholder, redact};
 pub use embedded::{DEFAULT_POLICY, rule_files};
 pub use pipeline::{Depth, Engine, EngineError, Outcome};

@@ -94,7 +94,8 @@ impl Engine {
             .tenants()
             .chain([""])
             .map(|tenant| {
-                let mask = scanner.rules().mask(policy.allowed_rules(tenant)).map_err(EngineError::UnknownRule)?;
+                let mask =
+                    scanner.rules().mask(policy.allowed_rules(tenant)).map_err(EngineError::UnknownRule)?;
                 Ok((tenant.to_owned(), mask))
             })
             .collect::<Result<_, EngineError>>()?;
@@ -120,7 +121,12 @@ impl Engine {
             let mut scan = self.scanner.scan(position, message, mask);
             findings.append(&mut scan.findings);
             let exhausted = scan.exhausted.map(exhausted);
-            risks.push(MessageRisk { message: position, origin: message.origin, score: scan.score, exhausted });
+            risks.push(MessageRisk {
+                message: position,
+                origin: message.origin,
+                score: scan.score,
+                exhausted,
+            });
         }
         let degraded = (!self.scanner.has_model()).then_some(Degraded::NoModel);
         let assessment = assess(risks, findings, degraded, session, now);

@@ -98,7 +98,8 @@ fn wire_findings(findings: &[Finding], conversation: &Conversation, single: bool
         .filter_map(|finding| {
             let message = conversation.messages.get(finding.message)?;
             let (at, byte, points) = cursor;
-            let (byte, points) = if at == finding.message && byte <= finding.span.start { (byte, points) } else { (0, 0) };
+            let (byte, points) =
+                if at == finding.message && byte <= finding.span.start { (byte, points) } else { (0, 0) };
             let start = points + message.text.get(byte..finding.span.start)?.chars().count();
             let end = start + message.text.get(finding.span.clone())?.chars().count();
             cursor = (finding.message, finding.span.start, start);

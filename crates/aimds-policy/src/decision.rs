@@ -129,7 +129,12 @@ pub struct Decision {
 }
 
 impl Decision {
-    pub(crate) fn new(would: Action, monitored: bool, reasons: Vec<Reason>, redactions: Vec<Redaction>) -> Self {
+    pub(crate) fn new(
+        would: Action,
+        monitored: bool,
+        reasons: Vec<Reason>,
+        redactions: Vec<Redaction>,
+    ) -> Self {
         Self { would, monitored, reasons, redactions }
     }
 

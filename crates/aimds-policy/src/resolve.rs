@@ -333,11 +333,7 @@ fn check_category(place: &str, name: &str) -> Result<(), PolicyError> {
         || name.starts_with("pii.")
         || name.starts_with("secret.")
         || Category::parse_manipulation(name).is_some();
-    if known {
-        Ok(())
-    } else {
-        Err(PolicyError::Category { place: place.to_owned(), name: name.to_owned() })
-    }
+    if known { Ok(()) } else { Err(PolicyError::Category { place: place.to_owned(), name: name.to_owned() }) }
 }
 
 fn strongest_manipulation(findings: &[Finding], message: usize) -> Option<Category> {

@@ -35,14 +35,18 @@ pub fn redact(conversation: &mut Conversation, redactions: &[Redaction]) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aimds_detect::validators::PiiKind;
     use aimds_detect::Origin;
+    use aimds_detect::validators::PiiKind;
 
     fn check(text: &str, spans: &[(usize, usize)], expected: &str) {
         let mut conversation = Conversation::single(Origin::User, text);
         let redactions: Vec<_> = spans
             .iter()
-            .map(|&(start, end)| Redaction { message: 0, span: start..end, category: Category::Pii(PiiKind::Email) })
+            .map(|&(start, end)| Redaction {
+                message: 0,
+                span: start..end,
+                category: Category::Pii(PiiKind::Email),
+            })
             .collect();
         redact(&mut conversation, &redactions);
         assert_eq!(conversation.messages[0].text, expected);

@@ -61,8 +61,12 @@ pub(super) fn run(
         for sample in samples {
             let stopped = u64::from(stops(&(disguise.apply)(&sample.text)));
             match sample.label {
-                Label::Attack => (counts.attacks, counts.stopped) = (counts.attacks + 1, counts.stopped + stopped),
-                Label::Benign => (counts.benign, counts.alarms) = (counts.benign + 1, counts.alarms + stopped),
+                Label::Attack => {
+                    (counts.attacks, counts.stopped) = (counts.attacks + 1, counts.stopped + stopped)
+                }
+                Label::Benign => {
+                    (counts.benign, counts.alarms) = (counts.benign + 1, counts.alarms + stopped)
+                }
             }
         }
         counts
@@ -81,9 +85,14 @@ pub(super) fn run(
     });
     anyhow::ensure!(results.len() == DISGUISES.len(), "a worker failed");
     results.sort_by_key(|(at, _)| *at);
-    writeln!(out, "{:<26} {:>8} {:>8} {:>14} {:>8} {:>8} {:>14}", "disguise", "attacks", "stopped", "95 %", "benign", "alarms", "95 %")?;
+    writeln!(
+        out,
+        "{:<26} {:>8} {:>8} {:>14} {:>8} {:>8} {:>14}",
+        "disguise", "attacks", "stopped", "95 %", "benign", "alarms", "95 %"
+    )?;
     let interval = |hits, n| wilson(hits, n).map_or("-".into(), |(low, high)| format!("{low:.3}–{high:.3}"));
-    let share = |hits: u64, n: u64| if n == 0 { "-".into() } else { format!("{:.3}", hits as f64 / n as f64) };
+    let share =
+        |hits: u64, n: u64| if n == 0 { "-".into() } else { format!("{:.3}", hits as f64 / n as f64) };
     for (at, counts) in results {
         let name = DISGUISES.get(at).map_or("", |disguise| disguise.name);
         let Counts { attacks, stopped, benign, alarms } = counts;
