@@ -46,7 +46,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 0.3)]
     attacks: f32,
     /// Harmful requests without manipulation that are composed as benign rows.
-    #[arg(long, default_value_t = 900)]
+    #[arg(long, default_value_t = 2500)]
     harmful: usize,
     /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]

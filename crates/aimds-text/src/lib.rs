@@ -40,5 +40,5 @@ pub use budget::{Exhausted, Limits};
 pub use invisible::Invisible;
 pub use mapped::Mapped;
 pub use offset_map::OffsetMap;
-pub use segment::{MAX_SENTENCE, sentences};
+pub use segment::{MAX_SENTENCE, MIN_SENTENCE, sentences};
 pub use view::{Normalised, Transform, View, normalise};

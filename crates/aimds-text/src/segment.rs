@@ -5,15 +5,18 @@ use std::ops::Range;
 /// Longest sentence in bytes; longer ones are cut at the next character boundary, so that every piece is bounded.
 pub const MAX_SENTENCE: usize = 480;
 
+/// Shortest sentence in bytes; shorter ones go on into the next, so that a text of full stops is not a million of them.
+pub const MIN_SENTENCE: usize = 24;
+
 /// The sentences of a canonical text, in order, without gaps between them, empty ones left out.
 ///
-/// A sentence ends after `.`, `!`, `?` or `;` before white space, after the full stops of CJK, Devanagari and Arabic
+/// A sentence of [`MIN_SENTENCE`] bytes or more ends after `.`, `!`, `?` or `;` before white space, after the full stops of CJK, Devanagari and Arabic
 /// script, at a line end, and after [`MAX_SENTENCE`] bytes.
 ///
 /// ```
-/// let text = "first one. second one\nthird";
+/// let text = "this is the first sentence. the second one is a line\nno. third";
 /// let found: Vec<_> = aimds_text::sentences(text).map(|range| text[range].trim()).collect();
-/// assert_eq!(found, ["first one.", "second one", "third"]);
+/// assert_eq!(found, ["this is the first sentence.", "the second one is a line", "no. third"]);
 /// ```
 pub fn sentences(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
@@ -33,7 +36,7 @@ pub fn sentences(text: &str) -> impl Iterator<Item = Range<usize>> {
 fn sentence_end(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes();
     let limit = text.floor_char_boundary(start.saturating_add(MAX_SENTENCE));
-    let mut at = start;
+    let mut at = text.ceil_char_boundary(start.saturating_add(MIN_SENTENCE - 1));
     while at < limit {
         let Some(&byte) = bytes.get(at) else { break };
         match byte {

@@ -9,6 +9,8 @@ mod audit;
 mod calibrate;
 // `aimds config`.
 mod config;
+// The cases of `conformance/`, through the library, `aimds scan` and the gateway.
+mod conformance;
 // `aimds eval`: numbers, comparison, refused rows.
 mod eval;
 // What every subcommand has: help, version, usage errors.

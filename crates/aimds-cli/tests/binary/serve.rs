@@ -7,14 +7,14 @@ use serde_json::Value;
 use crate::command::{Folder, WITH_EMAIL, aimds, run};
 
 /// A gateway that runs.
-struct Running {
+pub struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
     address: String,
 }
 
 impl Running {
-    fn start(folder: &Folder, arguments: &[&str]) -> Self {
+    pub fn start(folder: &Folder, arguments: &[&str]) -> Self {
         let mut child = aimds()
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
@@ -30,9 +30,14 @@ impl Running {
         Self { child, stdout, address }
     }
 
-    /// The status and the body of `POST /v1/guard`.
+    /// The status and the body of `POST /v1/guard` for one message.
     fn guard(&self, key: &str, content: &str) -> (u16, Value) {
-        let body = serde_json::json!({"messages": [{"role": "user", "content": content}]}).to_string();
+        self.post(key, &serde_json::json!({"messages": [{"role": "user", "content": content}]}))
+    }
+
+    /// The status and the body of `POST /v1/guard`.
+    pub fn post(&self, key: &str, body: &Value) -> (u16, Value) {
+        let body = body.to_string();
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
@@ -49,7 +54,7 @@ impl Running {
     }
 
     /// Tells it to stop; gives what else it said.
-    fn stop(mut self) -> String {
+    pub fn stop(mut self) -> String {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
@@ -59,7 +64,7 @@ impl Running {
     }
 }
 
-fn key_in(said: &str) -> String {
+pub fn key_in(said: &str) -> String {
     let line = said.lines().find(|line| line.starts_with("API key")).unwrap();
     line.rsplit(' ').next().unwrap().to_owned()
 }

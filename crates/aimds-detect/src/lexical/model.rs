@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn windows_are_sums_of_their_sentences() {
         let model = model();
-        let text = "one two three. four five. six seven eight. nine";
+        let text = "the first sentence of four of them. the second sentence of four. the third sentence of four. the last one";
         let head = Head::Manipulation;
         let naive = aimds_text::sentences(text).collect::<Vec<_>>();
         let mut best = f32::NEG_INFINITY;

@@ -184,7 +184,11 @@ impl RuleSet {
         for file in files {
             let unknown = |what| RuleError::Unknown { rule: file.id.clone(), what };
             for (position, pattern) in file.patterns.iter().enumerate() {
-                let error = |reason: String| RuleError::Pattern { rule: file.id.clone(), pattern: position + 1, reason };
+                let error = |reason: String| RuleError::Pattern {
+                    rule: file.id.clone(),
+                    pattern: position + 1,
+                    reason,
+                };
                 let hir = parse(pattern).map_err(error)?;
                 let index = u32::try_from(patterns.len()).map_err(|_| error("too many patterns".into()))?;
                 for literal in prefixes(&hir).map_err(error)? {
@@ -213,7 +217,8 @@ impl RuleSet {
                 let longest = hir.properties().maximum_len().unwrap_or(usize::MAX);
                 let mut ends = Vec::new();
                 for literal in suffixes(&hir) {
-                    let next = u32::try_from(suffix_literals.len()).map_err(|_| error("too many suffixes".into()))?;
+                    let next = u32::try_from(suffix_literals.len())
+                        .map_err(|_| error("too many suffixes".into()))?;
                     ends.push(*known_suffixes.entry(literal.clone()).or_insert_with(|| {
                         suffix_literals.push(literal);
                         next
@@ -283,17 +288,24 @@ impl RuleSet {
         spent.resize(self.begins.len(), 0);
         for place in self.prefixes.find_overlapping_iter(text) {
             let (prefix, start) = (place.pattern().as_usize(), place.start());
-            let (Some(begin), Some(spent)) = (self.begins.get(prefix), spent.get_mut(prefix)) else { continue };
+            let (Some(begin), Some(spent)) = (self.begins.get(prefix), spent.get_mut(prefix)) else {
+                continue;
+            };
             if *spent == *search {
                 continue;
             }
             let mut goes_on = false;
             for index in begin.iter().map(|&index| index as usize) {
-                let (Some(pattern), Some(progress)) = (self.patterns.get(index), patterns.get_mut(index)) else { continue };
-                let (Some(found), Some(cache)) = (found.get_mut(pattern.rule), caches.get_mut(index)) else { continue };
+                let (Some(pattern), Some(progress)) = (self.patterns.get(index), patterns.get_mut(index))
+                else {
+                    continue;
+                };
+                let (Some(found), Some(cache)) = (found.get_mut(pattern.rule), caches.get_mut(index)) else {
+                    continue;
+                };
                 if progress.search != *search {
-                    let applies =
-                        self.rule(pattern.rule).is_some_and(|rule| rule.origins.contains(&origin)) && !mask.off.contains(&pattern.rule);
+                    let applies = self.rule(pattern.rule).is_some_and(|rule| rule.origins.contains(&origin))
+                        && !mask.off.contains(&pattern.rule);
                     let steps = if applies { STEPS + text.len() / BYTES_PER_STEP } else { 0 };
                     *progress = Progress { search: *search, steps, from: 0, ends: pattern.may_end(suffixes) };
                 }
@@ -366,7 +378,13 @@ impl Pattern {
 
     /// The end of the match that begins at `start`, and how many bytes were walked. Where the pattern has walked too far
     /// in vain, it is searched for once, which tells where to go on.
-    fn match_at(&self, text: &str, start: usize, progress: &mut Progress, cache: &mut Cache) -> (Option<usize>, usize) {
+    fn match_at(
+        &self,
+        text: &str,
+        start: usize,
+        progress: &mut Progress,
+        cache: &mut Cache,
+    ) -> (Option<usize>, usize) {
         if progress.steps == 1 {
             let Some(end) = self.search(text, start, cache) else {
                 progress.steps = 0;
@@ -413,7 +431,11 @@ impl Pattern {
     /// The end of the first match that begins at `start` or later.
     fn search(&self, text: &str, start: usize, cache: &mut Cache) -> Option<usize> {
         // It fails only where it meets bytes that it was told to refuse, or gives up; it is told neither.
-        self.dfa.try_search_fwd(cache, &Input::new(text).range(start..)).ok().flatten().map(|half| half.offset())
+        self.dfa
+            .try_search_fwd(cache, &Input::new(text).range(start..))
+            .ok()
+            .flatten()
+            .map(|half| half.offset())
     }
 }
 
@@ -432,7 +454,10 @@ pub(super) fn prefixes(hir: &Hir) -> Result<Vec<Vec<u8>>, String> {
     let literals = sequence.literals().ok_or("does not begin with a known set of literals")?;
     let mut literals: Vec<Vec<u8>> = literals.iter().map(|literal| literal.as_bytes().to_vec()).collect();
     if let Some(short) = literals.iter().find(|literal| literal.len() < SHORTEST_PREFIX) {
-        return Err(format!("may begin with {:?}, which is too short to look for", String::from_utf8_lossy(short)));
+        return Err(format!(
+            "may begin with {:?}, which is too short to look for",
+            String::from_utf8_lossy(short)
+        ));
     }
     literals.sort();
     literals.dedup();
@@ -449,7 +474,12 @@ pub(super) fn prefixes(hir: &Hir) -> Result<Vec<Vec<u8>>, String> {
 /// The literals that every match of the pattern ends with one of; none where there is no such set.
 fn suffixes(hir: &Hir) -> Vec<Vec<u8>> {
     let mut extractor = Extractor::new();
-    extractor.kind(ExtractKind::Suffix).limit_class(12).limit_repeat(4).limit_literal_len(16).limit_total(MOST_PREFIXES);
+    extractor
+        .kind(ExtractKind::Suffix)
+        .limit_class(12)
+        .limit_repeat(4)
+        .limit_literal_len(16)
+        .limit_total(MOST_PREFIXES);
     let sequence = extractor.extract(hir);
     let Some(literals) = sequence.literals() else { return Vec::new() };
     let mut literals: Vec<Vec<u8>> = literals.iter().map(|literal| literal.as_bytes().to_vec()).collect();

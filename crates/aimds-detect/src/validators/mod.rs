@@ -253,7 +253,7 @@ pub struct Hit {
 #[must_use]
 pub fn scan(text: &str) -> Vec<Hit> {
     let mut scan =
-        Scan { input: Input::new(text), around: Around::new(text), hits: Vec::new(), colons: 0, numbers: 0, last: None };
+        Scan { input: Input::new(text), around: Around::new(text), hits: Vec::new(), colons: 0, numbers: 0, last: Number::none() };
     scan.run();
     resolve(text, scan.hits)
 }
@@ -343,7 +343,7 @@ struct Scan<'t> {
     /// Digits before this place belong to a number already found.
     numbers: usize,
     /// The number that was read last.
-    last: Option<Number>,
+    last: Number,
 }
 
 impl Scan<'_> {
@@ -419,19 +419,23 @@ impl Scan<'_> {
         if start < self.numbers {
             return;
         }
-        if !self.last.as_mut().is_some_and(|last| last.advance(input, start)) {
-            self.last = Number::read(input, start);
+        if !self.last.advance(input, start) && !self.last.read(input, start) {
+            return;
         }
-        let Some(number) = &self.last else { return };
-        let found = [
-            ip::v4(input, number, around),
-            date::birth(input, number, around),
-            card::card(input, number, around),
-            ssn::ssn(input, number, around),
-            national::digits(input, number, around),
-            phone::phone(input, number, around),
-            document::grouped(input, number, around),
-        ];
+        let number = &self.last;
+        let found = if number.is_small() && input.before(start) != b'+' {
+            [None, date::birth(input, number, around), None, None, None, None, None]
+        } else {
+            [
+                ip::v4(input, number, around),
+                date::birth(input, number, around),
+                card::card(input, number, around),
+                ssn::ssn(input, number, around),
+                national::digits(input, number, around),
+                phone::phone(input, number, around),
+                document::grouped(input, number, around),
+            ]
+        };
         for hit in found.into_iter().flatten() {
             if hit.confidence >= SETTLED {
                 self.numbers = self.numbers.max(hit.end);

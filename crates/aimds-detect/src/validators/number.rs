@@ -43,21 +43,38 @@ pub(super) struct Number {
 }
 
 impl Number {
-    /// Reads from the digit at `start`; `None` where the first run of digits is longer than any format.
-    pub(super) fn read(input: Input<'_>, start: usize) -> Option<Self> {
-        let mut number = Self {
-            start,
+    /// A number without digits.
+    pub(super) fn none() -> Self {
+        Self {
+            start: 0,
             values: [0; MAX_RUN * 2],
             lengths: [0; MAX_GROUPS],
-            ends: [start; MAX_GROUPS],
+            ends: [0; MAX_GROUPS],
             gaps: [Gap::Space; MAX_GROUPS],
             groups: 0,
             complete: false,
-        };
-        number.group_at(input, start).then(|| {
-            number.rest(input);
-            number
-        })
+        }
+    }
+
+    /// Reads from the digit at `start`; false where the first run of digits is longer than any format.
+    pub(super) fn read(&mut self, input: Input<'_>, start: usize) -> bool {
+        (self.start, self.groups, self.complete) = (start, 0, false);
+        let fits = self.group_at(input, start);
+        if fits {
+            self.rest(input);
+        }
+        fits
+    }
+
+    /// Whether this can be nothing but the day or the year of a date: less than six digits, and too few groups for a
+    /// network address; or a list of small numbers, as in tables.
+    pub(super) fn is_small(&self) -> bool {
+        let few = self.groups < 4 && self.digits(self.groups).len() < 6;
+        let list = self.groups == MAX_GROUPS
+            && matches!(self.lengths(), [1, 1, 1, ..])
+            && self.values[0] != 0
+            && self.gaps(3).iter().all(|gap| matches!(gap, Gap::Space));
+        few || list
     }
 
     /// Becomes the number that begins with the second group, at `start`, as [`Number::read`] would read it, without
@@ -193,30 +210,37 @@ mod tests {
 
     #[test]
     fn reads_groups_and_gaps() {
-        let number = Number::read(Input::new("44 (0)20-7946.0958/1"), 0).unwrap();
+        let read = |text: &str, start| {
+            let mut number = Number::none();
+            number.read(Input::new(text), start).then_some(number)
+        };
+        let number = read("44 (0)20-7946.0958/1", 0).unwrap();
         assert_eq!(number.lengths(), [2, 1, 2, 4, 4, 1]);
         assert_eq!(number.gaps(6), [Gap::Open, Gap::Close, Gap::Hyphen, Gap::Dot, Gap::Slash]);
         assert_eq!(number.digits(3), [4, 4, 0, 2, 0]);
         assert_eq!(number.group(2), [2, 0]);
         assert_eq!(number.end(3), 8);
-        assert!(Number::read(Input::new(&"9".repeat(21)), 0).is_none());
+        assert!(read(&"9".repeat(21), 0).is_none());
         let table = "1 22-333.4 5 6/7 8 9999 (10) 11 12 131313131313131313131313 1 1 1 1 1 1 1 1 1";
-        let mut number = Number::read(Input::new(table), 0).unwrap();
+        let mut number = read(table, 0).unwrap();
         while let Some(second) = number.ends[1].checked_sub(usize::from(number.lengths[1]))
             && number.advance(Input::new(table), second)
         {
             let seen = |number: &Number| {
                 let groups = number.groups();
                 let ends: Vec<_> = (0..=groups).map(|groups| number.end(groups)).collect();
-                (number.start, number.lengths().to_vec(), number.gaps(groups).to_vec(), number.digits(groups).to_vec(), ends)
+                (
+                    number.start,
+                    number.lengths().to_vec(),
+                    number.gaps(groups).to_vec(),
+                    number.digits(groups).to_vec(),
+                    ends,
+                )
             };
-            assert_eq!(seen(&number), seen(&Number::read(Input::new(table), second).unwrap()));
+            assert_eq!(seen(&number), seen(&read(table, second).unwrap()));
         }
         assert_eq!(number.start, 13);
-        assert_eq!(Number::read(Input::new(&"1 ".repeat(99)), 0).unwrap().groups(), MAX_GROUPS);
-        assert_eq!(
-            Number::read(Input::new("1\u{a0}2\u{2011}3"), 0).unwrap().gaps(3),
-            [Gap::Space, Gap::Hyphen]
-        );
+        assert_eq!(read(&"1 ".repeat(99), 0).unwrap().groups(), MAX_GROUPS);
+        assert_eq!(read("1\u{a0}2\u{2011}3", 0).unwrap().gaps(3), [Gap::Space, Gap::Hyphen]);
     }
 }

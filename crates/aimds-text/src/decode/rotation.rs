@@ -61,17 +61,17 @@ pub(super) fn reversed(canonical: &str, words: &Words) -> Vec<Decoded> {
     for (at, c) in canonical.char_indices().rev() {
         whole.whole_char(c, at..at + c.len_utf8());
     }
+    // Punctuation travels with its word: "system." backwards is ".metsys".
     let mut by_word = Mapped::with_capacity(canonical.len());
-    let mut done = 0;
-    for word in super::spelling::words(canonical) {
-        let Some(letters) = canonical.get(word.clone()) else { continue };
-        by_word.copy(canonical.get(done..word.start).unwrap_or_default(), done);
-        for (at, c) in letters.char_indices().rev() {
-            by_word.whole_char(c, word.start + at..word.start + at + c.len_utf8());
+    let mut start = 0;
+    for token in canonical.split_inclusive([' ', '\n']) {
+        let word = token.trim_end_matches([' ', '\n']);
+        for (at, c) in word.char_indices().rev() {
+            by_word.whole_char(c, start + at..start + at + c.len_utf8());
         }
-        done = word.end;
+        by_word.copy(token.get(word.len()..).unwrap_or_default(), start + word.len());
+        start += token.len();
     }
-    by_word.copy(canonical.get(done..).unwrap_or_default(), done);
     [whole, by_word].into_iter().map(|mapped| Decoded::new(Transform::Reversed, mapped, Vec::new())).collect()
 }
 
