@@ -90,17 +90,32 @@ impl Scanner {
     }
 
     /// The rules on every view.
-    fn apply_rules(&self, normalised: &Normalised, origin: Origin, mask: &RuleMask, report: &mut Report) -> RuleEvidence {
+    fn apply_rules(
+        &self,
+        normalised: &Normalised,
+        origin: Origin,
+        mask: &RuleMask,
+        report: &mut Report,
+    ) -> RuleEvidence {
         let mut evidence = RuleEvidence::default();
         let mut seen: Vec<usize> = Vec::new();
         for view in &normalised.views {
             for hit in self.rules.find(&view.canonical.text, origin, mask) {
-                let Some(rule) = self.rules.rule(hit.rule).filter(|_| !seen.contains(&hit.rule)) else { continue };
+                let Some(rule) = self.rules.rule(hit.rule).filter(|_| !seen.contains(&hit.rule)) else {
+                    continue;
+                };
                 seen.push(hit.rule);
                 let confidence = rule.severity.confidence();
                 let span = view.canonical.map.span(hit.range);
                 let explanation = decoded(&rule.why, view);
-                report.add(rule.category, Detector::Rule, Some(rule.id.clone()), confidence, span.clone(), explanation);
+                report.add(
+                    rule.category,
+                    Detector::Rule,
+                    Some(rule.id.clone()),
+                    confidence,
+                    span.clone(),
+                    explanation,
+                );
                 if rule.status == Status::Stable {
                     report.add_encoded(view, Detector::Rule, confidence, span);
                     match rule.severity {
@@ -115,7 +130,13 @@ impl Scanner {
     }
 
     /// The lexical model on every view, as a whole and by windows, joined with what the rules said.
-    fn apply_model(&self, normalised: &Normalised, origin: Origin, rules: RuleEvidence, report: &mut Report) -> f32 {
+    fn apply_model(
+        &self,
+        normalised: &Normalised,
+        origin: Origin,
+        rules: RuleEvidence,
+        report: &mut Report,
+    ) -> f32 {
         let Some(model) = &self.lexical else { return rules_alone(rules) };
         let head = match origin {
             Origin::Tool | Origin::Document => Head::Orders,
@@ -175,7 +196,15 @@ impl Report {
         span: Range<usize>,
         explanation: Cow<'static, str>,
     ) {
-        self.findings.push(Finding { category, detector, rule, confidence, message: self.position, span, explanation });
+        self.findings.push(Finding {
+            category,
+            detector,
+            rule,
+            confidence,
+            message: self.position,
+            span,
+            explanation,
+        });
     }
 
     /// Marks once that an attack was found behind an encoding that nobody uses by accident.
@@ -233,7 +262,14 @@ fn invisible(normalised: &Normalised, report: &mut Report) -> f32 {
         } else {
             "characters that are not drawn stand between visible ones"
         };
-        report.add(Category::InvisibleText, Detector::Invisible, None, confidence, span.clone(), explanation.into());
+        report.add(
+            Category::InvisibleText,
+            Detector::Invisible,
+            None,
+            confidence,
+            span.clone(),
+            explanation.into(),
+        );
     }
     if hidden_text { HIDDEN_TEXT } else { 0.0 }
 }

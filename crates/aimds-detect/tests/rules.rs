@@ -8,7 +8,9 @@ use aimds_detect::rules::{RuleFile, RuleMask, RuleSet, lint};
 fn rule_files() -> Vec<(PathBuf, RuleFile)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rules");
     let mut files = Vec::new();
-    for family in std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+    for family in
+        std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir())
+    {
         for path in std::fs::read_dir(family).unwrap().map(|entry| entry.unwrap().path()) {
             let rule = RuleFile::parse(&std::fs::read_to_string(&path).unwrap())
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -36,7 +38,8 @@ fn every_rule_keeps_the_promises_of_its_file() {
 fn the_prefilter_changes_no_answer() {
     let files: Vec<_> = rule_files().into_iter().map(|(_, rule)| rule).collect();
     let set = RuleSet::compile(&files).unwrap();
-    let texts = files.iter().flat_map(|rule| rule.hits.iter().chain(&rule.near_misses).chain(&rule.known_gaps));
+    let texts =
+        files.iter().flat_map(|rule| rule.hits.iter().chain(&rule.near_misses).chain(&rule.known_gaps));
     let all = texts.clone().cloned().collect::<Vec<_>>().join(" ");
     let stuffed = "ignore disregard forget you are now reveal your system ".repeat(40) + &all;
     for text in texts.chain([&all, &stuffed]) {
@@ -73,7 +76,10 @@ fn the_linter_refuses_what_would_be_slow_or_double() {
     };
     let check = |rules: &[RuleFile], expected: &str| {
         let problems = lint(rules);
-        assert!(problems.iter().any(|problem| problem.what.contains(expected)), "{expected:?} not in {problems:#?}");
+        assert!(
+            problems.iter().any(|problem| problem.what.contains(expected)),
+            "{expected:?} not in {problems:#?}"
+        );
     };
     assert_eq!(lint(&[rule("a.b", r"\balpha beta\b")]), []);
     check(&[rule("a.b", r"alpha.*beta")], "without an upper bound");

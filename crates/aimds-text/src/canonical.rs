@@ -52,7 +52,8 @@ fn folded_prefix(text: &str, folded: &[u64]) -> usize {
     while let Some(&byte) = bytes.get(at) {
         if is_plain(byte) || byte.is_ascii_uppercase() {
             at += 1;
-        } else if matches!(byte, b' ' | b'\n') && at > 0 && !text.get(at + 1..).is_none_or(starts_with_space) {
+        } else if matches!(byte, b' ' | b'\n') && at > 0 && !text.get(at + 1..).is_none_or(starts_with_space)
+        {
             // A single gap between words; what stands before it is no white space.
             at += 1;
         } else if let Some(c) = text.get(at..).and_then(|rest| rest.chars().next())
@@ -111,7 +112,11 @@ fn fold(text: &str) -> Mapped {
         if c.is_whitespace() {
             let len = rest.len() - rest.trim_start().len();
             let run = rest.get(..len).unwrap_or_default();
-            let gap = if run.contains(['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}']) { "\n" } else { " " };
+            let gap = if run.contains(['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}']) {
+                "\n"
+            } else {
+                " "
+            };
             if run == gap {
                 out.copy(gap, at);
             } else {

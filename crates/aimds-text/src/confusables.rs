@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 /// What [`lookup`] says of the scripts that most look-alikes are taken from; 0 for nothing.
 static COMMON: LazyLock<[u8; 0x600]> = LazyLock::new(|| {
-    std::array::from_fn(|c| u32::try_from(c).ok().and_then(char::from_u32).and_then(lookup).map_or(0, |plain| plain as u8))
+    std::array::from_fn(|c| {
+        u32::try_from(c).ok().and_then(char::from_u32).and_then(lookup).map_or(0, |plain| plain as u8)
+    })
 });
 
 /// The ASCII letter that `c` is drawn like.
@@ -34,7 +36,9 @@ fn lookup(c: char) -> Option<char> {
         'ʟ' | 'ⅼ' | 'ꓡ' | 'ɭ' | '∣' | 'ǀ' | 'ɫ' => 'l',
         'м' | 'ᴍ' | 'ⅿ' | 'ʍ' | 'ɯ' | 'ꓟ' | 'ɱ' => 'm',
         'п' | 'η' | 'ո' | 'ɴ' | 'ռ' | 'ɲ' | 'ŋ' => 'n',
-        'о' | 'ο' | 'σ' | 'օ' | 'ᴏ' | '०' | '௦' | 'ჿ' | 'ഠ' | 'ဝ' | '〇' | 'ە' | 'ہ' | 'ه' => 'o',
+        'о' | 'ο' | 'σ' | 'օ' | 'ᴏ' | '०' | '௦' | 'ჿ' | 'ഠ' | 'ဝ' | '〇' | 'ە' | 'ہ' | 'ه' => {
+            'o'
+        }
         'р' | 'ρ' | 'ᴘ' | 'ƿ' | 'ⲣ' | '⍴' => 'p',
         'ԛ' | 'գ' | 'զ' | 'ʠ' => 'q',
         'г' | 'ʀ' | 'я' | 'ᴦ' | 'ɼ' | 'ɹ' | 'ꭇ' | 'ꮁ' => 'r',
@@ -59,7 +63,9 @@ pub(crate) fn symbol(c: char) -> Option<char> {
         '\u{1f1e6}'..='\u{1f1ff}' => 0x1f1e6, // regional indicators
         _ => {
             // Small capitals and turned letters: IPA and phonetic alphabets, which no one mixes into plain words.
-            return matches!(c, '\u{1d00}'..='\u{1d22}' | '\u{250}'..='\u{2af}' | 'ꜰ' | 'ꜱ').then(|| latin(c)).flatten();
+            return matches!(c, '\u{1d00}'..='\u{1d22}' | '\u{250}'..='\u{2af}' | 'ꜰ' | 'ꜱ')
+                .then(|| latin(c))
+                .flatten();
         }
     };
     char::from_u32(u32::from('a') + (u32::from(c) - base))

@@ -17,7 +17,11 @@ static INERT: LazyLock<Vec<u64>> = LazyLock::new(|| bitmap(is_inert));
 
 /// The bit map of a property of the basic plane.
 pub(crate) fn bitmap(property: impl Fn(char) -> bool) -> Vec<u64> {
-    let word = |block: u32| (0..64).fold(0, |bits, bit| bits | u64::from(char::from_u32(block * 64 + bit).is_some_and(&property)) << bit);
+    let word = |block: u32| {
+        (0..64).fold(0, |bits, bit| {
+            bits | u64::from(char::from_u32(block * 64 + bit).is_some_and(&property)) << bit
+        })
+    };
     (0..0x1_0000 / 64).map(word).collect()
 }
 
@@ -105,7 +109,8 @@ pub(crate) fn exact(text: &str) -> (Mapped, Invisible) {
 }
 
 fn starts_cluster(c: char) -> bool {
-    c.is_ascii() || canonical_combining_class(c) == 0 && is_nfkc_quick(std::iter::once(c)) != IsNormalized::Maybe
+    c.is_ascii()
+        || canonical_combining_class(c) == 0 && is_nfkc_quick(std::iter::once(c)) != IsNormalized::Maybe
 }
 
 /// A letter with everything that may combine with it.

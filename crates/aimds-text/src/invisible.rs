@@ -15,7 +15,9 @@ pub(crate) enum Class {
 /// The class of an invisible character.
 pub(crate) fn class(c: char) -> Option<Class> {
     Some(match c {
-        '\u{0}'..='\u{8}' | '\u{b}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' => Class::Control,
+        '\u{0}'..='\u{8}' | '\u{b}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' => {
+            Class::Control
+        }
         '\u{200b}'..='\u{200d}'
         | '\u{2060}'..='\u{2064}'
         | '\u{feff}'
@@ -32,7 +34,9 @@ pub(crate) fn class(c: char) -> Option<Class> {
         | '\u{fff9}'..='\u{fffb}'
         | '\u{1bca0}'..='\u{1bca3}'
         | '\u{1d173}'..='\u{1d17a}' => Class::ZeroWidth,
-        '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => Class::Bidi,
+        '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            Class::Bidi
+        }
         '\u{e0000}'..='\u{e007f}' => Class::Tag,
         '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => Class::VariationSelector,
         _ => return None,
@@ -69,7 +73,14 @@ impl Invisible {
     }
 
     /// Judges one invisible character by its neighbours.
-    pub(crate) fn observe(&mut self, class: Class, c: char, at: usize, before: Option<char>, after: Option<char>) {
+    pub(crate) fn observe(
+        &mut self,
+        class: Class,
+        c: char,
+        at: usize,
+        before: Option<char>,
+        after: Option<char>,
+    ) {
         let ascii = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
         let hidden = |c: Option<char>| c.is_some_and(|c| self::class(c).is_some());
         let counted = match class {
@@ -77,11 +88,14 @@ impl Invisible {
             Class::ZeroWidth if c == '\u{ad}' => hidden(before) || hidden(after),
             Class::ZeroWidth => ascii(before) && ascii(after) || hidden(before) && before != Some('\u{fe0f}'),
             Class::Bidi => {
-                matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') || ascii(before) && ascii(after)
+                matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+                    || ascii(before) && ascii(after)
             }
             // England, Scotland and Wales: a black flag, tags, and the end tag.
             Class::Tag => !matches!(before, Some('\u{1f3f4}' | '\u{e0061}'..='\u{e007a}')),
-            Class::VariationSelector => hidden(before) || ascii(before) && !before.is_some_and(|c| c.is_ascii_digit()),
+            Class::VariationSelector => {
+                hidden(before) || ascii(before) && !before.is_some_and(|c| c.is_ascii_digit())
+            }
             Class::Control => true,
         };
         if !counted {

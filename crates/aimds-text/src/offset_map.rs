@@ -61,7 +61,11 @@ impl Run {
     /// Where the source of the derived byte `at` begins.
     fn start_of(&self, at: usize) -> usize {
         let inside = at.saturating_sub(self.at as usize);
-        if self.is_copy() { self.source as usize + inside } else { self.unit_start(inside / self.unit.max(1) as usize) }
+        if self.is_copy() {
+            self.source as usize + inside
+        } else {
+            self.unit_start(inside / self.unit.max(1) as usize)
+        }
     }
 
     /// Where the source of what ends before the derived byte `end` ends.
@@ -135,7 +139,14 @@ impl OffsetMap {
     /// Appends `len` bytes that stand as a whole for `source`.
     pub fn push_whole(&mut self, len: usize, source: Range<usize>) {
         let reach = clamp(source.end.saturating_sub(source.start));
-        self.push(Run { at: 0, len: clamp(len), source: clamp(source.start), reach, unit: clamp(len), gap: 0 });
+        self.push(Run {
+            at: 0,
+            len: clamp(len),
+            source: clamp(source.start),
+            reach,
+            unit: clamp(len),
+            gap: 0,
+        });
     }
 
     /// Appends `len` bytes that lie evenly in `source`, whatever their number; `source` must be ASCII.
@@ -302,9 +313,15 @@ mod tests {
         map.push_whole(2, 5..9); // xy stands for 5..9
         map.push_copy(2, 9);
         assert_eq!(map.len(), 7);
-        for (range, expected) in
-            [(0..1, 0..1), (1..3, 1..3), (3..4, 5..9), (2..4, 2..9), (5..7, 9..11), (4..6, 5..10), (7..7, 11..11)]
-        {
+        for (range, expected) in [
+            (0..1, 0..1),
+            (1..3, 1..3),
+            (3..4, 5..9),
+            (2..4, 2..9),
+            (5..7, 9..11),
+            (4..6, 5..10),
+            (7..7, 11..11),
+        ] {
             assert_eq!(map.span(range.clone()), expected, "{range:?}");
         }
     }
@@ -344,9 +361,13 @@ mod tests {
             map.push_copy(1, 4000 + at * 2); // i g n
         }
         assert_eq!(map.runs.len(), 2);
-        for (range, expected) in
-            [(0..1, 0..3), (10..12, 30..36), (999..1000, 2997..3000), (1000..1001, 4000..4001), (1001..1003, 4002..4005)]
-        {
+        for (range, expected) in [
+            (0..1, 0..3),
+            (10..12, 30..36),
+            (999..1000, 2997..3000),
+            (1000..1001, 4000..4001),
+            (1001..1003, 4002..4005),
+        ] {
             assert_eq!(map.span(range.clone()), expected, "{range:?}");
         }
         let mut child = OffsetMap::default();

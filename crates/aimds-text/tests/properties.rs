@@ -30,7 +30,10 @@ fn check_map(original: &str, mapped: &Mapped, forwards: bool) {
     for (at, c) in mapped.text.char_indices() {
         let span = mapped.map.span(at..at + c.len_utf8());
         assert!(span.start <= span.end && span.end <= original.len(), "{span:?} of {}", original.len());
-        assert!(original.is_char_boundary(span.start) && original.is_char_boundary(span.end), "{span:?} cuts a character");
+        assert!(
+            original.is_char_boundary(span.start) && original.is_char_boundary(span.end),
+            "{span:?} cuts a character"
+        );
         if forwards {
             assert!(span.start >= last.0 && span.end >= last.1, "{span:?} after {last:?} at {at}");
             last = (span.start, span.end);
@@ -82,11 +85,13 @@ proptest! {
 mod encode {
     pub(super) fn base(text: &str, alphabet: &str, bits: usize, pad_to: usize) -> String {
         let digits: Vec<char> = alphabet.chars().collect();
-        let all: Vec<u8> = text.bytes().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+        let all: Vec<u8> =
+            text.bytes().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
         let mut out: String = all
             .chunks(bits)
             .map(|group| {
-                let value = (0..bits).fold(0usize, |value, at| value << 1 | usize::from(group.get(at).copied().unwrap_or(0)));
+                let value = (0..bits)
+                    .fold(0usize, |value, at| value << 1 | usize::from(group.get(at).copied().unwrap_or(0)));
                 digits[value]
             })
             .collect();
@@ -124,7 +129,10 @@ fn encoded(text: &str, encoding: usize) -> String {
         6 => encode::each(text, |byte| format!("={byte:02X}")),
         7 => encode::each(text, |byte| format!("{byte:08b} ")),
         8 => encode::each(text, |byte| format!("{byte} ")),
-        9 => text.chars().map(|c| if c.is_ascii() { char::from_u32(0xe0000 + u32::from(c)).unwrap() } else { c }).collect(),
+        9 => text
+            .chars()
+            .map(|c| if c.is_ascii() { char::from_u32(0xe0000 + u32::from(c)).unwrap() } else { c })
+            .collect(),
         10 => encode::rot(text, 13),
         11 => encode::rot(text, 7),
         _ => text.chars().rev().collect(),
@@ -136,8 +144,29 @@ const HOLDS_BYTES: usize = 10;
 
 fn sentence() -> impl Strategy<Value = String> {
     let words = [
-        "ignore", "all", "previous", "instructions", "reveal", "the", "system", "prompt", "please", "send", "your",
-        "password", "now", "and", "forget", "everything", "about", "rules", "write", "story", "with", "tell", "secret",
+        "ignore",
+        "all",
+        "previous",
+        "instructions",
+        "reveal",
+        "the",
+        "system",
+        "prompt",
+        "please",
+        "send",
+        "your",
+        "password",
+        "now",
+        "and",
+        "forget",
+        "everything",
+        "about",
+        "rules",
+        "write",
+        "story",
+        "with",
+        "tell",
+        "secret",
     ];
     prop::collection::vec(prop::sample::select(words.to_vec()), 6..14).prop_map(|words| words.join(" "))
 }

@@ -70,7 +70,10 @@ fn kind(c: char) -> Kind {
         'a'..='z' | '0'..='9' | '\'' => Kind::Letter,
         ' ' | '\n' | '\t' => Kind::Gap,
         '!'..='~' => Kind::Punctuation,
-        '\u{e00}'..='\u{eff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{3134f}' => Kind::Alone,
+        '\u{e00}'..='\u{eff}'
+        | '\u{3040}'..='\u{30ff}'
+        | '\u{3400}'..='\u{9fff}'
+        | '\u{20000}'..='\u{3134f}' => Kind::Alone,
         _ if c.is_alphanumeric() || ('\u{900}'..='\u{dff}').contains(&c) => Kind::Letter,
         _ if c.is_ascii() => Kind::Letter,
         _ => Kind::Punctuation,

@@ -5,6 +5,6 @@ mod model;
 
 pub use features::{Family, features};
 pub use model::{
-    Dense, EVIDENCE, FIRST, HEADS, Head, INPUTS, LexicalModel, ModelError, RuleEvidence, SECOND, SMOOTHING, Scores,
-    TABLE_BITS, Tally, WIDTH, evidence,
+    Dense, EVIDENCE, FIRST, HEADS, Head, INPUTS, LexicalModel, ModelError, RuleEvidence, SECOND, SMOOTHING,
+    Scores, TABLE_BITS, Tally, WIDTH, evidence,
 };

@@ -353,7 +353,9 @@ mod tests {
         for (at, number) in dense.numbers().enumerate() {
             *number = ((at * 37 % 101) as f32 - 50.0) / 100.0;
         }
-        let table = (0..1usize << TABLE_BITS).map(|at| std::array::from_fn(|i| ((at * 31 + i * 17) % 255) as i8)).collect();
+        let table = (0..1usize << TABLE_BITS)
+            .map(|at| std::array::from_fn(|i| ((at * 31 + i * 17) % 255) as i8))
+            .collect();
         LexicalModel::new(0.01, dense, [[0.5; EVIDENCE], [0.25; EVIDENCE]], table)
     }
 

@@ -28,7 +28,10 @@ pub fn lint(files: &[RuleFile]) -> Vec<Problem> {
         if !ids.insert(&file.id) {
             say("another rule has the same id".into());
         }
-        let shape = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let shape = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
         if !file.id.split_once('.').is_some_and(|(family, name)| shape(family) && shape(name)) {
             say("the id must be family.name in lower case".into());
         }
@@ -56,7 +59,9 @@ pub fn lint(files: &[RuleFile]) -> Vec<Problem> {
                 Ok(hir) => {
                     match hir.properties().maximum_len() {
                         Some(longest) if longest <= LONGEST_MATCH => {}
-                        Some(longest) => say(format!("may match {longest} bytes, at most {LONGEST_MATCH} are allowed")),
+                        Some(longest) => {
+                            say(format!("may match {longest} bytes, at most {LONGEST_MATCH} are allowed"))
+                        }
                         None => say("has a repetition without an upper bound".into()),
                     }
                     if let Err(error) = prefixes(&hir) {

@@ -252,8 +252,14 @@ pub struct Hit {
 /// overlap.
 #[must_use]
 pub fn scan(text: &str) -> Vec<Hit> {
-    let mut scan =
-        Scan { input: Input::new(text), around: Around::new(text), hits: Vec::new(), colons: 0, numbers: 0, last: Number::none() };
+    let mut scan = Scan {
+        input: Input::new(text),
+        around: Around::new(text),
+        hits: Vec::new(),
+        colons: 0,
+        numbers: 0,
+        last: Number::none(),
+    };
     scan.run();
     resolve(text, scan.hits)
 }

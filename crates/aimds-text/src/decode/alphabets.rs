@@ -18,7 +18,9 @@ pub(super) fn base64(text: &str) -> Option<Decoded> {
     let mut tries = SECOND_TRIES;
     for run in runs(text, |byte| value64(byte).is_some(), b"=") {
         let Some(digits) = text.get(run.clone()) else { continue };
-        if digits.bytes().all(|byte| byte.is_ascii_lowercase()) || digits.bytes().filter(u8::is_ascii_digit).count() == digits.len() {
+        if digits.bytes().all(|byte| byte.is_ascii_lowercase())
+            || digits.bytes().filter(u8::is_ascii_digit).count() == digits.len()
+        {
             continue; // a word or a number
         }
         let mut decoded = decode64(digits.bytes());
@@ -84,7 +86,9 @@ pub(super) fn hex(text: &str) -> Option<Decoded> {
         if values().count() % 2 == 1 || digits.bytes().all(|byte| byte.is_ascii_alphabetic()) {
             continue;
         }
-        if let Some(decoded) = plausible::text(bits(values(), 4)).or_else(|| plausible::text(bits(backwards(), 4))) {
+        if let Some(decoded) =
+            plausible::text(bits(values(), 4)).or_else(|| plausible::text(bits(backwards(), 4)))
+        {
             pieces.push(&decoded, run);
         }
     }
@@ -198,7 +202,8 @@ fn runs(
                     line += 1;
                     at += 1;
                 } else if line >= 40 && byte.is_ascii_whitespace() {
-                    let gap = bytes.iter().skip(at).take(8).take_while(|byte| byte.is_ascii_whitespace()).count();
+                    let gap =
+                        bytes.iter().skip(at).take(8).take_while(|byte| byte.is_ascii_whitespace()).count();
                     let line_end = bytes.iter().skip(at).take(gap).any(|byte| matches!(byte, b'\n' | b'\r'));
                     if !line_end || !bytes.get(at + gap).is_some_and(|&byte| is_digit(byte)) {
                         break;

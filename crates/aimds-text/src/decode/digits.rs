@@ -46,7 +46,8 @@ pub(super) fn codes(text: &str) -> Option<Decoded> {
             let bytes = numbers(digits, radix).filter(|bytes| bytes.len() >= 8)?;
             // Lists of small numbers are common; small letters are what tells text from them.
             let small = bytes.iter().filter(|&&byte| byte >= b'a').count();
-            let digits = bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || b" ,=%&#;\\".contains(&byte));
+            let digits =
+                bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || b" ,=%&#;\\".contains(&byte));
             let encoded_again = bytes.len() >= 24 && (small * 5 >= bytes.len() || digits);
             plausible::text(bytes).filter(|text| encoded_again || plausible::known_word(text))
         });
@@ -97,7 +98,10 @@ pub(super) fn spaced_hex(text: &str) -> Option<Decoded> {
         let start = at + if marked { 2 } else { 0 };
         let len = bytes.iter().skip(start).take(3).take_while(|byte| byte.is_ascii_hexdigit()).count();
         let digit = |at: usize| bytes.get(at).and_then(|&byte| char::from(byte).to_digit(16));
-        let value = digit(start).zip(digit(start + 1)).filter(|_| len == 2).map(|(high, low)| (high << 4 | low) as u8);
+        let value = digit(start)
+            .zip(digit(start + 1))
+            .filter(|_| len == 2)
+            .map(|(high, low)| (high << 4 | low) as u8);
         match value {
             Some(value) => {
                 if pairs.is_empty() {
@@ -105,7 +109,12 @@ pub(super) fn spaced_hex(text: &str) -> Option<Decoded> {
                 }
                 pairs.push(value);
                 source.end = start + 2;
-                let gap = bytes.iter().skip(start + 2).take(3).take_while(|byte| matches!(byte, b' ' | b':' | b',' | b'-' | b'\n' | b';')).count();
+                let gap = bytes
+                    .iter()
+                    .skip(start + 2)
+                    .take(3)
+                    .take_while(|byte| matches!(byte, b' ' | b':' | b',' | b'-' | b'\n' | b';'))
+                    .count();
                 at = start + 2 + gap;
                 if gap == 0 {
                     flush(&mut pairs, source.clone());
@@ -139,7 +148,11 @@ fn runs(text: &str, is_digit: impl Fn(u8) -> bool, least: usize) -> impl Iterato
                     digits += 1;
                     at += 1;
                     end = at;
-                } else if matches!(byte, b' ' | b',' | b'\n' | b'\t' | b'-' | b'_' | b';' | b'|' | b'\\' | b'/') && at < end + 3 {
+                } else if matches!(
+                    byte,
+                    b' ' | b',' | b'\n' | b'\t' | b'-' | b'_' | b';' | b'|' | b'\\' | b'/'
+                ) && at < end + 3
+                {
                     at += 1;
                 } else {
                     break;

@@ -124,7 +124,9 @@ fn hex_digits(digits: &[u8]) -> Option<u32> {
 /// Bytes that are written as `prefix` and two hexadecimal digits each, one after the other.
 fn hex_bytes(text: &[u8], prefix: &[u8], plain: &mut String) -> Option<Escapes> {
     let width = prefix.len() + 2;
-    let byte = |escape: &[u8]| hex_digits(escape.strip_prefix(prefix).filter(|digits| digits.len() == 2)?).map(|byte| byte as u8);
+    let byte = |escape: &[u8]| {
+        hex_digits(escape.strip_prefix(prefix).filter(|digits| digits.len() == 2)?).map(|byte| byte as u8)
+    };
     // NUL ends what is text.
     let escaped = || text.chunks(width).take(MOST_BYTES).map_while(byte).take_while(|&byte| byte != 0);
     let (mut count, mut ascii) = (0, true);
@@ -201,7 +203,10 @@ fn html(text: &[u8], plain: &mut String) -> Option<Escapes> {
         };
         let digit = |byte: &u8| char::from(*byte).to_digit(radix);
         let len = digits.iter().take_while(|byte| digit(byte).is_some()).count();
-        let value = digits.iter().map_while(digit).try_fold(0u32, |value, digit| value.checked_mul(radix)?.checked_add(digit));
+        let value = digits
+            .iter()
+            .map_while(digit)
+            .try_fold(0u32, |value, digit| value.checked_mul(radix)?.checked_add(digit));
         let c = value.filter(|&value| len > 0 && value > 0).and_then(char::from_u32)?;
         plain.push(c);
         let semicolon = usize::from(digits.get(len) == Some(&b';'));
@@ -214,13 +219,67 @@ fn html(text: &[u8], plain: &mut String) -> Option<Escapes> {
 }
 
 const NAMED: &[(&str, &str)] = &[
-    ("lt", "<"), ("gt", ">"), ("amp", "&"), ("quot", "\""), ("apos", "'"), ("nbsp", " "), ("Tab", " "), ("NewLine", "\n"),
-    ("colon", ":"), ("semi", ";"), ("comma", ","), ("period", "."), ("excl", "!"), ("quest", "?"), ("num", "#"),
-    ("dollar", "$"), ("percnt", "%"), ("lpar", "("), ("rpar", ")"), ("ast", "*"), ("plus", "+"), ("sol", "/"),
-    ("bsol", "\\"), ("equals", "="), ("commat", "@"), ("lsqb", "["), ("rsqb", "]"), ("lbrack", "["), ("rbrack", "]"),
-    ("lbrace", "{"), ("rbrace", "}"), ("lcub", "{"), ("rcub", "}"), ("vert", "|"), ("grave", "`"), ("lowbar", "_"),
-    ("hyphen", "-"), ("dash", "-"), ("ndash", "-"), ("mdash", "-"), ("lsquo", "'"), ("rsquo", "'"), ("ldquo", "\""),
-    ("rdquo", "\""), ("hellip", "..."), ("shy", ""), ("zwnj", ""), ("zwj", ""), ("eacute", "é"), ("egrave", "è"),
-    ("agrave", "à"), ("aacute", "á"), ("iacute", "í"), ("oacute", "ó"), ("uacute", "ú"), ("ntilde", "ñ"), ("ccedil", "ç"),
-    ("auml", "ä"), ("ouml", "ö"), ("uuml", "ü"), ("szlig", "ß"), ("iexcl", "¡"), ("iquest", "¿"),
+    ("lt", "<"),
+    ("gt", ">"),
+    ("amp", "&"),
+    ("quot", "\""),
+    ("apos", "'"),
+    ("nbsp", " "),
+    ("Tab", " "),
+    ("NewLine", "\n"),
+    ("colon", ":"),
+    ("semi", ";"),
+    ("comma", ","),
+    ("period", "."),
+    ("excl", "!"),
+    ("quest", "?"),
+    ("num", "#"),
+    ("dollar", "$"),
+    ("percnt", "%"),
+    ("lpar", "("),
+    ("rpar", ")"),
+    ("ast", "*"),
+    ("plus", "+"),
+    ("sol", "/"),
+    ("bsol", "\\"),
+    ("equals", "="),
+    ("commat", "@"),
+    ("lsqb", "["),
+    ("rsqb", "]"),
+    ("lbrack", "["),
+    ("rbrack", "]"),
+    ("lbrace", "{"),
+    ("rbrace", "}"),
+    ("lcub", "{"),
+    ("rcub", "}"),
+    ("vert", "|"),
+    ("grave", "`"),
+    ("lowbar", "_"),
+    ("hyphen", "-"),
+    ("dash", "-"),
+    ("ndash", "-"),
+    ("mdash", "-"),
+    ("lsquo", "'"),
+    ("rsquo", "'"),
+    ("ldquo", "\""),
+    ("rdquo", "\""),
+    ("hellip", "..."),
+    ("shy", ""),
+    ("zwnj", ""),
+    ("zwj", ""),
+    ("eacute", "é"),
+    ("egrave", "è"),
+    ("agrave", "à"),
+    ("aacute", "á"),
+    ("iacute", "í"),
+    ("oacute", "ó"),
+    ("uacute", "ú"),
+    ("ntilde", "ñ"),
+    ("ccedil", "ç"),
+    ("auml", "ä"),
+    ("ouml", "ö"),
+    ("uuml", "ü"),
+    ("szlig", "ß"),
+    ("iexcl", "¡"),
+    ("iquest", "¿"),
 ];

@@ -15,7 +15,10 @@ pub(super) fn text(bytes: Vec<u8>) -> Option<String> {
 
 fn narrow(bytes: &[u8]) -> Option<String> {
     let (pairs, []) = bytes.as_chunks::<2>() else { return None };
-    pairs.iter().map(|&[low, high]| (high == 0 && low.is_ascii() && low != 0).then_some(char::from(low))).collect()
+    pairs
+        .iter()
+        .map(|&[low, high]| (high == 0 && low.is_ascii() && low != 0).then_some(char::from(low)))
+        .collect()
 }
 
 pub(super) fn readable(text: &str) -> bool {

@@ -35,7 +35,9 @@ pub(super) fn rotated(canonical: &str, words: &Words) -> Option<Decoded> {
     let first = words.unknown_span(canonical, shift)?;
     let region = canonical.get(first.clone())?;
     let mut mapped = Mapped::with_capacity(region.len());
-    mapped.text.extend(region.chars().map(|c| if c.is_ascii() { char::from(shifted(c as u8, shift)) } else { c }));
+    mapped
+        .text
+        .extend(region.chars().map(|c| if c.is_ascii() { char::from(shifted(c as u8, shift)) } else { c }));
     mapped.map.push_copy(region.len(), first.start);
     let transform = if shift == 26 { Transform::Atbash } else { Transform::Rot };
     Some(Decoded::new(transform, mapped, Vec::new()))
@@ -77,11 +79,15 @@ pub(super) fn reversed(canonical: &str, words: &Words) -> Vec<Decoded> {
 
 /// ROT47, which rotates every printable ASCII character.
 pub(super) fn rot47(exact: &str) -> Option<Decoded> {
-    let decoded: String =
-        exact.chars().map(|c| if matches!(c, '!'..='~') { char::from((c as u8 - 33 + 47) % 94 + 33) } else { c }).collect();
+    let decoded: String = exact
+        .chars()
+        .map(|c| if matches!(c, '!'..='~') { char::from((c as u8 - 33 + 47) % 94 + 33) } else { c })
+        .collect();
     let letters = decoded.bytes().filter(u8::is_ascii_alphabetic).count();
     let words = decoded.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() >= 3);
-    let known = words.filter(|word| plausible::known_word(word) || LEXICON.knows(word.to_ascii_lowercase().as_bytes())).count();
+    let known = words
+        .filter(|word| plausible::known_word(word) || LEXICON.knows(word.to_ascii_lowercase().as_bytes()))
+        .count();
     (known >= 3 && letters * 3 > decoded.len() * 2).then(|| {
         let mut mapped = Mapped::default();
         mapped.map.push_copy(decoded.len(), 0);

@@ -14,7 +14,9 @@ pub(super) fn tags(raw: &str) -> Option<Decoded> {
         }
     }
     // Fewer than four are a flag.
-    if pieces.mapped.text.len() < 4 || pieces.mapped.text.chars().all(|c| c.is_ascii_lowercase()) && pieces.mapped.text.len() <= 6 {
+    if pieces.mapped.text.len() < 4
+        || pieces.mapped.text.chars().all(|c| c.is_ascii_lowercase()) && pieces.mapped.text.len() <= 6
+    {
         return None;
     }
     pieces.finish(Transform::Tags)
@@ -50,7 +52,12 @@ pub(super) fn variation_selectors(raw: &str) -> Option<Decoded> {
 
 /// Bits as two kinds of zero-width character, eight to a character, either way round.
 pub(super) fn zero_width_bits(raw: &str) -> Option<Decoded> {
-    let pairs = [('\u{200b}', '\u{200c}'), ('\u{2062}', '\u{2064}'), ('\u{200c}', '\u{200d}'), ('\u{200b}', '\u{200d}')];
+    let pairs = [
+        ('\u{200b}', '\u{200c}'),
+        ('\u{2062}', '\u{2064}'),
+        ('\u{200c}', '\u{200d}'),
+        ('\u{200b}', '\u{200d}'),
+    ];
     for (zero, one) in pairs {
         let mut bits = Vec::new();
         let mut source = 0..0;
@@ -66,7 +73,10 @@ pub(super) fn zero_width_bits(raw: &str) -> Option<Decoded> {
         }
         for flip in [0, 1] {
             let (bytes, _) = bits.as_chunks::<8>();
-            let bytes = bytes.iter().map(|byte| byte.iter().fold(0, |value, bit| value << 1 | (bit ^ flip))).collect();
+            let bytes = bytes
+                .iter()
+                .map(|byte| byte.iter().fold(0, |value, bit| value << 1 | (bit ^ flip)))
+                .collect();
             if let Some(text) = plausible::text(bytes) {
                 let mut pieces = Pieces::default();
                 pieces.push_whole(&text, source);

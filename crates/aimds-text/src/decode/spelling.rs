@@ -42,11 +42,12 @@ impl Words {
         let first = self.unknown().find(hit)?;
         let last = self.unknown().rfind(hit).map_or(first.end, |word| word.end);
         // Unknown neighbours (names, rare words, known-looking accidents) belong to the region as well.
-        let start = canonical.get(..first.start).map_or(0, |before| {
-            before.rfind([':', '\n', '"']).map_or(0, |at| at + 1)
-        });
+        let start = canonical
+            .get(..first.start)
+            .map_or(0, |before| before.rfind([':', '\n', '"']).map_or(0, |at| at + 1));
         let start = if first.start - start < 40 { start } else { first.start };
-        let end = canonical.get(last..).and_then(|after| after.find('\n')).map_or(canonical.len(), |at| last + at);
+        let end =
+            canonical.get(last..).and_then(|after| after.find('\n')).map_or(canonical.len(), |at| last + at);
         Some(start..if end - last < 40 { end } else { last })
     }
 }
@@ -63,8 +64,12 @@ pub(super) fn words(canonical: &str) -> impl Iterator<Item = Range<usize>> {
             let rest = bytes.get(start..)?;
             let len = rest.iter().position(|byte| !byte.is_ascii_lowercase()).unwrap_or(rest.len());
             at = start + len;
-            let touches = |byte: Option<&u8>| byte.is_some_and(|byte| !byte.is_ascii() || byte.is_ascii_digit());
-            if len >= 3 && !touches(start.checked_sub(1).and_then(|before| bytes.get(before))) && !touches(bytes.get(at)) {
+            let touches =
+                |byte: Option<&u8>| byte.is_some_and(|byte| !byte.is_ascii() || byte.is_ascii_digit());
+            if len >= 3
+                && !touches(start.checked_sub(1).and_then(|before| bytes.get(before)))
+                && !touches(bytes.get(at))
+            {
                 return Some(start..at);
             }
         }
@@ -133,7 +138,9 @@ fn spaced_run(exact: &str, start: usize, letters: &mut Vec<(Option<char>, u32)>)
         let fits = c.is_alphanumeric() || matches!(c, '$' | '@' | '!' | '|');
         fits.then_some((c, at + c.len_utf8()))
     };
-    let separates = |byte: &u8| matches!(byte, b' ' | b'.' | b'-' | b'_' | b'*' | b'|' | b'/' | b',' | b'\n' | b'+' | b'~');
+    let separates = |byte: &u8| {
+        matches!(byte, b' ' | b'.' | b'-' | b'_' | b'*' | b'|' | b'/' | b',' | b'\n' | b'+' | b'~')
+    };
     // Texts of 4 GiB and more are refused.
     let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     let (mut at, mut end) = (start, start);
@@ -211,7 +218,9 @@ pub(super) fn leet(canonical: &str) -> Option<Decoded> {
     let bytes = canonical.as_bytes();
     let mut mapped = Mapped::default();
     let (mut done, mut at, mut gain) = (0, 0, 0);
-    while let Some(mark) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| unleet(byte, false).is_some())) {
+    while let Some(mark) =
+        bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| unleet(byte, false).is_some()))
+    {
         let rest = bytes.get(at..at + mark).unwrap_or_default();
         let start = at + rest.iter().rposition(parts).map_or(0, |before| before + 1);
         let rest = bytes.get(at + mark..).unwrap_or_default();
@@ -326,7 +335,9 @@ pub(super) fn run_together(canonical: &str, words: &Words) -> Option<Decoded> {
         if tried > MOST {
             break;
         }
-        let Some(ends) = canonical.get(word.clone()).and_then(|word| LEXICON.split(word.as_bytes())) else { continue };
+        let Some(ends) = canonical.get(word.clone()).and_then(|word| LEXICON.split(word.as_bytes())) else {
+            continue;
+        };
         // Long compounds fall apart into short words by accident.
         if ends.len() < 3 || ends.len() * 7 > word.len() * 2 {
             continue;
@@ -337,7 +348,10 @@ pub(super) fn run_together(canonical: &str, words: &Words) -> Option<Decoded> {
             if start > 0 {
                 mapped.whole(" ", word.start + start - 1..word.start + start);
             }
-            mapped.copy(canonical.get(word.start + start..word.start + end).unwrap_or_default(), word.start + start);
+            mapped.copy(
+                canonical.get(word.start + start..word.start + end).unwrap_or_default(),
+                word.start + start,
+            );
             start = end;
         }
         done = word.end;
