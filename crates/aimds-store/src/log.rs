@@ -451,9 +451,16 @@ impl State {
 fn lock(path: &Path) -> Result<fs::File, OpenError> {
     let io = |source| OpenError::Io { what: "the lock file could not be opened", source };
     let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(OpenError::AlreadyOpen),
-        Err(fs::TryLockError::Error(source)) => Err(io(source)),
+    // A predecessor that is just ending, or a process that it was starting, may hold the lock for a moment longer.
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(fs::TryLockError::Error(source)) => return Err(io(source)),
+        }
     }
+    Err(OpenError::AlreadyOpen)
 }
+
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
