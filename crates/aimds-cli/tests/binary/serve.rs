@@ -64,6 +64,14 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    /// A test that fails leaves no server behind.
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
 pub fn key_in(said: &str) -> String {
     let line = said.lines().find(|line| line.starts_with("API key")).unwrap();
     line.rsplit(' ').next().unwrap().to_owned()

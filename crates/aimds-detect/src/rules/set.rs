@@ -322,7 +322,9 @@ impl RuleSet {
                 walked += steps;
                 if let Some(end) = end {
                     *found = *search;
-                    hits.push(RuleHit { rule: pattern.rule, range: start..end });
+                    // A bounded gap of bytes may end inside a character.
+                    let range = text.floor_char_boundary(start)..text.ceil_char_boundary(end);
+                    hits.push(RuleHit { rule: pattern.rule, range });
                 }
             }
             if !goes_on {

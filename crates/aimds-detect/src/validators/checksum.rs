@@ -176,11 +176,13 @@ pub(super) fn crc32(bytes: &[u8]) -> u32 {
 /// seal theirs.
 pub(super) fn crc32_base62(body: &[u8]) -> bool {
     const ALPHABET: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let Some((random, check)) = body.split_at_checked(30) else { return false };
+    let Some((random, check)) = body.split_at_checked(30).filter(|(_, check)| check.len() == 6) else {
+        return false;
+    };
     let spelled = check.iter().try_fold(0_u64, |sum, byte| {
         ALPHABET.iter().position(|symbol| symbol == byte).map(|place| sum * 62 + place as u64)
     });
-    check.len() == 6 && spelled == Some(u64::from(crc32(random)))
+    spelled == Some(u64::from(crc32(random)))
 }
 
 #[cfg(test)]
