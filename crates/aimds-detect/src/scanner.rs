@@ -42,6 +42,9 @@ pub struct Scanner {
 const MOST_FINDINGS: usize = 256;
 /// Below this probability the model has nothing to report.
 const REPORTED: f32 = 0.2;
+/// How much likelier an attack is where somebody hid the words: measured on dev, benign texts in the same disguises still
+/// alarm in less than one case of a hundred.
+const HIDING_ODDS: f32 = 3.0;
 /// What readable text behind characters that are not drawn says by itself.
 const HIDDEN_TEXT: f32 = 0.9;
 
@@ -148,8 +151,10 @@ impl Scanner {
         for view in &normalised.views {
             let mapped = view.remainder.as_ref().unwrap_or(&view.canonical);
             let Some(scores) = model.scores(&mapped.text, head) else { continue };
-            joined = joined.max(model.probability(&evidence(Some(&scores), rules), head));
-            let alone = model.probability(&evidence(Some(&scores), RuleEvidence::default()), head);
+            let hidden = view.transforms.iter().any(|transform| transform.hides());
+            let raised = |probability: f32| if hidden { raise(probability) } else { probability };
+            joined = joined.max(raised(model.probability(&evidence(Some(&scores), rules), head)));
+            let alone = raised(model.probability(&evidence(Some(&scores), RuleEvidence::default()), head));
             if best.as_ref().is_none_or(|(top, ..)| alone > *top) {
                 best = Some((alone, view, mapped.map.span(scores.range)));
             }
@@ -170,6 +175,12 @@ impl Scanner {
         }
         joined
     }
+}
+
+/// A probability with [`HIDING_ODDS`] times the odds.
+fn raise(probability: f32) -> f32 {
+    let odds = HIDING_ODDS * probability;
+    odds / (odds + 1.0 - probability)
 }
 
 /// What rules say where no model is loaded: the strongest severity that matched.
