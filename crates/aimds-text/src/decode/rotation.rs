@@ -11,25 +11,22 @@ const SAMPLE: usize = 48;
 /// Caesar shifts 1–25 and Atbash, told by how many unknown words become known. The shifted region is decoded.
 pub(super) fn rotated(canonical: &str, words: &Words) -> Option<Decoded> {
     let unknown = words.unknown_sample(canonical, SAMPLE);
-    if unknown.len() < 3 {
-        return None;
-    }
-    let mut best = (0, 0u8);
+    let mut best = (Recognised::default(), 0u8);
     for shift in 1..=26 {
-        let mut known = 0;
+        let mut recognised = Recognised::default();
         for (tried, word) in unknown.iter().enumerate() {
-            known += usize::from(LEXICON.class(word.bytes().map(|byte| shifted(byte, shift))).is_some());
+            recognised.count(word, LEXICON.class(word.bytes().map(|byte| shifted(byte, shift))).is_some());
             // Not promising: text in another language would otherwise cost 26 full rounds.
-            if tried == 7 && known < 2 {
+            if tried == 7 && recognised.words < 2 {
                 break;
             }
         }
-        if known > best.0 {
-            best = (known, shift);
+        if recognised.letters > best.0.letters {
+            best = (recognised, shift);
         }
     }
-    let (known, shift) = best;
-    if known < 3 || known * 2 < unknown.len().min(16) {
+    let (recognised, shift) = best;
+    if !recognised.is_convincing(unknown.len()) {
         return None;
     }
     let first = words.unknown_span(canonical, shift)?;
@@ -41,6 +38,27 @@ pub(super) fn rotated(canonical: &str, words: &Words) -> Option<Decoded> {
     mapped.map.push_copy(region.len(), first.start);
     let transform = if shift == 26 { Transform::Atbash } else { Transform::Rot };
     Some(Decoded::new(transform, mapped, Vec::new()))
+}
+
+/// Unknown words that became known.
+#[derive(Clone, Copy, Default)]
+struct Recognised {
+    words: usize,
+    letters: usize,
+}
+
+impl Recognised {
+    fn count(&mut self, word: &str, known: bool) {
+        if known {
+            self.words += 1;
+            self.letters += word.len();
+        }
+    }
+
+    /// Three words, or so many letters that chance would not spell them, and half of what was unknown.
+    fn is_convincing(self, unknown: usize) -> bool {
+        (self.words >= 3 || self.letters >= 10) && self.words * 2 >= unknown.min(16)
+    }
 }
 
 /// Shift 26 stands for Atbash.
@@ -55,8 +73,11 @@ pub(super) fn shifted(byte: u8, shift: u8) -> u8 {
 /// Text written backwards, as a whole and word by word; both are made, since the words alone do not tell which it was.
 pub(super) fn reversed(canonical: &str, words: &Words) -> Vec<Decoded> {
     let unknown = words.unknown_sample(canonical, SAMPLE);
-    let known = unknown.iter().filter(|word| LEXICON.class(word.bytes().rev()).is_some()).count();
-    if known < 3 || known * 2 < unknown.len().min(16) {
+    let mut recognised = Recognised::default();
+    for word in &unknown {
+        recognised.count(word, LEXICON.class(word.bytes().rev()).is_some());
+    }
+    if !recognised.is_convincing(unknown.len()) {
         return Vec::new();
     }
     let mut whole = Mapped::with_capacity(canonical.len());
