@@ -152,9 +152,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     if let Some(out) = &arguments.out {
-        std::fs::write(out.join("lexical.bin"), model.serialise())?;
+        let bytes = model.serialise();
+        std::fs::write(out.join("lexical.bin"), &bytes)?;
         let card = json!({
             "recipe": "cargo xtask train lexical",
+            "sha256": sha256(&bytes),
             "options": {
                 "epochs": options.epochs, "rate": options.rate, "dropout": options.dropout, "windows": options.windows,
                 "temper": arguments.temper, "attacks": arguments.attacks, "seed": options.seed, "folds": arguments.folds, "foreign": arguments.foreign,
@@ -167,6 +169,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         std::fs::write(out.join("lexical.json"), serde_json::to_string_pretty(&card)? + "\n")?;
     }
     Ok(())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Weight of each row for each head: its source's, with attacks and benign texts in the chosen proportion.
@@ -287,4 +294,16 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_card_belongs_to_the_model_that_ships() {
+        let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+        let card: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(models.join("lexical.json")).unwrap()).unwrap();
+        let model = std::fs::read(models.join("lexical.bin")).unwrap();
+        assert_eq!(card["sha256"], super::sha256(&model));
+    }
 }
