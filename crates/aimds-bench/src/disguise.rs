@@ -194,13 +194,26 @@ fn morse(text: &str) -> String {
         "---", ".--.", "--.-", ".-.", "...", "-", "..-", "...-", ".--", "-..-", "-.--", "--..", "-----",
         ".----", "..---", "...--", "....-", ".....", "-....", "--...", "---..", "----.",
     ];
-    let code = |c: char| {
-        let at = match c.to_ascii_lowercase() {
-            c @ 'a'..='z' => c as usize - 'a' as usize,
-            c @ '0'..='9' => 26 + c as usize - '0' as usize,
-            _ => return None,
-        };
-        CODES.get(at).copied()
+    let code = |c: char| match c.to_ascii_lowercase() {
+        c @ 'a'..='z' => CODES.get(c as usize - 'a' as usize).copied(),
+        c @ '0'..='9' => CODES.get(26 + c as usize - '0' as usize).copied(),
+        '.' => Some(".-.-.-"),
+        ',' => Some("--..--"),
+        '?' => Some("..--.."),
+        '!' => Some("-.-.--"),
+        '\'' => Some(".----."),
+        '"' => Some(".-..-."),
+        ':' => Some("---..."),
+        ';' => Some("-.-.-."),
+        '-' => Some("-....-"),
+        '/' => Some("-..-."),
+        '(' => Some("-.--."),
+        ')' => Some("-.--.-"),
+        '_' => Some("..--.-"),
+        '@' => Some(".--.-."),
+        '=' => Some("-...-"),
+        '+' => Some(".-.-."),
+        _ => None,
     };
     text.split_whitespace()
         .map(|word| word.chars().filter_map(code).collect::<Vec<_>>().join(" "))

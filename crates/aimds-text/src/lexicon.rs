@@ -1,11 +1,12 @@
-//! A small English word list: tells words from noise, and finds the word gaps in text that was written without them.
+//! A small word list, English with frequent words of seventeen other languages in Latin script: tells words from noise,
+//! and finds the word gaps in text that was written without them.
 //!
 //! It answers one question for the decoders: "does this look like language once decoded?". Words are lower-case ASCII.
 
 use std::sync::LazyLock;
 
 /// Words with a frequency class from 0 (rare) to 15 (in every second text), one per line.
-const WORDS: &str = include_str!("../data/words-en.txt");
+const WORDS: &str = include_str!("../data/words.txt");
 
 /// Longest word in the list, in bytes; longer tokens are unknown without a look-up.
 pub(crate) const LONGEST: usize = 20;

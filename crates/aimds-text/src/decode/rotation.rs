@@ -29,7 +29,10 @@ pub(super) fn rotated(canonical: &str, words: &Words) -> Option<Decoded> {
     if !recognised.is_convincing(unknown.len()) {
         return None;
     }
-    let first = words.unknown_span(canonical, shift)?;
+    // Where hardly any word is known as it stands, everything was shifted; else what lies between the words that were.
+    let all = super::spelling::words(canonical).count();
+    let everything = words.unknown_count() * 4 >= all * 3;
+    let first = if everything { 0..canonical.len() } else { words.unknown_span(canonical, shift)? };
     let region = canonical.get(first.clone())?;
     let mut mapped = Mapped::with_capacity(region.len());
     mapped
@@ -57,7 +60,7 @@ impl Recognised {
 
     /// Three words, or so many letters that chance would not spell them, and half of what was unknown.
     fn is_convincing(self, unknown: usize) -> bool {
-        (self.words >= 3 || self.letters >= 10) && self.words * 2 >= unknown.min(16)
+        (self.words >= 3 || self.letters >= 8) && self.words * 2 >= unknown.min(16)
     }
 }
 

@@ -26,6 +26,11 @@ impl Words {
         self.unknown.iter().map(|&(start, end)| start as usize..end as usize)
     }
 
+    /// How many words are unknown.
+    pub(super) fn unknown_count(&self) -> usize {
+        self.unknown.len()
+    }
+
     /// Up to `most` unknown words, spread over the text.
     pub(super) fn unknown_sample<'t>(&self, canonical: &'t str, most: usize) -> Vec<&'t str> {
         let step = self.unknown.len().div_ceil(most).max(1);
