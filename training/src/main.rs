@@ -8,6 +8,7 @@ mod measure;
 mod network;
 mod prepare;
 mod random;
+mod views;
 
 use clap::Parser;
 
@@ -16,10 +17,13 @@ use clap::Parser;
 enum Recipe {
     /// The lexical model.
     Lexical(lexical::Arguments),
+    /// The readings that the encoder is trained on.
+    Views(views::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Recipe::parse() {
         Recipe::Lexical(arguments) => lexical::run(&arguments),
+        Recipe::Views(arguments) => views::run(&arguments),
     }
 }
