@@ -41,7 +41,7 @@ class Composer:
         load = lambda name: json.loads((TEXTS / f"{name}.json").read_text())
         self.languages = {p.stem: load(p.stem) for p in sorted(TEXTS.glob("*.json")) if "." not in p.stem and p.stem not in ("en_attacks", "en_benign", "orders")}
         for name, texts in self.languages.items():
-            self.soften(texts, load(f"{name}.soft"))
+            self.soften(texts, load(f"{name}.soft") if (TEXTS / f"{name}.soft.json").exists() else {})
         self.attacks, self.benign, self.orders = load("en_attacks"), load("en_benign"), load("orders")
         soft = load("en.soft")
         self.attacks |= {family: soft[family] for family in SOFT}
@@ -60,9 +60,9 @@ class Composer:
     @staticmethod
     def soften(texts, soft):
         """Joins the second collection of a language, soft and indirect attacks, to the first."""
-        texts |= {family: soft[family] for family in SOFT}
-        texts["agent_orders"] += soft["orders_soft"]
-        texts["benign_user"] += soft["benign_close"] + soft["benign_long"]
+        texts |= {family: soft[family] for family in SOFT if soft}
+        texts["agent_orders"] += soft.get("orders_soft", [])
+        texts["benign_user"] += soft.get("benign_close", []) + soft.get("benign_long", [])
 
     def add(self, text, label, source, category, weights, span=None):
         row = {"text": text, "label": label, "source": f"composed:{source}", "category": category, "weights": weights}
@@ -103,7 +103,7 @@ class Composer:
         for name, texts in self.languages.items():
             everyday = texts["benign_user"]
             for family in ATTACK_FAMILIES:
-                for text in texts[family]:
+                for text in texts.get(family, []):
                     self.add(text, "attack", f"direct-{name}", "prompt_injection", BOTH)
                     for _ in range(share):
                         kind = rng.randrange(7)
@@ -114,7 +114,7 @@ class Composer:
                         elif kind == 2:
                             made = text + self.glue() + rng.choice(everyday)
                         elif kind == 3:
-                            other = rng.choice([f for f in ATTACK_FAMILIES if f != family])
+                            other = rng.choice([f for f in ATTACK_FAMILIES if f != family and f in texts])
                             made = text + self.glue() + rng.choice(texts[other])
                         elif kind == 4:
                             made = " ".join(rng.sample(texts["benign_document"], rng.randint(1, 4))) + self.glue() + text
@@ -196,7 +196,7 @@ class Composer:
             draw = rng.random()
             if draw < 0.55:
                 return rng.choice(texts["agent_orders"]), "orders", [0.3, 1.0]
-            return rng.choice(texts[rng.choice(ATTACK_FAMILIES)]), "override", BOTH
+            return rng.choice(texts[rng.choice([f for f in ATTACK_FAMILIES if f in texts])]), "override", BOTH
         draw = rng.random()
         if draw < 0.58:
             family = rng.choice(["tool_orders", "tool_orders", "addressed_orders", "fake_system", "exfil_orders", "side_tasks", "output_hijack"])

@@ -35,6 +35,12 @@ impl Exhausted {
 pub enum Degraded {
     /// No lexical model was loaded.
     NoModel,
+    /// Tier 2 was wanted and no encoder is loaded.
+    NoEncoder,
+    /// Tier 2 did not look at everything in time.
+    Late,
+    /// Tier 2 failed.
+    Failed,
 }
 
 impl Degraded {
@@ -43,6 +49,9 @@ impl Degraded {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoModel => "no_model",
+            Self::NoEncoder => "no_encoder",
+            Self::Late => "late",
+            Self::Failed => "encoder_failed",
         }
     }
 }
@@ -58,6 +67,8 @@ pub struct MessageRisk {
     pub score: f32,
     /// The budget that ran out while looking at it.
     pub exhausted: Option<Exhausted>,
+    /// Why the score rests on less than was wanted.
+    pub degraded: Option<Degraded>,
 }
 
 /// The result of analysis: everything that policy needs to decide.
@@ -69,11 +80,15 @@ pub struct Assessment {
     pub messages: Vec<MessageRisk>,
     /// Everything found, by message and position.
     pub findings: Vec<Finding>,
-    /// Why the verdict rests on less than the full analysis.
-    pub degraded: Option<Degraded>,
 }
 
 impl Assessment {
+    /// Why the verdict rests on less than the full analysis: the first reason of any message.
+    #[must_use]
+    pub fn degraded(&self) -> Option<Degraded> {
+        self.messages.iter().find_map(|message| message.degraded)
+    }
+
     /// The categories of the findings, each once, in order of identifier.
     #[must_use]
     pub fn categories(&self) -> Vec<Category> {
@@ -95,7 +110,6 @@ impl Assessment {
 pub fn assess(
     messages: Vec<MessageRisk>,
     mut findings: Vec<Finding>,
-    degraded: Option<Degraded>,
     session: &mut Session,
     now: Timestamp,
 ) -> Assessment {
@@ -106,7 +120,7 @@ pub fn assess(
             .then_with(|| b.confidence.total_cmp(&a.confidence))
     });
     session.observe(score, now);
-    Assessment { score, messages, findings, degraded }
+    Assessment { score, messages, findings }
 }
 
 #[cfg(test)]
@@ -116,9 +130,9 @@ mod tests {
     #[test]
     fn the_score_is_the_highest_message_and_the_session_remembers_it() {
         let mut session = Session::new("");
-        let risk = |message, score| MessageRisk { message, origin: Origin::User, score, exhausted: None };
-        let high = assess(vec![risk(0, 0.2), risk(1, 0.9)], vec![], None, &mut session, Timestamp(5));
-        let low = assess(vec![risk(0, 0.1)], vec![], None, &mut session, Timestamp(7));
+        let risk = |message, score| MessageRisk { message, origin: Origin::User, score, exhausted: None, degraded: None };
+        let high = assess(vec![risk(0, 0.2), risk(1, 0.9)], vec![], &mut session, Timestamp(5));
+        let low = assess(vec![risk(0, 0.1)], vec![], &mut session, Timestamp(7));
         assert_eq!((high.score, low.score), (0.9, 0.1));
         assert_eq!((session.turns(), session.peak(), session.last_seen()), (2, 0.9, Timestamp(7)));
     }

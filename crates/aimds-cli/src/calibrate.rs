@@ -20,7 +20,7 @@ use crate::eval::{LabelledFile, labelled_files};
 use crate::ordered::Sink;
 use crate::progress::Progress;
 use crate::record::{Label, Record};
-use crate::scan::parse_origin;
+use crate::scan::{Deep, parse_origin};
 use crate::statistics::{at_or_above, upper_bound};
 use crate::{Status, loading, ordered};
 
@@ -116,7 +116,7 @@ struct Report<'a> {
 /// # Errors
 /// A policy that is refused, a file or a row that cannot be read, a row that is labelled as an attack.
 pub fn run(calibrate: &Calibrate, global: &Global) -> anyhow::Result<Status> {
-    let engine = loading::engine(calibrate.policy.as_deref())?;
+    let engine = loading::engine(calibrate.policy.as_deref(), Deep::Auto)?;
     let policy = engine.policy().clone();
     let files = labelled_files(&calibrate.benign)?;
     let sources: Vec<Source> = files.iter().map(|file| file.source.clone()).collect();

@@ -2,19 +2,22 @@
 
 use std::path::Path;
 
-use aimds_engine::{Engine, Policy};
+use aimds_engine::{DEFAULT_POLICY, Engine, Policy};
 use anyhow::Context as _;
 
+use crate::scan::Deep;
 use crate::status::Misconfigured;
 
-/// The engine with the embedded policy, or with the one in the file.
+/// The engine with the embedded policy, or with the one in the file, and the deep path used as asked.
 ///
 /// # Errors
 /// The file cannot be read or is not a policy: the operator's to mend.
-pub(crate) fn engine(policy: Option<&Path>) -> anyhow::Result<Engine> {
-    let Some(path) = policy else { return Ok(Engine::embedded()?) };
-    let policy = self::policy(path)?;
-    Ok(Engine::with_policy(policy)?)
+pub(crate) fn engine(policy: Option<&Path>, deep: Deep) -> anyhow::Result<Engine> {
+    let policy = match policy {
+        None => Policy::parse(DEFAULT_POLICY)?,
+        Some(path) => self::policy(path)?,
+    };
+    Ok(Engine::with_policy(deep.apply(policy))?)
 }
 
 /// Reads a policy file.

@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Global, usage};
 use crate::local_key::LocalKey;
+use crate::scan::Deep;
 use crate::status::Status;
 use crate::{config, data_directory, loading};
 
@@ -60,7 +61,7 @@ pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
     config.http = serve.listen.unwrap_or(config.http);
     start_log(&config, global);
     install_panic_hook();
-    let engine = Arc::new(loading::engine(config.policy.as_deref())?);
+    let engine = Arc::new(loading::engine(config.policy.as_deref(), Deep::Auto)?);
     let needs_key = config.require_auth && config.keys.is_empty();
     if serve.new_key && !needs_key {
         return Err(usage("--new-key: the configuration has keys of its own or asks for none"));

@@ -132,6 +132,8 @@ pub enum Detector {
     Rule,
     /// The lexical model.
     Lexical,
+    /// The encoder of the deep path.
+    Encoder,
     /// A validator of personal data or secrets.
     Validator,
     /// Invisible characters.
@@ -145,6 +147,7 @@ impl Detector {
         match self {
             Self::Rule => "rule",
             Self::Lexical => "lexical",
+            Self::Encoder => "encoder",
             Self::Validator => "validator",
             Self::Invisible => "invisible",
         }

@@ -11,6 +11,7 @@
 )]
 
 mod conversation;
+pub mod encoder;
 mod finding;
 pub mod lexical;
 pub mod rules;
@@ -19,4 +20,4 @@ pub mod validators;
 pub use conversation::{Conversation, Message, Origin, Role, Trust};
 pub use finding::{Category, Detector, Finding};
 mod scanner;
-pub use scanner::{MessageScan, ScanExhausted, Scanner};
+pub use scanner::{Deep, Effort, MessageScan, ScanExhausted, Scanner};

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use aimds_text::{Exhausted, Limits, Normalised, Transform, View, normalise};
 
+use crate::encoder::{Encoder, EncoderError, Window};
 use crate::lexical::{Head, LexicalModel, RuleEvidence, evidence};
 use crate::rules::{RuleMask, RuleSet, Severity, Status};
 use crate::validators::{self, Kind};
@@ -19,6 +20,33 @@ pub struct MessageScan {
     pub findings: Vec<Finding>,
     /// The budget that ran out before everything was looked at.
     pub exhausted: Option<ScanExhausted>,
+    /// What tier 2 did.
+    pub deep: Deep,
+}
+
+/// What tier 2 did for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Deep {
+    /// Tier 1 was sure, or nobody wanted tier 2.
+    NotNeeded,
+    /// It looked at everything.
+    Done,
+    /// No encoder is loaded.
+    Missing,
+    /// The deadline passed, or there were more windows than the request may use.
+    Late,
+    /// The encoder failed.
+    Failed,
+}
+
+/// How much of tier 2 one message may use.
+pub struct Effort<'a> {
+    /// Tier 2 looks where the score of tier 1 lies between these; `None`: nowhere.
+    pub band: Option<(f32, f32)>,
+    /// Windows left; each that is looked at is taken off.
+    pub windows: &'a mut usize,
+    /// Whether the deadline has passed. Asked before every few windows.
+    pub expired: &'a dyn Fn() -> bool,
 }
 
 /// A budget of the scan that ran out.
@@ -35,9 +63,14 @@ pub enum ScanExhausted {
 pub struct Scanner {
     rules: RuleSet,
     lexical: Option<LexicalModel>,
+    encoder: Option<Encoder>,
     limits: Limits,
 }
 
+/// Windows that tier 2 looks at between two looks at the deadline.
+const WINDOWS_AT_ONCE: usize = 4;
+/// Bytes of a view that tier 2 cuts into windows at most; a text with more is late.
+const LONGEST_DEEP: usize = 128 * 1024;
 /// Most findings of one message; a text of a million e-mail addresses is one problem, not a million.
 const MOST_FINDINGS: usize = 256;
 /// Below this probability the model has nothing to report.
@@ -52,7 +85,13 @@ impl Scanner {
     /// A scanner. Without a model it still finds what rules and validators know.
     #[must_use]
     pub fn new(rules: RuleSet, lexical: Option<LexicalModel>, limits: Limits) -> Self {
-        Self { rules, lexical, limits }
+        Self { rules, lexical, encoder: None, limits }
+    }
+
+    /// The same with tier 2.
+    #[must_use]
+    pub fn with_encoder(self, encoder: Encoder) -> Self {
+        Self { encoder: Some(encoder), ..self }
     }
 
     /// The rules in use.
@@ -71,16 +110,31 @@ impl Scanner {
     ///
     /// The operator's own text is searched for personal data and secrets only.
     #[must_use]
-    pub fn scan(&self, position: usize, message: &Message, mask: &RuleMask) -> MessageScan {
+    pub fn scan(
+        &self,
+        position: usize,
+        message: &Message,
+        mask: &RuleMask,
+        effort: &mut Effort<'_>,
+    ) -> MessageScan {
         let normalised = normalise(&message.text, &self.limits);
         let mut exhausted = normalised.exhausted.map(ScanExhausted::Text);
         let mut report = Report { position, findings: Vec::new() };
         data(&normalised, &mut report);
-        let mut score = 0.0;
+        let (mut score, mut deep) = (0.0, Deep::NotNeeded);
         if message.origin != Origin::System {
             let rules = self.apply_rules(&normalised, message.origin, mask, &mut report);
             let wording = self.apply_model(&normalised, message.origin, rules, &mut report);
             let hidden = invisible(&normalised, &mut report);
+            let wording = match effort.band.filter(|&(from, to)| (from..=to).contains(&wording)) {
+                None => wording,
+                Some(_) => {
+                    let (done, joined) =
+                        self.apply_encoder(&normalised, message.origin, wording, effort, &mut report);
+                    deep = done;
+                    joined
+                }
+            };
             // What is hidden and what the words say are independent causes (noisy or).
             score = 1.0 - (1.0 - wording) * (1.0 - hidden);
         }
@@ -89,7 +143,7 @@ impl Scanner {
             report.findings.truncate(MOST_FINDINGS);
             exhausted.get_or_insert(ScanExhausted::Findings);
         }
-        MessageScan { score: score.clamp(0.0, 1.0), findings: report.findings, exhausted }
+        MessageScan { score: score.clamp(0.0, 1.0), findings: report.findings, exhausted, deep }
     }
 
     /// The rules on every view.
@@ -141,10 +195,7 @@ impl Scanner {
         report: &mut Report,
     ) -> f32 {
         let Some(model) = &self.lexical else { return rules_alone(rules) };
-        let head = match origin {
-            Origin::Tool | Origin::Document => Head::Orders,
-            Origin::User | Origin::System | Origin::Model => Head::Manipulation,
-        };
+        let head = head(origin);
         // A text without words still has what the rules say.
         let mut joined = model.probability(&evidence(None, rules), head);
         let mut best: Option<(f32, &View, Range<usize>)> = None;
@@ -160,20 +211,119 @@ impl Scanner {
             }
         }
         if let Some((confidence, view, span)) = best.filter(|(confidence, ..)| *confidence >= REPORTED) {
-            let (category, what) = match head {
-                Head::Manipulation => (
-                    Category::PromptInjection,
-                    "the wording is that of an attempt to manipulate the model; this part weighs most",
-                ),
-                Head::Orders => (
-                    Category::IndirectInjection,
-                    "the wording gives orders to the model from inside data; this part weighs most",
-                ),
-            };
-            report.add(category, Detector::Lexical, None, confidence, span.clone(), decoded(what, view));
-            report.add_encoded(view, Detector::Lexical, confidence, span);
+            report.add_wording(head, Detector::Lexical, confidence, span, view);
         }
         joined
+    }
+
+    /// Tier 2 on every view, window by window; the probability that joins it with what tier 1 said.
+    fn apply_encoder(
+        &self,
+        normalised: &Normalised,
+        origin: Origin,
+        fast: f32,
+        effort: &mut Effort<'_>,
+        report: &mut Report,
+    ) -> (Deep, f32) {
+        let Some(encoder) = &self.encoder else { return (Deep::Missing, fast) };
+        let head = head(origin);
+        let mut best: Option<(f32, &View, Range<usize>)> = None;
+        let mut deep = Deep::Done;
+        for view in &normalised.views {
+            let mapped = view.remainder.as_ref().unwrap_or(&view.canonical);
+            if (effort.expired)() {
+                deep = Deep::Late;
+                break;
+            }
+            let cut = mapped.text.floor_char_boundary(LONGEST_DEEP);
+            let mut windows = encoder.windows(mapped.text.get(..cut).unwrap_or_default());
+            if cut < mapped.text.len() {
+                deep = Deep::Late;
+            }
+            if windows.len() > *effort.windows {
+                deep = Deep::Late;
+                self.most_suspicious(&mut windows, &mapped.text, head, *effort.windows);
+            }
+            *effort.windows -= windows.len().min(*effort.windows);
+            match highest(encoder, &windows, head, effort.expired) {
+                Err(_) => return (Deep::Failed, fast),
+                Ok((found, complete)) => {
+                    if !complete {
+                        deep = Deep::Late;
+                    }
+                    let Some((logit, range)) = found else { continue };
+                    let odds = fast.clamp(1e-6, 1.0 - 1e-6);
+                    let joined = encoder.probability(head, (odds / (1.0 - odds)).ln(), logit, windows.len());
+                    if best.as_ref().is_none_or(|(top, ..)| joined > *top) {
+                        best = Some((joined, view, mapped.map.span(range)));
+                    }
+                }
+            }
+        }
+        let Some((joined, view, span)) = best else { return (deep, fast) };
+        if joined >= REPORTED {
+            report.add_wording(head, Detector::Encoder, joined, span, view);
+        }
+        // Half a look may raise an alarm, it may not lift one.
+        (deep, if deep == Deep::Done { joined } else { joined.max(fast) })
+    }
+
+    /// Keeps the windows that alarm tier 1 most.
+    fn most_suspicious(&self, windows: &mut Vec<Window>, text: &str, head: Head, number: usize) {
+        let alarm = |window: &Window| {
+            let scores = text.get(window.range()).and_then(|text| self.lexical.as_ref()?.scores(text, head));
+            scores.map_or(f32::NEG_INFINITY, |scores| scores.whole)
+        };
+        windows.sort_by_cached_key(|window| std::cmp::Reverse(Ordered(alarm(window))));
+        windows.truncate(number);
+    }
+}
+
+/// The question that is asked of a text, by where it comes from.
+fn head(origin: Origin) -> Head {
+    match origin {
+        Origin::Tool | Origin::Document => Head::Orders,
+        Origin::User | Origin::System | Origin::Model => Head::Manipulation,
+    }
+}
+
+/// The highest logit of the windows and where it is, and whether all were looked at.
+fn highest(
+    encoder: &Encoder,
+    windows: &[Window],
+    head: Head,
+    expired: &dyn Fn() -> bool,
+) -> Result<(Option<(f32, Range<usize>)>, bool), EncoderError> {
+    let mut best: Option<(f32, Range<usize>)> = None;
+    for windows in windows.chunks(WINDOWS_AT_ONCE) {
+        if expired() {
+            return Ok((best, false));
+        }
+        for judged in encoder.judge(windows)? {
+            let Some(judgement) = head.of(judged) else { continue };
+            if best.as_ref().is_none_or(|(top, _)| judgement.logit > *top) {
+                best = Some((judgement.logit, judgement.range));
+            }
+        }
+    }
+    Ok((best, true))
+}
+
+/// A number that can be sorted by.
+#[derive(PartialEq)]
+struct Ordered(f32);
+
+impl Eq for Ordered {}
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -216,6 +366,22 @@ impl Report {
             span,
             explanation,
         });
+    }
+
+    /// That the wording of a view alarms a model.
+    fn add_wording(&mut self, head: Head, detector: Detector, confidence: f32, span: Range<usize>, view: &View) {
+        let (category, what) = match head {
+            Head::Manipulation => (
+                Category::PromptInjection,
+                "the wording is that of an attempt to manipulate the model; this part weighs most",
+            ),
+            Head::Orders => (
+                Category::IndirectInjection,
+                "the wording gives orders to the model from inside data; this part weighs most",
+            ),
+        };
+        self.add(category, detector, None, confidence, span.clone(), decoded(what, view));
+        self.add_encoded(view, detector, confidence, span);
     }
 
     /// Marks once that an attack was found behind an encoding that nobody uses by accident.

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use aimds_analyze::{Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp, assess};
+use aimds_detect::encoder::EncoderError;
 use aimds_detect::lexical::ModelError;
 use aimds_detect::rules::{RuleError, RuleMask};
-use aimds_detect::{Conversation, ScanExhausted, Scanner};
-use aimds_policy::{Decision, Policy, PolicyError};
+use aimds_detect::{Conversation, Deep, Effort, ScanExhausted, Scanner};
+use aimds_policy::{Decision, DeepMode, Policy, PolicyError};
 
 use crate::embedded::{self, DEFAULT_POLICY};
 
@@ -15,6 +16,8 @@ use crate::embedded::{self, DEFAULT_POLICY};
 pub enum Depth {
     /// Tier 1 only.
     Fast,
+    /// Tier 2 looked at one of the texts at least.
+    Deep,
 }
 
 impl Depth {
@@ -23,6 +26,7 @@ impl Depth {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Fast => "fast",
+            Self::Deep => "deep",
         }
     }
 }
@@ -54,6 +58,9 @@ pub enum EngineError {
     /// The model is refused.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The encoder is refused.
+    #[error(transparent)]
+    Encoder(#[from] EncoderError),
     /// The policy's allow-list names a rule that does not exist.
     #[error("invalid policy: the allow-list names the rule \"{0}\", which does not exist")]
     UnknownRule(String),
@@ -108,30 +115,64 @@ impl Engine {
         &self.policy
     }
 
-    /// normalise → detect → analyse → decide.
+    /// normalise → detect → analyse → decide, with the deep path as the policy says and no deadline.
     ///
     /// Cost is linear in the text. `session` is changed: it remembers the request.
     #[must_use]
     pub fn inspect(&self, conversation: &Conversation, session: &mut Session, now: Timestamp) -> Outcome {
+        self.inspect_until(conversation, session, now, &|| false)
+    }
+
+    /// The same until time is up: the core has no clock, whoever has one says so. Asked before every few windows of the
+    /// deep path; what is not done by then is reported as degraded.
+    #[must_use]
+    pub fn inspect_until(
+        &self,
+        conversation: &Conversation,
+        session: &mut Session,
+        now: Timestamp,
+        expired: &dyn Fn() -> bool,
+    ) -> Outcome {
         let all = RuleMask::default();
         let mask = self.masks.get(session.tenant()).or_else(|| self.masks.get("")).unwrap_or(&all);
+        let mode = self.policy.deep_mode(session.tenant());
+        let mut windows = self.policy.deep_windows(session.tenant());
+        let mut path = Depth::Fast;
         let mut risks = Vec::with_capacity(conversation.messages.len());
         let mut findings = Vec::new();
         for (position, message) in conversation.messages.iter().enumerate() {
-            let mut scan = self.scanner.scan(position, message, mask);
+            let band = match mode {
+                DeepMode::Never => None,
+                DeepMode::Always => Some((0.0, 1.0)),
+                DeepMode::Auto => self.policy.deep_band(session.tenant(), message.origin).map(|b| (b.from, b.to)),
+            };
+            let mut effort = Effort { band, windows: &mut windows, expired };
+            let mut scan = self.scanner.scan(position, message, mask, &mut effort);
             findings.append(&mut scan.findings);
-            let exhausted = scan.exhausted.map(exhausted);
+            if matches!(scan.deep, Deep::Done | Deep::Late) {
+                path = Depth::Deep;
+            }
             risks.push(MessageRisk {
                 message: position,
                 origin: message.origin,
                 score: scan.score,
-                exhausted,
+                exhausted: scan.exhausted.map(exhausted),
+                degraded: self.degraded(scan.deep),
             });
         }
-        let degraded = (!self.scanner.has_model()).then_some(Degraded::NoModel);
-        let assessment = assess(risks, findings, degraded, session, now);
+        let assessment = assess(risks, findings, session, now);
         let decision = self.policy.decide(conversation, &assessment, session.tenant());
-        Outcome { decision, assessment, path: Depth::Fast }
+        Outcome { decision, assessment, path }
+    }
+
+    fn degraded(&self, deep: Deep) -> Option<Degraded> {
+        match deep {
+            _ if !self.scanner.has_model() => Some(Degraded::NoModel),
+            Deep::NotNeeded | Deep::Done => None,
+            Deep::Missing => Some(Degraded::NoEncoder),
+            Deep::Late => Some(Degraded::Late),
+            Deep::Failed => Some(Degraded::Failed),
+        }
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Verdict {
 pub struct VerdictFinding {
     /// Stable identifier of the category.
     pub category: &'static str,
-    /// `rule`, `lexical`, `validator` or `invisible`.
+    /// `rule`, `lexical`, `encoder`, `validator` or `invisible`.
     pub detector: &'static str,
     /// The rule's identifier, where the detector is one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ impl Verdict {
             findings: wire_findings(&assessment.findings, conversation, single),
             reasons: decision.reasons().iter().map(|reason| reason.text.clone()).collect(),
             path: outcome.path.as_str(),
-            degraded: assessment.degraded.map(|degraded| degraded.as_str()),
+            degraded: assessment.degraded().map(|degraded| degraded.as_str()),
             exhausted: assessment.exhausted().map(|exhausted| exhausted.as_str()),
             latency_us,
         }

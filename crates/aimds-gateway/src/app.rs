@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use aimds_engine::{Conversation, Engine, Outcome, Session, Timestamp, Verdict};
+use aimds_engine::{Conversation, Degraded, Engine, Outcome, Session, Timestamp, Verdict};
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -44,6 +44,8 @@ pub(crate) struct App {
     pub(crate) upstream: Option<Upstream>,
     pub(crate) metrics: Metrics,
     pub(crate) in_flight: Semaphore,
+    /// Places on the deep path; who gets none is answered by the fast path, degraded.
+    pub(crate) deep: Semaphore,
     pub(crate) routes: &'static [Route],
 }
 
@@ -114,15 +116,21 @@ impl Call {
             return Err(Failure::Invalid(format!("the request holds more than {MAX_TEXTS} texts")));
         }
         let app = &self.app;
-        let work = || {
-            let started = Instant::now();
+        let started = Instant::now();
+        let inspect = |expired: &dyn Fn() -> bool| {
             let mut session = Session::new(self.tenant());
-            let outcome = app.engine.inspect(conversation, &mut session, Timestamp(now_ms()));
-            (outcome, started.elapsed())
+            app.engine.inspect_until(conversation, &mut session, Timestamp(now_ms()), expired)
         };
+        // Time is up at once: whether the deep path is wanted shows without holding up this thread for it.
+        let fast = || inspect(&|| true);
         let bytes: usize = conversation.messages.iter().map(|message| message.text.len()).sum();
-        let (outcome, took) =
-            if bytes > INLINE_BYTES && may_block() { tokio::task::block_in_place(work) } else { work() };
+        let mut outcome = if bytes > INLINE_BYTES { beside(fast) } else { fast() };
+        if outcome.assessment.degraded() == Some(Degraded::Late)
+            && let Ok(_place) = app.deep.try_acquire()
+        {
+            outcome = beside(|| inspect(&|| started.elapsed() > app.limits.deep_deadline));
+        }
+        let took = started.elapsed();
         app.metrics.decided(direction, outcome.decision.action(), &outcome.assessment.findings, took);
         let verdict = Verdict::new(&outcome, conversation, Some(audit::micros(took)));
         let inspection = Inspection { outcome, verdict, took };
@@ -164,9 +172,10 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether the runtime can replace a thread that is busy.
-fn may_block() -> bool {
-    Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
+/// Does long work where it does not hold up other requests, if the runtime can replace a thread that is busy.
+fn beside<T>(work: impl FnOnce() -> T) -> T {
+    let may_block = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if may_block { tokio::task::block_in_place(work) } else { work() }
 }
 
 async fn discard(mut body: Body, limit: usize) {

@@ -57,6 +57,8 @@ pub struct LimitsFile {
     pub json_depth: NonZeroUsize,
     /// Time in which a request body must arrive, in milliseconds.
     pub request_timeout_ms: u64,
+    /// Time that the deep path has for one request, in milliseconds. Later: the verdict of the fast path, `degraded`.
+    pub deep_deadline_ms: u64,
     /// Time in which a request head must arrive, in milliseconds.
     pub header_read_timeout_ms: u64,
     /// Connections open at the same time.
@@ -244,6 +246,7 @@ impl Default for LimitsFile {
             header_bytes: at_least_one(32 << 10),
             json_depth: at_least_one(64),
             request_timeout_ms: 15_000,
+            deep_deadline_ms: 250,
             header_read_timeout_ms: 10_000,
             max_connections: at_least_one(4096),
             max_in_flight: at_least_one(1024),
@@ -375,6 +378,8 @@ pub struct Limits {
     pub json_depth: usize,
     /// Time in which a request body must arrive.
     pub request_timeout: Duration,
+    /// Time that the deep path has for one request.
+    pub deep_deadline: Duration,
     /// Time in which a request head must arrive.
     pub header_read_timeout: Duration,
     /// Connections open at the same time.
@@ -525,6 +530,7 @@ fn resolve_limits(file: &LimitsFile) -> Result<Limits, ConfigError> {
         header_bytes: file.header_bytes.get(),
         json_depth: file.json_depth.get(),
         request_timeout: positive("limits.request_timeout_ms", file.request_timeout_ms)?,
+        deep_deadline: positive("limits.deep_deadline_ms", file.deep_deadline_ms)?,
         header_read_timeout: positive("limits.header_read_timeout_ms", file.header_read_timeout_ms)?,
         max_connections: file.max_connections.get().min(tokio::sync::Semaphore::MAX_PERMITS),
         max_in_flight: file.max_in_flight.get().min(tokio::sync::Semaphore::MAX_PERMITS),

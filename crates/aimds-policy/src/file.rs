@@ -28,6 +28,9 @@ pub struct PolicyFile {
     /// What happens when a scan budget runs out.
     #[serde(default)]
     pub on_budget: Option<OnBudget>,
+    /// When the deep path looks, and how much it may cost.
+    #[serde(default)]
+    pub deep: DeepFile,
     /// What must not alarm.
     #[serde(default)]
     pub allow: Vec<AllowEntry>,
@@ -52,6 +55,9 @@ pub struct TenantFile {
     pub min_confidence: Option<f32>,
     /// What happens when a scan budget runs out.
     pub on_budget: Option<OnBudget>,
+    /// When the deep path looks, and how much it may cost.
+    #[serde(default)]
+    pub deep: DeepFile,
     /// What must not alarm, in addition to the top level.
     #[serde(default)]
     pub allow: Vec<AllowEntry>,
@@ -76,6 +82,49 @@ pub enum OnBudget {
     Escalate,
     /// Do not forward.
     Block,
+}
+
+/// The deep path (tier 2).
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeepFile {
+    /// When it looks; `auto` unless told otherwise.
+    pub mode: Option<DeepMode>,
+    /// How many windows of about a hundred words one request may use.
+    pub windows: Option<usize>,
+    /// What happens with a text in the upper half of its band when the deep path is late or missing.
+    pub on_degraded: Option<Action>,
+    /// The band for text typed by the user.
+    pub user: Option<DeepBand>,
+    /// The band for text returned by a tool.
+    pub tool: Option<DeepBand>,
+    /// The band for a document, e-mail or page.
+    pub document: Option<DeepBand>,
+    /// The band for text written by the model.
+    pub model: Option<DeepBand>,
+}
+
+/// When the deep path looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeepMode {
+    /// When the risk of the fast path lies in the band of the text's origin.
+    #[default]
+    Auto,
+    /// At every text.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Risks of the fast path that are not sure, each in \[0, 1\].
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeepBand {
+    /// From here.
+    pub from: f32,
+    /// To here.
+    pub to: f32,
 }
 
 /// Thresholds by origin of the text.

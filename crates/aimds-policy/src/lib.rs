@@ -9,8 +9,8 @@
 //!
 //! let policy = Policy::parse("version = 1\n[risk.user]\nflag = 0.3\nblock = 0.7\n").unwrap();
 //! let conversation = Conversation::single(Origin::User, "hello");
-//! let risk = MessageRisk { message: 0, origin: Origin::User, score: 0.8, exhausted: None };
-//! let assessment = assess(vec![risk], vec![], None, &mut Session::new(""), Timestamp(0));
+//! let risk = MessageRisk { message: 0, origin: Origin::User, score: 0.8, exhausted: None, degraded: None };
+//! let assessment = assess(vec![risk], vec![], &mut Session::new(""), Timestamp(0));
 //! let decision = policy.decide(&conversation, &assessment, "");
 //! assert_eq!(decision.action(), Action::Block);
 //! assert!(decision.into_permit().is_none());
@@ -31,5 +31,8 @@ mod file;
 mod resolve;
 
 pub use decision::{Action, Decision, Permit, Reason, ReasonCode, Redaction};
-pub use file::{AllowEntry, FindingActions, Mode, OnBudget, PolicyFile, RiskBand, RiskBands, TenantFile};
+pub use file::{
+    AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PolicyFile, RiskBand, RiskBands,
+    TenantFile,
+};
 pub use resolve::{Policy, PolicyError};

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aimds_analyze::Assessment;
+use aimds_analyze::{Assessment, Degraded, MessageRisk};
 use aimds_detect::{Category, Conversation, Finding, Origin};
 
 use crate::decision::{Action, Decision, Reason, ReasonCode, Redaction};
-use crate::file::{AllowEntry, FindingActions, Mode, OnBudget, PolicyFile, RiskBand, RiskBands, TenantFile};
+use crate::file::{
+    AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PolicyFile, RiskBand, RiskBands,
+    TenantFile,
+};
 
 /// Why a policy file is refused.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,22 @@ pub enum PolicyError {
         flag: f32,
         /// The block threshold.
         block: f32,
+    },
+    /// `from` above `to`.
+    #[error("invalid policy: {place}: from ({from}) is above to ({to})")]
+    Band {
+        /// Where in the file.
+        place: String,
+        /// Lower end.
+        from: f32,
+        /// Upper end.
+        to: f32,
+    },
+    /// `redact` where only a whole text can be acted on.
+    #[error("invalid policy: {place}: a text that was not looked at completely cannot be redacted; use allow, flag, escalate or block")]
+    OnDegraded {
+        /// Where in the file.
+        place: String,
     },
     /// An allow entry with none or several of `text`, `rule` and `category`.
     #[error("invalid policy: {place}: give exactly one of text, rule and category")]
@@ -74,12 +93,17 @@ struct TenantPolicy {
     findings: [BTreeMap<String, Action>; Origin::ALL.len()],
     min_confidence: f32,
     on_budget: OnBudget,
+    deep: DeepMode,
+    deep_windows: usize,
+    on_degraded: Action,
+    bands: [Option<DeepBand>; Origin::ALL.len()],
     allowed_texts: BTreeSet<String>,
     allowed_rules: BTreeSet<String>,
     allowed_categories: BTreeSet<String>,
 }
 
 const DEFAULT_MIN_CONFIDENCE: f32 = 0.5;
+const DEFAULT_DEEP_WINDOWS: usize = 64;
 
 impl Policy {
     /// Reads a policy file.
@@ -104,6 +128,10 @@ impl Policy {
             findings: Default::default(),
             min_confidence: DEFAULT_MIN_CONFIDENCE,
             on_budget: OnBudget::Escalate,
+            deep: DeepMode::Auto,
+            deep_windows: DEFAULT_DEEP_WINDOWS,
+            on_degraded: Action::Block,
+            bands: [None; Origin::ALL.len()],
             allowed_texts: BTreeSet::new(),
             allowed_rules: BTreeSet::new(),
             allowed_categories: BTreeSet::new(),
@@ -114,6 +142,7 @@ impl Policy {
             findings: file.findings,
             min_confidence: file.min_confidence,
             on_budget: file.on_budget,
+            deep: file.deep,
             allow: file.allow,
         };
         let default = base.overlay("", top)?;
@@ -142,6 +171,33 @@ impl Policy {
     #[must_use]
     pub fn risk_band(&self, tenant: &str, origin: Origin) -> RiskBand {
         self.of(tenant).band(origin)
+    }
+
+    /// The same policy with the deep path used when the caller says, for every tenant.
+    #[must_use]
+    pub fn with_deep_mode(mut self, mode: DeepMode) -> Self {
+        for policy in self.tenants.values_mut().chain([&mut self.default]) {
+            policy.deep = mode;
+        }
+        self
+    }
+
+    /// When the deep path looks for a tenant.
+    #[must_use]
+    pub fn deep_mode(&self, tenant: &str) -> DeepMode {
+        self.of(tenant).deep
+    }
+
+    /// How many windows of the deep path one request of a tenant may use.
+    #[must_use]
+    pub fn deep_windows(&self, tenant: &str) -> usize {
+        self.of(tenant).deep_windows
+    }
+
+    /// The risks of the fast path that are not sure, for text of an origin; `None` where the deep path never looks.
+    #[must_use]
+    pub fn deep_band(&self, tenant: &str, origin: Origin) -> Option<DeepBand> {
+        self.of(tenant).deep_band(origin)
     }
 
     fn of(&self, tenant: &str) -> &TenantPolicy {
@@ -184,6 +240,9 @@ impl Policy {
                     message: Some(risk.message),
                     text: format!("the scan budget for {} ran out", exhausted.as_str()),
                 });
+            }
+            if let Some(degraded) = risk.degraded {
+                reasons.push(policy.degraded(risk, degraded));
             }
             let band = policy.band(risk.origin);
             let reached = |threshold: Option<f32>| threshold.filter(|&threshold| risk.score >= threshold);
@@ -229,17 +288,6 @@ impl Policy {
                 text: format!("{} in {} text", finding.category, message.origin.as_str()),
             });
         }
-        if let Some(degraded) = assessment.degraded {
-            reasons.push(Reason {
-                code: ReasonCode::Degraded,
-                action: Action::Flag,
-                category: None,
-                message: None,
-                text: match degraded {
-                    aimds_analyze::Degraded::NoModel => "no lexical model is loaded".into(),
-                },
-            });
-        }
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.action));
         let would = reasons.first().map_or(Action::Allow, |reason| reason.action);
         Decision::new(would, policy.mode == Mode::Monitor, reasons, without_overlaps(redactions))
@@ -267,6 +315,7 @@ impl TenantPolicy {
                 *slot = band;
             }
         }
+        self.overlay_deep(place, file.deep)?;
         let FindingActions { any, user, system, tool, document, model } = file.findings;
         for (slot, own) in self.findings.iter_mut().zip([user, system, tool, document, model]) {
             for (name, action) in any.clone().into_iter().chain(own) {
@@ -290,6 +339,50 @@ impl TenantPolicy {
             }
         }
         Ok(self)
+    }
+
+    fn overlay_deep(&mut self, place: &str, file: DeepFile) -> Result<(), PolicyError> {
+        let DeepFile { mode, windows, on_degraded, user, tool, document, model } = file;
+        self.deep = mode.unwrap_or(self.deep);
+        self.deep_windows = windows.unwrap_or(self.deep_windows);
+        self.on_degraded = on_degraded.unwrap_or(self.on_degraded);
+        if self.on_degraded == Action::Redact {
+            return Err(PolicyError::OnDegraded { place: format!("{place}deep.on_degraded") });
+        }
+        let bands = [user, None, tool, document, model];
+        for ((slot, origin), band) in self.bands.iter_mut().zip(Origin::ALL).zip(bands) {
+            let Some(band) = band else { continue };
+            let place = format!("{place}deep.{}", origin.as_str());
+            let (from, to) = (in_unit_range(&place, band.from)?, in_unit_range(&place, band.to)?);
+            if from > to {
+                return Err(PolicyError::Band { place, from, to });
+            }
+            *slot = Some(band);
+        }
+        Ok(())
+    }
+
+    fn deep_band(&self, origin: Origin) -> Option<DeepBand> {
+        slot(&self.bands, origin).copied().flatten()
+    }
+
+    /// What a text deserves that was not analysed as far as it should have been.
+    fn degraded(&self, risk: &MessageRisk, degraded: Degraded) -> Reason {
+        let (text, unsure) = match degraded {
+            Degraded::NoModel => ("no lexical model is loaded", false),
+            Degraded::NoEncoder => ("the deep path was wanted and no encoder is loaded", true),
+            Degraded::Late => ("the deep path did not look at everything in time", true),
+            Degraded::Failed => ("the deep path failed", true),
+        };
+        let middle = self.deep_band(risk.origin).map_or(0.5, |band| (band.from + band.to) / 2.0);
+        let action = if unsure && risk.score >= middle { self.on_degraded } else { Action::Flag };
+        Reason {
+            code: ReasonCode::Degraded,
+            action,
+            category: None,
+            message: Some(risk.message),
+            text: text.into(),
+        }
     }
 
     fn band(&self, origin: Origin) -> RiskBand {

@@ -20,7 +20,7 @@ use clap::{Args, ValueEnum};
 use crate::chunks::Source;
 use crate::cli::{Global, usage};
 use crate::progress::Progress;
-use crate::scan::parse_origin;
+use crate::scan::{Deep, parse_origin};
 use crate::terminal::{self, Paint};
 use crate::{Status, loading, ordered};
 
@@ -68,6 +68,9 @@ pub struct Eval {
     /// Where a text comes from, if the row does not say
     #[arg(short, long, value_name = "ORIGIN", default_value = "user", value_parser = parse_origin)]
     pub origin: Origin,
+    /// When to use the deep path
+    #[arg(long, value_enum, default_value_t = Deep::Auto, value_name = "WHEN")]
+    pub deep: Deep,
     /// Policy instead of the embedded one
     #[arg(short, long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
@@ -102,7 +105,7 @@ pub fn run(eval: &Eval, global: &Global) -> anyhow::Result<Status> {
         return Err(usage("--rows is for --format json"));
     }
     let earlier = eval.compare.as_deref().map(compare::Earlier::read).transpose()?;
-    let engine = loading::engine(eval.policy.as_deref())?;
+    let engine = loading::engine(eval.policy.as_deref(), eval.deep)?;
     let files = labelled_files(&eval.paths)?;
     let sources: Vec<_> = files.iter().map(|file| file.source.clone()).collect();
     let progress = Progress::over(&sources, global);

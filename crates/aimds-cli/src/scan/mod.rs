@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use aimds_engine::{
-    Action, Conversation, Engine, Finding, Origin, Outcome, ReasonCode, Redaction, Session, Timestamp,
+    Action, Conversation, DeepMode, Engine, Finding, Origin, Outcome, Policy, ReasonCode, Redaction, Session, Timestamp,
     Verdict, redact,
 };
 use anyhow::Context as _;
@@ -95,12 +95,23 @@ pub enum Format {
 /// When to use the deep path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Deep {
-    /// When the fast path is not sure.
+    /// As the policy says: when the fast path is not sure, unless it says otherwise.
     Auto,
     /// For every text.
     Always,
     /// Not at all.
     Never,
+}
+
+impl Deep {
+    /// The policy with the deep path used so.
+    pub(crate) fn apply(self, policy: Policy) -> Policy {
+        match self {
+            Self::Auto => policy,
+            Self::Always => policy.with_deep_mode(DeepMode::Always),
+            Self::Never => policy.with_deep_mode(DeepMode::Never),
+        }
+    }
 }
 
 /// Reads the name of an origin.
@@ -116,9 +127,6 @@ pub(crate) fn parse_origin(name: &str) -> Result<Origin, String> {
 /// # Errors
 /// Wrong usage, a policy that is refused, input that cannot be read at all, output that cannot be written.
 pub fn run(scan: &Scan, global: &Global) -> anyhow::Result<Status> {
-    if scan.deep == Deep::Always {
-        return Err(usage("--deep always: tier 2 is not part of this build; use auto or never"));
-    }
     match (scan.input, scan.format) {
         (Input::Jsonl, None | Some(Format::Jsonl)) => scan_stream(scan, global),
         (Input::Jsonl, Some(_)) => Err(usage("--input jsonl is answered line by line: use --format jsonl")),
@@ -135,7 +143,7 @@ fn scan_stream(scan: &Scan, global: &Global) -> anyhow::Result<Status> {
         }
         sources.push(Source::Stdin);
     }
-    let engine = loading::engine(scan.policy.as_deref())?;
+    let engine = loading::engine(scan.policy.as_deref(), scan.deep)?;
     let progress = Progress::over(&sources, global);
     let settings = stream::Settings {
         origin: scan.origin,
@@ -197,7 +205,7 @@ impl<'a> From<&'a Scanned> for ScannedLine<'a> {
 
 fn scan_texts(scan: &Scan, global: &Global, format: Format) -> anyhow::Result<Status> {
     let sources = text_sources(scan, global)?;
-    let engine = loading::engine(scan.policy.as_deref())?;
+    let engine = loading::engine(scan.policy.as_deref(), scan.deep)?;
     let mut scanned = Vec::new();
     let mut unreadable = Vec::new();
     for (name, source) in sources {

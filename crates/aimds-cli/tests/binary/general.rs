@@ -25,7 +25,7 @@ fn usage_errors_exit_with_2_and_name_the_nearest() {
     check(&["scan", "--formt", "json", "x"], "a similar argument exists: '--format'");
     check(&["scan", "--format", "jsno", "x"], "a similar value exists: 'json'");
     check(&["scan", "--origin", "documnet", "x"], "(did you mean \"document\"?)");
-    check(&["scan", "--deep", "always", "x"], "tier 2 is not part of this build");
+    check(&["scan", "--deep", "sometimes", "x"], "[possible values: auto, always, never]");
     check(&["scan", "two", "words"], "put the text in quotation marks");
     check(&["scan", "--input", "jsonl", "--format", "sarif", "-"], "use --format jsonl");
     check(&["eval"], "<PATH>...");

@@ -43,6 +43,11 @@ pub enum Head {
 impl Head {
     /// Every head, in the order of the file.
     pub const ALL: [Self; HEADS] = [Self::Manipulation, Self::Orders];
+
+    /// What belongs to this head, of one thing for each.
+    pub(crate) fn of<T>(self, each: [T; HEADS]) -> Option<T> {
+        each.into_iter().zip(Self::ALL).find(|(_, head)| *head == self).map(|(thing, _)| thing)
+    }
 }
 
 /// Why a model file is refused.

@@ -1,4 +1,4 @@
-use aimds_analyze::{Exhausted, MessageRisk, Session, Timestamp, assess};
+use aimds_analyze::{Degraded, Exhausted, MessageRisk, Session, Timestamp, assess};
 use aimds_detect::Detector;
 use aimds_detect::validators::PiiKind;
 
@@ -33,6 +33,15 @@ block = 0.4
 
 [tenant.watch]
 mode = "monitor"
+
+[deep.user]
+from = 0.1
+to = 0.5
+
+[tenant.patient.deep]
+mode = "always"
+windows = 3
+on_degraded = "escalate"
 "#;
 
 fn finding(category: Category, confidence: f32) -> Finding {
@@ -53,20 +62,29 @@ struct Case {
     text: &'static str,
     score: f32,
     exhausted: Option<Exhausted>,
+    degraded: Option<Degraded>,
     findings: Vec<Finding>,
 }
 
 impl Default for Case {
     fn default() -> Self {
-        Self { tenant: "", origin: Origin::User, text: "text", score: 0.0, exhausted: None, findings: vec![] }
+        Self {
+            tenant: "",
+            origin: Origin::User,
+            text: "text",
+            score: 0.0,
+            exhausted: None,
+            degraded: None,
+            findings: vec![],
+        }
     }
 }
 
 fn check(case: Case, expected: Action) -> Decision {
     let policy = Policy::parse(FILE).unwrap();
     let conversation = Conversation::single(case.origin, case.text);
-    let risk = MessageRisk { message: 0, origin: case.origin, score: case.score, exhausted: case.exhausted };
-    let assessment = assess(vec![risk], case.findings, None, &mut Session::new(""), Timestamp(0));
+    let risk = MessageRisk { message: 0, origin: case.origin, score: case.score, exhausted: case.exhausted, degraded: case.degraded };
+    let assessment = assess(vec![risk], case.findings, &mut Session::new(""), Timestamp(0));
     let decision = policy.decide(&conversation, &assessment, case.tenant);
     assert_eq!(decision.action(), expected, "{:?}", decision.reasons());
     decision
@@ -101,6 +119,32 @@ fn findings_decide_by_the_most_specific_name() {
         Action::Redact,
     );
     assert_eq!(decision.into_permit().unwrap().redactions().len(), 1);
+}
+
+#[test]
+fn an_unsure_text_that_the_deep_path_missed_is_stopped_in_the_upper_half_of_its_band() {
+    for degraded in [Degraded::Late, Degraded::NoEncoder, Degraded::Failed] {
+        for (score, expected) in [(0.29, Action::Flag), (0.31, Action::Block)] {
+            check(Case { score, degraded: Some(degraded), ..Case::default() }, expected);
+        }
+        let soft = Case { tenant: "patient", score: 0.31, degraded: Some(degraded), ..Case::default() };
+        check(soft, Action::Escalate);
+    }
+    check(Case { score: 0.31, degraded: Some(Degraded::NoModel), ..Case::default() }, Action::Flag);
+}
+
+#[test]
+fn deep_settings_are_checked_and_overridden() {
+    let policy = Policy::parse(FILE).unwrap();
+    assert_eq!(policy.deep_band("", Origin::User), Some(DeepBand { from: 0.1, to: 0.5 }));
+    assert_eq!(policy.deep_band("patient", Origin::Tool), None);
+    assert_eq!((policy.deep_windows(""), policy.deep_windows("patient")), (64, 3));
+    assert_eq!(policy.deep_mode("patient"), DeepMode::Always);
+    assert_eq!(policy.with_deep_mode(DeepMode::Never).deep_mode("patient"), DeepMode::Never);
+    let refused = |text: &str| Policy::parse(&format!("version = 1\n{text}")).unwrap_err().to_string();
+    assert!(refused("[deep.user]\nfrom = 0.6\nto = 0.5").contains("deep.user: from (0.6) is above to (0.5)"));
+    assert!(refused("[deep.tool]\nfrom = -1.0\nto = 0.5").contains("deep.tool: -1 is not between 0 and 1"));
+    assert!(refused("[deep]\non_degraded = \"redact\"").contains("deep.on_degraded"));
 }
 
 #[test]
