@@ -1,0 +1,123 @@
+//! Length of the longest common subsequence.
+
+use super::{Symbol, WORD};
+
+/// Words of the pattern that are worked on together.
+const GROUP: usize = 16;
+
+/// Columns between two looks at whether to give up.
+const ABANDON_EVERY: usize = 64;
+
+/// The length of the longest sequence that both have, with gaps allowed.
+///
+/// O(⌈n/64⌉·m) time, O(n + m) memory for lengths n <= m.
+///
+/// Hyyrö, *Bit-parallel LCS-length computation revisited*, 2004.
+///
+/// ```
+/// assert_eq!(aimds_sequence::lcs_len(b"ignore all rules", b"i.g.n.o.r.e"), 6);
+/// ```
+#[must_use]
+pub fn lcs_len<S: Symbol>(first: &[S], second: &[S]) -> usize {
+    lcs_len_cutoff(first, second, 0).unwrap_or(0)
+}
+
+/// [`lcs_len`], or `None` where it is below `cutoff`.
+///
+/// Gives up where the symbols that are left are too few.
+///
+/// ```
+/// assert_eq!(aimds_sequence::lcs_len_cutoff(b"ignore", b"ignition", 5), None);
+/// ```
+#[must_use]
+pub fn lcs_len_cutoff<S: Symbol>(first: &[S], second: &[S], cutoff: usize) -> Option<usize> {
+    let (pattern, text) = if first.len() <= second.len() { (first, second) } else { (second, first) };
+    if pattern.len() < cutoff {
+        return None;
+    }
+    let prefix = pattern.iter().zip(text).take_while(|(a, b)| a == b).count();
+    let (pattern, text) = (pattern.get(prefix..)?, text.get(prefix..)?);
+    let suffix = pattern.iter().rev().zip(text.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (pattern, text) = (pattern.get(..pattern.len() - suffix)?, text.get(..text.len() - suffix)?);
+    let needed = cutoff.saturating_sub(prefix + suffix);
+    let len = if pattern.is_empty() {
+        0
+    } else if pattern.len() <= WORD {
+        word(pattern, text, needed)?
+    } else {
+        groups(pattern, text, needed)?
+    };
+    (len >= needed).then_some(prefix + suffix + len)
+}
+
+/// In a word of the state, a bit is 0 where the longest common subsequence grows by one from one row to the next.
+fn grown(state: &[u64]) -> usize {
+    state.iter().map(|word| word.count_zeros() as usize).sum()
+}
+
+fn word<S: Symbol>(pattern: &[S], text: &[S], needed: usize) -> Option<usize> {
+    let masks = S::word_masks(pattern);
+    let mut state = u64::MAX;
+    let mut left = text.len();
+    for chunk in text.chunks(ABANDON_EVERY) {
+        for &symbol in chunk {
+            let mask = S::word_mask(&masks, symbol);
+            state = state.wrapping_add(state & mask) | (state & !mask);
+        }
+        left -= chunk.len();
+        if grown(&[state]) + left < needed {
+            return None;
+        }
+    }
+    Some(grown(&[state]))
+}
+
+fn groups<S: Symbol>(pattern: &[S], text: &[S], needed: usize) -> Option<usize> {
+    let encoded = S::encode(pattern, text);
+    let words = pattern.len().div_ceil(WORD).min(GROUP);
+    let mut masks = vec![0_u64; encoded.rows * words];
+    // The carry that each column of a group hands to the next group.
+    let mut carries = vec![false; text.len()];
+    let (mut len, mut rows_left) = (0, pattern.len());
+    for group in encoded.pattern.chunks(WORD * words) {
+        for (place, &row) in group.iter().enumerate() {
+            if let Some(mask) = masks.get_mut(row as usize * words + place / WORD) {
+                *mask |= 1 << (place % WORD);
+            }
+        }
+        let mut state = [u64::MAX; GROUP];
+        let state = state.get_mut(..words).unwrap_or_default();
+        rows_left -= group.len();
+        let mut columns_left = text.len();
+        for (columns, carries) in encoded.text.chunks(ABANDON_EVERY).zip(carries.chunks_mut(ABANDON_EVERY)) {
+            for (&row, carry) in columns.iter().zip(carries) {
+                let start = row as usize * words;
+                *carry = column(state, masks.get(start..start + words).unwrap_or_default(), *carry);
+            }
+            columns_left -= columns.len();
+            if len + grown(state) + rows_left + columns_left < needed {
+                return None;
+            }
+        }
+        len += grown(state);
+        if len + rows_left < needed {
+            return None;
+        }
+        for &row in group {
+            let start = row as usize * words;
+            masks.get_mut(start..start + words).unwrap_or_default().fill(0);
+        }
+    }
+    Some(len)
+}
+
+/// One column of a group: the addition of long numbers, word by word.
+#[inline(always)]
+fn column(state: &mut [u64], masks: &[u64], mut carry: bool) -> bool {
+    for (word, &mask) in state.iter_mut().zip(masks) {
+        let (sum, out) = word.carrying_add(*word & mask, carry);
+        *word = sum | (*word & !mask);
+        carry = out;
+    }
+    carry
+}
