@@ -55,6 +55,11 @@ impl Bench {
     }
 }
 
+/// Has the result computed.
+fn keep<T>(result: T) {
+    let _ = black_box(result);
+}
+
 fn time(calls: usize, operation: &mut dyn FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..calls {
@@ -104,6 +109,8 @@ fn main() {
     let mut bench = Bench { filter, rows: Vec::new() };
     series(&mut bench);
     symbols(&mut bench);
+    vectors(&mut bench);
+    patterns(&mut bench);
     print(&bench.rows, json);
 }
 
@@ -123,44 +130,40 @@ fn series(bench: &mut Bench) {
         let narrow = |values: &[f64]| -> Vec<f32> { values.iter().map(|&value| value as f32).collect() };
         let (a32, b32) = (narrow(&a), narrow(&b));
         let band = len / 10;
-        bench.run(&format!("dtw f32 {len}"), || drop(black_box(seq::dtw(black_box(&a32), &b32))), None);
-        bench.run(&format!("dtw f64 {len}"), || drop(black_box(seq::dtw(black_box(&a), &b))), None);
+        bench.run(&format!("dtw f32 {len}"), || keep(seq::dtw(black_box(&a32), &b32)), None);
+        bench.run(&format!("dtw f64 {len}"), || keep(seq::dtw(black_box(&a), &b)), None);
         bench.run(
             &format!("dtw f32 band 10% {len}"),
-            || drop(black_box(seq::dtw_banded(black_box(&a32), &b32, band))),
+            || keep(seq::dtw_banded(black_box(&a32), &b32, band)),
             None,
         );
         bench.run(
             &format!("dtw f64 band 10% {len}"),
-            || drop(black_box(seq::dtw_banded(black_box(&a), &b, band))),
+            || keep(seq::dtw_banded(black_box(&a), &b, band)),
             None,
         );
         let cutoff = seq::dtw_banded(&a, &b, band).unwrap_or(0.0) / 4.0;
         bench.run(
             &format!("dtw f64 band 10% cutoff d/4 {len}"),
-            || drop(black_box(seq::dtw_banded_cutoff(black_box(&a), &b, band, cutoff))),
+            || keep(seq::dtw_banded_cutoff(black_box(&a), &b, band, cutoff)),
             None,
         );
         let envelope = seq::Envelope::new(&a, band).unwrap_or_else(|error| panic!("{error}"));
         bench.run(
             &format!("lb_keogh f64, envelope known {len}"),
-            || drop(black_box(envelope.lower_bound(black_box(&b)))),
+            || keep(envelope.lower_bound(black_box(&b))),
             None,
         );
-        bench.run(
-            &format!("lb_keogh f64 {len}"),
-            || drop(black_box(seq::lb_keogh(black_box(&a), &b, band))),
-            None,
-        );
+        bench.run(&format!("lb_keogh f64 {len}"), || keep(seq::lb_keogh(black_box(&a), &b, band)), None);
         let query = &a[..len / 10];
         bench.run(
             &format!("dtw_subsequence f64 {} in {len}", len / 10),
-            || drop(black_box(seq::dtw_subsequence(black_box(query), &b))),
+            || keep(seq::dtw_subsequence(black_box(query), &b)),
             None,
         );
         bench.run(
             &format!("dtw_path f64 band 10% {len}"),
-            || drop(black_box(seq::dtw_path(black_box(&a), &b, band))),
+            || keep(seq::dtw_path(black_box(&a), &b, band)),
             None,
         );
     }
@@ -184,44 +187,160 @@ fn symbols(bench: &mut Bench) {
         };
         bench.run(
             &format!("levenshtein random {len}"),
-            || drop(black_box(seq::levenshtein(black_box(&a), &b))),
-            Some(&mut || drop(black_box(rapid(black_box(&a), &b)))),
+            || keep(seq::levenshtein(black_box(&a), &b)),
+            Some(&mut || keep(rapid(black_box(&a), &b))),
         );
         bench.run(
             &format!("levenshtein 10% changed, cutoff 15% {len}"),
-            || drop(black_box(seq::levenshtein_cutoff(black_box(&a), &near, cutoff))),
-            Some(&mut || drop(black_box(rapid_within(black_box(&a), &near)))),
+            || keep(seq::levenshtein_cutoff(black_box(&a), &near, cutoff)),
+            Some(&mut || keep(rapid_within(black_box(&a), &near))),
         );
         bench.run(
             &format!("levenshtein random, cutoff 15% {len}"),
-            || drop(black_box(seq::levenshtein_cutoff(black_box(&a), &b, cutoff))),
-            Some(&mut || drop(black_box(rapid_within(black_box(&a), &b)))),
+            || keep(seq::levenshtein_cutoff(black_box(&a), &b, cutoff)),
+            Some(&mut || keep(rapid_within(black_box(&a), &b))),
         );
         bench.run(
             &format!("lcs_len random {len}"),
-            || drop(black_box(seq::lcs_len(black_box(&a), &b))),
-            Some(&mut || {
-                drop(black_box(lcs_seq::similarity(black_box(&a).iter().copied(), b.iter().copied())))
-            }),
+            || keep(seq::lcs_len(black_box(&a), &b)),
+            Some(&mut || keep(lcs_seq::similarity(black_box(&a).iter().copied(), b.iter().copied()))),
         );
         let (words_a, words_b): (Vec<u32>, Vec<u32>) =
             (0..len).map(|_| (random.next() as u32 % 500 * 7919, random.next() as u32 % 500 * 7919)).unzip();
         bench.run(
             &format!("levenshtein words {len}"),
-            || drop(black_box(seq::levenshtein(black_box(&words_a), &words_b))),
+            || keep(seq::levenshtein(black_box(&words_a), &words_b)),
             Some(&mut || {
-                drop(black_box(levenshtein::distance(
-                    black_box(&words_a).iter().copied(),
-                    words_b.iter().copied(),
-                )))
+                keep(levenshtein::distance(black_box(&words_a).iter().copied(), words_b.iter().copied()))
             }),
         );
         bench.run(
             &format!("levenshtein_infix 64 in {len}"),
-            || drop(black_box(seq::levenshtein_infix(black_box(&near[..64]), &b))),
+            || keep(seq::levenshtein_infix(black_box(&near[..64]), &b)),
             None,
         );
     }
+}
+
+fn vectors(bench: &mut Bench) {
+    let mut random = Random(3);
+    let dimension = 384;
+    let centers: Vec<Vec<f32>> =
+        (0..100).map(|_| (0..dimension).map(|_| random.normal() as f32).collect()).collect();
+    for (name, noise) in [("normal", None), ("clustered", Some(0.5)), ("near duplicates", Some(0.02))] {
+        let mut vector = |number: usize| -> Vec<f32> {
+            (0..dimension)
+                .map(|at| match noise {
+                    None => random.normal() as f32,
+                    Some(noise) => centers[number % 100][at] + noise * random.normal() as f32,
+                })
+                .collect()
+        };
+        let vectors: Vec<Vec<f32>> = (0..10_000).map(&mut vector).collect();
+        let query = vector(17);
+        let index = seq::VectorIndex::build(&vectors.iter().map(Vec::as_slice).collect::<Vec<_>>())
+            .unwrap_or_else(|error| panic!("{error}"));
+        bench.run(&format!("top 10 of 10k x 384, {name}"), || keep(index.top_k(black_box(&query), 10)), None);
+    }
+}
+
+/// Words as common as in language: the n-th most frequent is 1/n as frequent as the first.
+struct Zipf(Vec<f64>);
+
+impl Zipf {
+    fn new(words: usize) -> Self {
+        let mut sum = 0.0;
+        Self(
+            (1..=words)
+                .map(|rank| {
+                    sum += 1.0 / rank as f64;
+                    sum
+                })
+                .collect(),
+        )
+    }
+
+    fn word(&self, random: &mut Random) -> u32 {
+        let at = random.unit() * self.0[self.0.len() - 1];
+        (self.0.partition_point(|&sum| sum < at) as u32).wrapping_mul(0x9e37_79b1)
+    }
+}
+
+fn patterns(bench: &mut Bench) {
+    let mut random = Random(4);
+    let zipf = Zipf::new(5000);
+    let mut sentence = |from: u64, to: u64| -> Vec<u32> {
+        (0..from + random.below(to - from)).map(|_| zipf.word(&mut random)).collect()
+    };
+    let known: Vec<Vec<u32>> = (0..10_000).map(|_| sentence(12, 40)).collect();
+    let mut builder = seq::PatternLibrary::builder();
+    for (number, pattern) in known.iter().enumerate() {
+        builder.insert(&number.to_string(), "class", pattern).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let builder_again = builder.clone();
+    let library = builder.build().unwrap_or_else(|error| panic!("{error}"));
+    bench.run("build 10k patterns", || keep(builder_again.clone().build()), None);
+    let bytes = library.to_bytes();
+    bench.run_noted(
+        "read 10k patterns",
+        &format!("{} KiB", bytes.len() / 1024),
+        &mut || keep(seq::PatternLibrary::from_bytes(&bytes)),
+        None,
+    );
+    let mut scratch = seq::Scratch::default();
+    for (len, planted) in [(64, true), (64, false), (400, true), (400, false), (4000, true)] {
+        for cutoff in [0.2, 0.35, 0.5] {
+            // Many texts, so that it is not the time of one.
+            let texts: Vec<Vec<u32>> = (0..64)
+                .map(|number| {
+                    let mut text = sentence(len, len + 1);
+                    if planted {
+                        let pattern = &known[number * 100];
+                        text[10..10 + pattern.len()].copy_from_slice(pattern);
+                        text[12] = 1;
+                    }
+                    text
+                })
+                .collect();
+            let mut next = texts.iter().cycle();
+            let (mut hits, mut work, mut inexact) = (0, 0, 0);
+            for text in &texts {
+                if let Ok(found) = library.find_with(&mut scratch, text, seq::Budget::default(), cutoff) {
+                    hits += found.hits.len();
+                    work += found.work_done;
+                    inexact += usize::from(!found.exact);
+                }
+            }
+            let name = if planted { "with a pattern" } else { "without" };
+            bench.run_noted(
+                &format!("find in 10k patterns, {len} tokens {name}, cutoff {cutoff}"),
+                &format!("{:.1} hits, {} cells, {inexact} inexact", f64::from(hits as u32) / 64.0, work / 64),
+                &mut || {
+                    if let Some(text) = next.next() {
+                        keep(library.find_with(&mut scratch, text, seq::Budget::default(), cutoff));
+                    }
+                },
+                None,
+            );
+        }
+    }
+    // Attacks as they are collected: variants of fewer originals.
+    let variants: Vec<Vec<u32>> = (0..20_000)
+        .map(|number| {
+            let mut variant: Vec<u32> = known[number % 4000].iter().take(15).copied().collect();
+            if let Some(token) = variant.get_mut(number % 13) {
+                *token = number as u32;
+            }
+            variant
+        })
+        .collect();
+    let clusters = seq::medoids(&variants, 0.3).len();
+    bench.run_noted(
+        "medoids of 20k sequences",
+        &format!("{clusters} clusters"),
+        &mut || keep(seq::medoids(&variants, 0.3)),
+        None,
+    );
 }
 
 fn print(rows: &[Row], json: bool) {

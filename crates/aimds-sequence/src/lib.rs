@@ -10,8 +10,15 @@
     )
 )]
 
+mod library;
 mod series;
 mod symbols;
+mod vectors;
+
+pub use library::{
+    Budget, BuildError, Cluster, CutoffError, Found, MAX_PATTERN, PatternHit, PatternLibrary,
+    PatternLibraryBuilder, ReadError, Scratch, medoids,
+};
 
 pub use series::{
     Envelope, Path, Real, SeriesError, Side, SubsequenceMatch, dtw, dtw_banded, dtw_banded_cutoff,
@@ -21,3 +28,4 @@ pub use symbols::{
     Alignment, InfixMatch, Symbol, alignment, lcs_len, lcs_len_cutoff, levenshtein, levenshtein_cutoff,
     levenshtein_infix, levenshtein_infix_cutoff,
 };
+pub use vectors::{VectorError, VectorHit, VectorIndex};

@@ -13,5 +13,10 @@ pub use lcs::{lcs_len, lcs_len_cutoff};
 pub use levenshtein::{levenshtein, levenshtein_cutoff};
 pub use symbol::Symbol;
 
+pub(crate) use alignment::align;
+pub(crate) use infix::{end_in_word, span_len};
+pub(crate) use myers::scan_word;
+pub(crate) use symbol::SortedIndex;
+
 /// Bits of a word, and so the pattern symbols that one word stands for.
 pub(crate) const WORD: usize = 64;
