@@ -2,7 +2,8 @@
 
 use fearless_simd::{Level, Simd, dispatch};
 
-use super::{Band, Real, cost, smaller};
+use super::sealed::Inputs;
+use super::{Band, Real, smaller};
 
 /// Diagonals between two looks at whether to give up.
 const ABANDON_EVERY: usize = 8;
@@ -19,21 +20,26 @@ pub(super) fn squared_distance<T: Real>(
     dispatch!(Level::new(), simd => sweep(simd, rows, columns, band, cutoff))
 }
 
-/// Cell (i, j) lies on diagonal i + j, and on it at `row = rows - 1 - i`: counted backwards, so that along a diagonal the
-/// index into the reversed rows and the index into the columns both grow. Buffers hold one diagonal at offset 1, with a
-/// cell of padding at each end.
+/// Cell (i, j) lies on diagonal i + j, and on it at `rows - 1 - i`: counted backwards, so that along a diagonal the index
+/// into the reversed rows and the index into the columns both grow. Buffers hold one diagonal at offset 1, with a cell of
+/// padding before it.
+///
+/// Whole vectors are computed even where fewer cells are left. What lies behind the last cell of a diagonal is never read
+/// again for a cell that counts, as the last cell only moves down; just the one next to it is, and is set right.
 #[inline(always)]
-fn sweep<S: Simd, T: Real>(_: S, rows: &[T], columns: &[T], band: Band, cutoff: Option<T>) -> Option<T> {
+fn sweep<S: Simd, T: Real>(simd: S, rows: &[T], columns: &[T], band: Band, cutoff: Option<T>) -> Option<T> {
     let (n, m) = (rows.len(), columns.len());
-    let reversed: Vec<T> = rows.iter().rev().copied().collect();
-    let mut cells = vec![T::INFINITY; 3 * (n + 2)];
-    let (mut before_last, rest) = cells.split_at_mut(n + 2);
-    let (mut last, mut current) = rest.split_at_mut(n + 2);
+    let padding = std::iter::repeat_n(T::ZERO, T::LANES);
+    let reversed: Vec<T> = rows.iter().rev().copied().chain(padding.clone()).collect();
+    let columns: Vec<T> = columns.iter().copied().chain(padding).collect();
+    let size = n + 2 + T::LANES;
+    let mut cells = vec![T::INFINITY; 3 * size];
+    let (mut before_last, rest) = cells.split_at_mut(size);
+    let (mut last, mut current) = rest.split_at_mut(size);
     // The corner before both series: where every path comes from.
     if let Some(corner) = before_last.get_mut(n + 1) {
         *corner = T::ZERO;
     }
-    // Where the cells of the last diagonal are, and how many.
     let mut last_span = (0, 0);
     for diagonal in 0..n + m - 1 {
         // Inside of the matrix: i < n, j = diagonal - i < m. Inside of the band: -below <= j - i <= above.
@@ -46,20 +52,15 @@ fn sweep<S: Simd, T: Real>(_: S, rows: &[T], columns: &[T], band: Band, cutoff: 
         } else {
             let (start, end) = (n - 1 - highest, n - lowest);
             let len = end - start;
-            let (out, left, up, across, x, y) = (
-                window_mut(current, start + 1, len),
-                window(last, start + 1, len),
-                window(last, start + 2, len),
-                window(before_last, start + 2, len),
-                window(&reversed, start, len),
-                window(columns, diagonal - highest, len),
-            );
-            let predecessors = left.iter().zip(up).zip(across);
-            for ((cell, (&a, &b)), ((&left, &up), &across)) in
-                out.iter_mut().zip(x.iter().zip(y)).zip(predecessors)
-            {
-                *cell = cost(a, b) + smaller(across, smaller(left, up));
-            }
+            let whole = len.next_multiple_of(T::LANES);
+            let from = Inputs {
+                left: window(last, start + 1, whole),
+                up: window(last, start + 2, whole),
+                across: window(before_last, start + 2, whole),
+                x: window(&reversed, start, whole),
+                y: window(&columns, diagonal - highest, whole),
+            };
+            T::relax(simd, window_mut(current, start + 1, whole), from);
             // What lies beside the diagonal's cells is outside of the matrix or the band.
             if let Some(outside) = current.get_mut(start) {
                 *outside = T::INFINITY;

@@ -1,5 +1,7 @@
 //! Distances of numeric series that may run at different speeds.
 
+use fearless_simd::{Simd, f32x8, f64x4, prelude::*};
+
 mod diagonal;
 mod keogh;
 mod path;
@@ -84,10 +86,51 @@ pub trait Real:
 }
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
+    use fearless_simd::Simd;
+
+    /// What the cells of a diagonal are computed from.
+    #[derive(Clone, Copy)]
+    pub struct Inputs<'a, T> {
+        pub left: &'a [T],
+        pub up: &'a [T],
+        pub across: &'a [T],
+        pub x: &'a [T],
+        pub y: &'a [T],
+    }
+
+    pub trait Sealed: Sized {
+        /// Cells that are computed at once.
+        const LANES: usize;
+        /// Computes cells, whose number is a multiple of `LANES`.
+        fn relax<S: Simd>(simd: S, cells: &mut [Self], from: Inputs<'_, Self>);
+    }
 }
+
+macro_rules! relax {
+    ($number:ty, $vector:ident, $lanes:literal) => {
+        impl sealed::Sealed for $number {
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            fn relax<S: Simd>(simd: S, cells: &mut [Self], from: sealed::Inputs<'_, Self>) {
+                let load = |values: &[Self; $lanes]| -> $vector<S> { (*values).simd_into(simd) };
+                let chunks = |values| <[Self]>::as_chunks::<$lanes>(values).0.iter();
+                let predecessors = chunks(from.left).zip(chunks(from.up)).zip(chunks(from.across));
+                let values = chunks(from.x).zip(chunks(from.y));
+                for ((cell, ((left, up), across)), (x, y)) in
+                    cells.as_chunks_mut::<$lanes>().0.iter_mut().zip(predecessors).zip(values)
+                {
+                    let difference = load(x) - load(y);
+                    let best = load(across).min(load(left).min(load(up)));
+                    *cell = (difference * difference + best).into();
+                }
+            }
+        }
+    };
+}
+
+relax!(f32, f32x8, 8);
+relax!(f64, f64x4, 4);
 
 impl Real for f32 {
     const ZERO: Self = 0.0;

@@ -5,7 +5,7 @@ use super::{Band, Real, SeriesError, check, diagonal};
 /// The dynamic-time-warping distance: the root of the smallest sum of squared differences over all alignments of the two
 /// series that keep the order, where a value may be aligned with several neighbours.
 ///
-/// It is 0 for series that differ only in how long each value lasts, and it is **not** a metric. O(nm) time, O(min(n, m))
+/// It is 0 for series that differ only in how long each value lasts, and it is **not** a metric. O(nm) time, O(n + m)
 /// memory, by anti-diagonals, whose cells do not depend on each other.
 ///
 /// Sakoe and Chiba, *Dynamic programming algorithm optimization for spoken word recognition*, 1978.
@@ -43,7 +43,7 @@ pub fn dtw_cutoff<T: Real>(first: &[T], second: &[T], cutoff: T) -> Result<Optio
 /// [`dtw`] over the alignments that stay within `radius` of the diagonal (Sakoe and Chiba's band).
 ///
 /// Where the lengths differ, the band is widened on one side by the difference. The result falls as the radius grows,
-/// and is that of [`dtw`] from the longer length on. O((n + m)·band) time, O(min(n, m)) memory.
+/// and is that of [`dtw`] from the longer length on. O((n + m)·band) time, O(n + m) memory.
 ///
 /// # Errors
 ///
@@ -79,7 +79,7 @@ pub fn dtw_banded_cutoff<T: Real>(
 }
 
 fn distance<T: Real>(first: &[T], second: &[T], radius: usize, cutoff: Option<T>) -> Option<T> {
-    // The distance is symmetric, and the buffers are as long as the rows.
+    // The distance is symmetric, and diagonals are as long as the rows at most.
     let (rows, columns) = if first.len() <= second.len() { (first, second) } else { (second, first) };
     let band = Band::new(rows.len(), columns.len(), radius);
     diagonal::squared_distance(rows, columns, band, cutoff).map(T::sqrt)

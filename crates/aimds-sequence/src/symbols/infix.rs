@@ -73,7 +73,7 @@ fn end_in_matrix<S: Symbol>(pattern: &[S], text: &[S], cutoff: usize) -> Option<
     let encoded = S::encode(pattern, text);
     let mut matrix = Matrix::new(&encoded.pattern, &encoded.text, encoded.rows, true);
     loop {
-        matrix.advance(0, text.len());
+        matrix.advance(matrix.group_len(false), 0, text.len());
         let mut value = matrix.row();
         let (mut best, mut end) = (value, 0);
         for (column, &difference) in matrix.differences().iter().enumerate() {
@@ -115,7 +115,7 @@ pub(crate) fn span_len<S: Symbol>(pattern: &[S], text: &[S], distance: usize) ->
     let encoded = S::encode(&reversed_pattern, &reversed_text);
     let mut matrix = Matrix::new(&encoded.pattern, &encoded.text, encoded.rows, false);
     while matrix.row() < pattern.len() {
-        matrix.advance(0, reach);
+        matrix.advance(matrix.group_len(false), 0, reach);
     }
     let mut value = pattern.len();
     for &difference in matrix.differences() {

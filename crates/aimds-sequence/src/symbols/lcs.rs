@@ -1,9 +1,7 @@
 //! Length of the longest common subsequence.
 
+use super::symbol::Encoded;
 use super::{Symbol, WORD};
-
-/// Words of the pattern that are worked on together.
-const GROUP: usize = 16;
 
 /// Columns between two looks at whether to give up.
 const ABANDON_EVERY: usize = 64;
@@ -74,38 +72,48 @@ fn word<S: Symbol>(pattern: &[S], text: &[S], needed: usize) -> Option<usize> {
 
 fn groups<S: Symbol>(pattern: &[S], text: &[S], needed: usize) -> Option<usize> {
     let encoded = S::encode(pattern, text);
-    let words = pattern.len().div_ceil(WORD).min(GROUP);
-    let mut masks = vec![0_u64; encoded.rows * words];
+    // The number of words is known to the compiler, so that the additions of a column become one chain.
+    match pattern.len().div_ceil(WORD) {
+        ..=2 => groups_of::<2>(&encoded, needed),
+        3..=4 => groups_of::<4>(&encoded, needed),
+        5..=8 => groups_of::<8>(&encoded, needed),
+        _ => groups_of::<16>(&encoded, needed),
+    }
+}
+
+fn groups_of<const WORDS: usize>(encoded: &Encoded, needed: usize) -> Option<usize> {
+    let mut masks = vec![[0_u64; WORDS]; encoded.rows];
     // The carry that each column of a group hands to the next group.
-    let mut carries = vec![false; text.len()];
-    let (mut len, mut rows_left) = (0, pattern.len());
-    for group in encoded.pattern.chunks(WORD * words) {
+    let mut carries = vec![false; encoded.text.len()];
+    let (mut len, mut rows_left) = (0, encoded.pattern.len());
+    for group in encoded.pattern.chunks(WORD * WORDS) {
         for (place, &row) in group.iter().enumerate() {
-            if let Some(mask) = masks.get_mut(row as usize * words + place / WORD) {
+            if let Some(mask) = masks.get_mut(row as usize).and_then(|masks| masks.get_mut(place / WORD)) {
                 *mask |= 1 << (place % WORD);
             }
         }
-        let mut state = [u64::MAX; GROUP];
-        let state = state.get_mut(..words).unwrap_or_default();
+        let mut state = [u64::MAX; WORDS];
         rows_left -= group.len();
-        let mut columns_left = text.len();
+        let mut columns_left = encoded.text.len();
         for (columns, carries) in encoded.text.chunks(ABANDON_EVERY).zip(carries.chunks_mut(ABANDON_EVERY)) {
             for (&row, carry) in columns.iter().zip(carries) {
-                let start = row as usize * words;
-                *carry = column(state, masks.get(start..start + words).unwrap_or_default(), *carry);
+                if let Some(masks) = masks.get(row as usize) {
+                    *carry = column(&mut state, masks, *carry);
+                }
             }
             columns_left -= columns.len();
-            if len + grown(state) + rows_left + columns_left < needed {
+            if len + grown(&state) + rows_left + columns_left < needed {
                 return None;
             }
         }
-        len += grown(state);
+        len += grown(&state);
         if len + rows_left < needed {
             return None;
         }
         for &row in group {
-            let start = row as usize * words;
-            masks.get_mut(start..start + words).unwrap_or_default().fill(0);
+            if let Some(masks) = masks.get_mut(row as usize) {
+                *masks = [0; WORDS];
+            }
         }
     }
     Some(len)
@@ -113,7 +121,7 @@ fn groups<S: Symbol>(pattern: &[S], text: &[S], needed: usize) -> Option<usize> 
 
 /// One column of a group: the addition of long numbers, word by word.
 #[inline(always)]
-fn column(state: &mut [u64], masks: &[u64], mut carry: bool) -> bool {
+fn column<const WORDS: usize>(state: &mut [u64; WORDS], masks: &[u64; WORDS], mut carry: bool) -> bool {
     for (word, &mask) in state.iter_mut().zip(masks) {
         let (sum, out) = word.carrying_add(*word & mask, carry);
         *word = sum | (*word & !mask);

@@ -1,6 +1,7 @@
 //! Edit distance of whole sequences.
 
 use super::myers::{Matrix, add, scan_word};
+use super::symbol::Encoded;
 use super::{Symbol, WORD};
 
 /// The Levenshtein distance: how many symbols must be inserted, deleted or substituted to make one sequence the other.
@@ -77,15 +78,20 @@ fn banded<S: Symbol>(pattern: &[S], text: &[S], cutoff: usize) -> Option<usize> 
     // A path to the last cell that strays further from the diagonals between both corners needs more steps than allowed
     // to come back.
     let slack = cutoff.checked_sub(longer_by)? / 2;
+    if longer_by + 2 * slack < WORD {
+        return diagonal_word(&encoded, slack, cutoff);
+    }
+    // Sequences that have nothing to do with each other show it after few rows.
+    let early = cutoff < rows / 4;
     let mut matrix = Matrix::new(&encoded.pattern, &encoded.text, encoded.rows, false);
     // The value at the left end of the row above the next group.
     let mut corner = 0;
     loop {
         let top = matrix.row();
-        let bottom = top + matrix.group_len();
+        let bottom = top + matrix.group_len(early && top == 0);
         let from = top.saturating_sub(slack);
         let to = bottom.saturating_add(longer_by + slack).min(columns);
-        matrix.advance(from, to);
+        matrix.advance(bottom - top, from, to);
         let next_from = bottom.saturating_sub(slack);
         let mut value = corner + bottom - top;
         if next_from == from {
@@ -108,4 +114,56 @@ fn banded<S: Symbol>(pattern: &[S], text: &[S], cutoff: usize) -> Option<usize> 
             return None;
         }
     }
+}
+
+/// The whole band in one word that moves down by one row a column: bit 63 stands for the row `slack` below the diagonal
+/// that begins at the corner. Hyyrö 2003, section 5.
+fn diagonal_word(encoded: &Encoded, slack: usize, cutoff: usize) -> Option<usize> {
+    let (rows, columns) = (encoded.pattern.len(), encoded.text.len());
+    // For each symbol its places in the band, and the column for which this is so.
+    let mut places = vec![(0_u64, 0_usize); encoded.rows];
+    let arrive = |places: &mut [(u64, usize)], row: u32, bit: u64, column: usize| {
+        if let Some((mask, since)) = places.get_mut(row as usize) {
+            *mask = mask.unbounded_shr((column - *since) as u32) | bit;
+            *since = column;
+        }
+    };
+    let (above, mut below) = encoded.pattern.split_at_checked(slack)?;
+    for (place, &row) in above.iter().enumerate() {
+        arrive(&mut places, row, 1 << (WORD - slack + place), 0);
+    }
+    let mut plus = u64::MAX << (WORD - 1 - slack);
+    let mut minus = 0_u64;
+    let mut value = slack;
+    // In the last columns the band reaches below the last row, which then moves up in it.
+    let mut last_row = 1_u64 << (WORD - 2);
+    let give_up = cutoff.saturating_add(columns - rows + slack);
+    for (column, &symbol) in encoded.text.iter().enumerate() {
+        let column = column + 1;
+        let reaches_below = below.is_empty();
+        if let Some((&row, rest)) = below.split_first() {
+            arrive(&mut places, row, 1 << (WORD - 1), column);
+            below = rest;
+        }
+        let &(mask, since) = places.get(symbol as usize)?;
+        // Row 0 of the table is never filled.
+        let mask = mask.unbounded_shr((column - since) as u32);
+        let diagonal = (((mask & plus).wrapping_add(plus)) ^ plus) | mask | minus;
+        let right_plus = minus | !(diagonal | plus);
+        let right_minus = diagonal & plus;
+        if reaches_below {
+            value =
+                (value + usize::from(right_plus & last_row != 0)) - usize::from(right_minus & last_row != 0);
+            last_row >>= 1;
+        } else {
+            value += usize::from(diagonal >> (WORD - 1) == 0);
+            // The rest can lower it by one for each column that is left when the last row is reached.
+            if value > give_up {
+                return None;
+            }
+        }
+        plus = right_minus | !((diagonal >> 1) | right_plus);
+        minus = (diagonal >> 1) & right_plus;
+    }
+    Some(value)
 }

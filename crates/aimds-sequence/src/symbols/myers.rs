@@ -94,24 +94,16 @@ impl<'a> Matrix<'a> {
         &self.differences
     }
 
-    /// How many rows the next group has.
-    pub(super) fn group_len(&self) -> usize {
-        let left = self.pattern.len() - self.row;
-        match Self::width(left) {
-            Width::Four => left.min(4 * WORD),
-            Width::Eight => left.min(8 * WORD),
-        }
+    /// How many rows the next group may have, with `short` about half as many.
+    pub(super) fn group_len(&self, short: bool) -> usize {
+        let most = if short { 4 * WORD } else { 8 * WORD };
+        (self.pattern.len() - self.row).min(most)
     }
 
-    fn width(rows_left: usize) -> Width {
-        if rows_left <= 4 * WORD { Width::Four } else { Width::Eight }
-    }
-
-    /// Computes the next group over some columns. At the left end each cell is taken to be 1 more than the one above,
+    /// Computes the next `len` rows over some columns. At the left end each cell is taken to be 1 more than the one above,
     /// which is exact at column 0 and an upper bound elsewhere.
-    pub(super) fn advance(&mut self, from: usize, to: usize) {
-        let len = self.group_len();
-        let width = Self::width(self.pattern.len() - self.row);
+    pub(super) fn advance(&mut self, len: usize, from: usize, to: usize) {
+        let width = if len <= 4 * WORD { Width::Four } else { Width::Eight };
         let symbols = self.pattern.get(self.row..self.row + len).unwrap_or_default();
         for (word, symbols) in symbols.chunks(WORD).enumerate() {
             for (bit, &row) in symbols.iter().enumerate() {

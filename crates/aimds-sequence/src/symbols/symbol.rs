@@ -19,7 +19,7 @@ pub struct Encoded {
 }
 
 pub(super) mod sealed {
-    use super::{Encoded, SortedIndex};
+    use super::{Encoded, HashedMasks, SortedIndex};
 
     pub trait Sealed: Sized {
         /// The table that gives the places of each symbol in a pattern of one word.
@@ -69,15 +69,15 @@ pub(super) mod sealed {
     }
 
     impl Sealed for u32 {
-        type WordMasks = (SortedIndex, Vec<u64>);
+        type WordMasks = HashedMasks;
 
         fn word_masks(pattern: &[Self]) -> Self::WordMasks {
-            sorted_masks(pattern.iter().copied())
+            HashedMasks::new(pattern.iter().copied())
         }
 
         #[inline]
         fn word_mask(masks: &Self::WordMasks, symbol: Self) -> u64 {
-            masks.1.get(masks.0.row(symbol)).copied().unwrap_or(0)
+            masks.of(symbol)
         }
 
         fn encode(pattern: &[Self], text: &[Self]) -> Encoded {
@@ -86,15 +86,15 @@ pub(super) mod sealed {
     }
 
     impl Sealed for char {
-        type WordMasks = (SortedIndex, Vec<u64>);
+        type WordMasks = HashedMasks;
 
         fn word_masks(pattern: &[Self]) -> Self::WordMasks {
-            sorted_masks(pattern.iter().map(|&c| u32::from(c)))
+            HashedMasks::new(pattern.iter().map(|&c| u32::from(c)))
         }
 
         #[inline]
         fn word_mask(masks: &Self::WordMasks, symbol: Self) -> u64 {
-            masks.1.get(masks.0.row(u32::from(symbol))).copied().unwrap_or(0)
+            masks.of(u32::from(symbol))
         }
 
         fn encode(pattern: &[Self], text: &[Self]) -> Encoded {
@@ -102,21 +102,52 @@ pub(super) mod sealed {
         }
     }
 
-    fn sorted_masks(pattern: impl Iterator<Item = u32> + Clone) -> (SortedIndex, Vec<u64>) {
-        let index = SortedIndex::new(pattern.clone().collect());
-        let mut masks = vec![0; index.len() + 1];
-        for (place, symbol) in pattern.take(64).enumerate() {
-            if let Some(mask) = masks.get_mut(index.row(symbol)) {
-                *mask |= 1 << place;
-            }
-        }
-        (index, masks)
-    }
-
     fn encode_sorted(pattern: impl Iterator<Item = u32> + Clone, text: impl Iterator<Item = u32>) -> Encoded {
         let index = SortedIndex::new(pattern.clone().collect());
         let row = |symbol| u32::try_from(index.row(symbol)).unwrap_or(0);
         Encoded { pattern: pattern.map(row).collect(), text: text.map(row).collect(), rows: index.len() + 1 }
+    }
+}
+
+/// The places of up to 64 symbols, in a hash table of twice the size. Symbols chosen to collide make a look-up 64 steps
+/// long and not longer.
+pub struct HashedMasks {
+    keys: [u32; Self::SLOTS],
+    /// 0 where there is no key.
+    masks: [u64; Self::SLOTS],
+}
+
+impl HashedMasks {
+    const SLOTS: usize = 128;
+
+    fn new(pattern: impl Iterator<Item = u32>) -> Self {
+        let mut table = Self { keys: [0; Self::SLOTS], masks: [0; Self::SLOTS] };
+        for (place, symbol) in pattern.take(64).enumerate() {
+            let slot = table.slot(symbol);
+            if let (Some(key), Some(mask)) = (table.keys.get_mut(slot), table.masks.get_mut(slot)) {
+                *key = symbol;
+                *mask |= 1 << place;
+            }
+        }
+        table
+    }
+
+    /// Where the symbol is, or the free slot where it would be: half of the slots are free.
+    #[inline(always)]
+    fn slot(&self, symbol: u32) -> usize {
+        let mut slot = (symbol.wrapping_mul(0x9e37_79b1) >> 25) as usize;
+        while let (Some(&key), Some(&mask)) = (self.keys.get(slot), self.masks.get(slot))
+            && mask != 0
+            && key != symbol
+        {
+            slot = (slot + 1) % Self::SLOTS;
+        }
+        slot
+    }
+
+    #[inline(always)]
+    fn of(&self, symbol: u32) -> u64 {
+        self.masks.get(self.slot(symbol)).copied().unwrap_or(0)
     }
 }
 
