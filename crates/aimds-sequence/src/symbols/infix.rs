@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::myers::{Matrix, add, scan_word};
+use super::myers::{Matrix, add, scan_double, scan_word};
 use super::{Symbol, WORD};
 
 /// Where a pattern was found in a text.
@@ -45,6 +45,11 @@ pub fn levenshtein_infix_cutoff<S: Symbol>(pattern: &[S], text: &[S], cutoff: us
     let (distance, end) = if pattern.len() <= WORD {
         let masks = S::word_masks(pattern);
         end_in_word(text.iter().map(|&symbol| S::word_mask(&masks, symbol)), pattern.len())
+    } else if pattern.len() <= 2 * WORD {
+        let encoded = S::encode(pattern, text);
+        let masks = encoded.double_masks();
+        let masks = encoded.text.iter().map(|&row| masks.get(row as usize).copied().unwrap_or(0));
+        first_best(pattern.len(), |visit| scan_double(masks, pattern.len(), true, visit))
     } else {
         end_in_matrix(pattern, text, cutoff)?
     };
@@ -58,8 +63,14 @@ pub fn levenshtein_infix_cutoff<S: Symbol>(pattern: &[S], text: &[S], cutoff: us
 /// The least distance and the first place where it ends, for a pattern of 1 to 64 symbols.
 #[inline(always)]
 pub(crate) fn end_in_word(masks: impl Iterator<Item = u64>, pattern_len: usize) -> (usize, usize) {
-    let (mut best, mut end, mut column) = (pattern_len, 0, 0);
-    scan_word(masks, pattern_len, true, |value| {
+    first_best(pattern_len, |visit| scan_word(masks, pattern_len, true, visit))
+}
+
+/// The least value that `each` visits and the column where it is first.
+#[inline(always)]
+fn first_best(rows: usize, each: impl FnOnce(&mut dyn FnMut(usize) -> bool)) -> (usize, usize) {
+    let (mut best, mut end, mut column) = (rows, 0, 0);
+    each(&mut |value| {
         column += 1;
         if value < best {
             (best, end) = (value, column);

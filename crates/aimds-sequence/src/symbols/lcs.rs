@@ -74,11 +74,28 @@ fn groups<S: Symbol>(pattern: &[S], text: &[S], needed: usize) -> Option<usize> 
     let encoded = S::encode(pattern, text);
     // The number of words is known to the compiler, so that the additions of a column become one chain.
     match pattern.len().div_ceil(WORD) {
-        ..=2 => groups_of::<2>(&encoded, needed),
+        ..=2 => double(&encoded, needed),
         3..=4 => groups_of::<4>(&encoded, needed),
         5..=8 => groups_of::<8>(&encoded, needed),
         _ => groups_of::<16>(&encoded, needed),
     }
+}
+
+fn double(encoded: &Encoded, needed: usize) -> Option<usize> {
+    let masks = encoded.double_masks();
+    let mut state = u128::MAX;
+    let mut left = encoded.text.len();
+    for chunk in encoded.text.chunks(ABANDON_EVERY) {
+        for &row in chunk {
+            let mask = masks.get(row as usize).copied().unwrap_or(0);
+            state = state.wrapping_add(state & mask) | (state & !mask);
+        }
+        left -= chunk.len();
+        if state.count_zeros() as usize + left < needed {
+            return None;
+        }
+    }
+    Some(state.count_zeros() as usize)
 }
 
 fn groups_of<const WORDS: usize>(encoded: &Encoded, needed: usize) -> Option<usize> {

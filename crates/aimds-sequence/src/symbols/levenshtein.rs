@@ -1,6 +1,6 @@
 //! Edit distance of whole sequences.
 
-use super::myers::{Matrix, add, scan_word};
+use super::myers::{Matrix, add, scan_double, scan_word};
 use super::symbol::Encoded;
 use super::{Symbol, WORD};
 
@@ -59,9 +59,21 @@ pub fn levenshtein_cutoff<S: Symbol>(first: &[S], second: &[S], cutoff: usize) -
 
 fn word<S: Symbol>(pattern: &[S], text: &[S], cutoff: usize) -> Option<usize> {
     let masks = S::word_masks(pattern);
-    let mut distance = pattern.len();
-    let mut left = text.len();
-    scan_word(text.iter().map(|&symbol| S::word_mask(&masks, symbol)), pattern.len(), false, |value| {
+    scan(text.len(), pattern.len(), cutoff, |visit| {
+        scan_word(text.iter().map(|&symbol| S::word_mask(&masks, symbol)), pattern.len(), false, visit);
+    })
+}
+
+/// The last value that `each` visits, unless it is above the cutoff beyond return.
+#[inline(always)]
+fn scan(
+    columns: usize,
+    rows: usize,
+    cutoff: usize,
+    each: impl FnOnce(&mut dyn FnMut(usize) -> bool),
+) -> Option<usize> {
+    let (mut distance, mut left) = (rows, columns);
+    each(&mut |value| {
         distance = value;
         left -= 1;
         // Each further column lowers the value by at most 1.
@@ -80,6 +92,13 @@ fn banded<S: Symbol>(pattern: &[S], text: &[S], cutoff: usize) -> Option<usize> 
     let slack = cutoff.checked_sub(longer_by)? / 2;
     if longer_by + 2 * slack < WORD {
         return diagonal_word(&encoded, slack, cutoff);
+    }
+    if rows <= 2 * WORD {
+        let masks = encoded.double_masks();
+        return scan(columns, rows, cutoff, |visit| {
+            let masks = encoded.text.iter().map(|&row| masks.get(row as usize).copied().unwrap_or(0));
+            scan_double(masks, rows, false, visit);
+        });
     }
     // Sequences that have nothing to do with each other show it after few rows.
     let early = cutoff < rows / 4;

@@ -22,35 +22,42 @@ pub(super) fn add(value: usize, difference: u8) -> usize {
     (value + usize::from(difference & PLUS)).saturating_sub(usize::from(difference >> 1))
 }
 
-/// The last row of the matrix for a pattern of 1 to 64 symbols, column by column.
-///
-/// `masks` has for each symbol of the text the places of the pattern that it matches. With `free`, the pattern may begin
-/// anywhere in the text. `visit` gets the value of each column after the first and says whether to go on.
-#[inline(always)]
-pub(crate) fn scan_word(
-    masks: impl Iterator<Item = u64>,
-    pattern_len: usize,
-    free: bool,
-    mut visit: impl FnMut(usize) -> bool,
-) {
-    let last = pattern_len.clamp(1, WORD) as u32 - 1;
-    let mut value = pattern_len;
-    let (mut plus, mut minus) = (u64::MAX, 0_u64);
-    let first_row = u64::from(!free);
-    for mask in masks {
-        let diagonal = (((mask & plus).wrapping_add(plus)) ^ plus) | mask | minus;
-        let mut right_plus = minus | !(diagonal | plus);
-        let mut right_minus = diagonal & plus;
-        value = (value + (right_plus >> last & 1) as usize).wrapping_sub((right_minus >> last & 1) as usize);
-        right_plus = right_plus << 1 | first_row;
-        right_minus <<= 1;
-        plus = right_minus | !(diagonal | right_plus);
-        minus = right_plus & diagonal;
-        if !visit(value) {
-            return;
+macro_rules! scan {
+    ($name:ident, $word:ty, $bits:literal) => {
+        #[doc = concat!("The last row of the matrix for a pattern of 1 to ", $bits, " symbols, column by column.")]
+        ///
+        /// `masks` has for each symbol of the text the places of the pattern that it matches. With `free`, the pattern may
+        /// begin anywhere in the text. `visit` gets the value of each column after the first and says whether to go on.
+        #[inline(always)]
+        pub(crate) fn $name(
+            masks: impl Iterator<Item = $word>,
+            pattern_len: usize,
+            free: bool,
+            mut visit: impl FnMut(usize) -> bool,
+        ) {
+            let last = pattern_len.clamp(1, $bits) as u32 - 1;
+            let mut value = pattern_len;
+            let (mut plus, mut minus): ($word, $word) = (<$word>::MAX, 0);
+            let first_row = <$word>::from(!free);
+            for mask in masks {
+                let diagonal = (((mask & plus).wrapping_add(plus)) ^ plus) | mask | minus;
+                let mut right_plus = minus | !(diagonal | plus);
+                let mut right_minus = diagonal & plus;
+                value = (value + (right_plus >> last & 1) as usize).wrapping_sub((right_minus >> last & 1) as usize);
+                right_plus = right_plus << 1 | first_row;
+                right_minus <<= 1;
+                plus = right_minus | !(diagonal | right_plus);
+                minus = right_plus & diagonal;
+                if !visit(value) {
+                    return;
+                }
+            }
         }
-    }
+    };
 }
+
+scan!(scan_word, u64, 64);
+scan!(scan_double, u128, 128);
 
 /// Which vector a group of rows is computed with.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,19 @@ pub struct Encoded {
     pub rows: usize,
 }
 
+impl Encoded {
+    /// For each row the places of its symbol in a pattern of up to 128 symbols.
+    pub fn double_masks(&self) -> Vec<u128> {
+        let mut masks = vec![0; self.rows];
+        for (place, &row) in self.pattern.iter().take(128).enumerate() {
+            if let Some(mask) = masks.get_mut(row as usize) {
+                *mask |= 1 << place;
+            }
+        }
+        masks
+    }
+}
+
 pub(super) mod sealed {
     use super::{Encoded, HashedMasks, SortedIndex};
 
