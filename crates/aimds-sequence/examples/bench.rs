@@ -1,4 +1,5 @@
-//! Times of the operations, next to those of the `rapidfuzz` crate where it has them.
+//! Times of the operations, next to those of a rival where there is one: the `rapidfuzz` crate for symbols, the plain
+//! two-row loop for time warping, comparing with every vector in f32 for the nearest.
 //!
 //! `cargo run --release -p aimds-sequence --example bench [-- --format json] [FILTER]`
 //!
@@ -15,8 +16,11 @@ struct Row {
     median: f64,
     least: f64,
     rival: Option<(f64, f64)>,
+    rival_name: &'static str,
     note: String,
 }
+
+type Rival<'a> = Option<(&'static str, &'a mut dyn FnMut())>;
 
 struct Bench {
     filter: Option<String>,
@@ -24,17 +28,11 @@ struct Bench {
 }
 
 impl Bench {
-    fn run(&mut self, name: &str, mut ours: impl FnMut(), rival: Option<&mut dyn FnMut()>) {
+    fn run(&mut self, name: &str, mut ours: impl FnMut(), rival: Rival<'_>) {
         self.run_noted(name, "", &mut ours, rival);
     }
 
-    fn run_noted(
-        &mut self,
-        name: &str,
-        note: &str,
-        ours: &mut dyn FnMut(),
-        mut rival: Option<&mut dyn FnMut()>,
-    ) {
+    fn run_noted(&mut self, name: &str, note: &str, ours: &mut dyn FnMut(), mut rival: Rival<'_>) {
         if self.filter.as_ref().is_some_and(|filter| !name.contains(filter.as_str())) {
             return;
         }
@@ -45,13 +43,21 @@ impl Bench {
         let (mut own, mut other) = (Vec::new(), Vec::new());
         for _ in 0..samples {
             own.push(time(calls, ours));
-            if let Some(rival) = rival.as_deref_mut() {
+            if let Some((_, rival)) = &mut rival {
                 other.push(time(calls, rival));
             }
         }
         let (median, least) = summary(&mut own);
+        let rival_name = rival.map_or("", |(name, _)| name);
         let rival = (!other.is_empty()).then(|| summary(&mut other));
-        self.rows.push(Row { name: name.to_owned(), median, least, rival, note: note.to_owned() });
+        self.rows.push(Row {
+            name: name.to_owned(),
+            median,
+            least,
+            rival,
+            rival_name,
+            note: note.to_owned(),
+        });
     }
 }
 
@@ -130,17 +136,24 @@ fn series(bench: &mut Bench) {
         let narrow = |values: &[f64]| -> Vec<f32> { values.iter().map(|&value| value as f32).collect() };
         let (a32, b32) = (narrow(&a), narrow(&b));
         let band = len / 10;
-        bench.run(&format!("dtw f32 {len}"), || keep(seq::dtw(black_box(&a32), &b32)), None);
-        bench.run(&format!("dtw f64 {len}"), || keep(seq::dtw(black_box(&a), &b)), None);
+        let plain = "two-row loop";
+        let mut full = || keep(two_rows(black_box(&a), &b, len));
+        let mut banded = || keep(two_rows(black_box(&a), &b, band));
+        bench.run(
+            &format!("dtw f32 {len}"),
+            || keep(seq::dtw(black_box(&a32), &b32)),
+            Some((plain, &mut full)),
+        );
+        bench.run(&format!("dtw f64 {len}"), || keep(seq::dtw(black_box(&a), &b)), Some((plain, &mut full)));
         bench.run(
             &format!("dtw f32 band 10% {len}"),
             || keep(seq::dtw_banded(black_box(&a32), &b32, band)),
-            None,
+            Some((plain, &mut banded)),
         );
         bench.run(
             &format!("dtw f64 band 10% {len}"),
             || keep(seq::dtw_banded(black_box(&a), &b, band)),
-            None,
+            Some((plain, &mut banded)),
         );
         let cutoff = seq::dtw_banded(&a, &b, band).unwrap_or(0.0) / 4.0;
         bench.run(
@@ -169,6 +182,26 @@ fn series(bench: &mut Bench) {
     }
 }
 
+/// Time warping as everyone writes it first, in `f64`.
+fn two_rows(a: &[f64], b: &[f64], band: usize) -> f64 {
+    let mut last = vec![f64::INFINITY; b.len() + 1];
+    let mut current = last.clone();
+    last[0] = 0.0;
+    for (i, x) in a.iter().enumerate() {
+        let (from, to) = (i.saturating_sub(band), (i + band + 1).min(b.len()));
+        current[from] = f64::INFINITY;
+        for j in from..to {
+            let least = last[j].min(last[j + 1]).min(current[j]);
+            current[j + 1] = (x - b[j]) * (x - b[j]) + least;
+        }
+        if let Some(outside) = current.get_mut(to + 1) {
+            *outside = f64::INFINITY;
+        }
+        std::mem::swap(&mut last, &mut current);
+    }
+    last[b.len()].sqrt()
+}
+
 fn symbols(bench: &mut Bench) {
     use rapidfuzz::distance::{lcs_seq, levenshtein};
     let mut random = Random(2);
@@ -188,31 +221,33 @@ fn symbols(bench: &mut Bench) {
         bench.run(
             &format!("levenshtein random {len}"),
             || keep(seq::levenshtein(black_box(&a), &b)),
-            Some(&mut || keep(rapid(black_box(&a), &b))),
+            Some(("rapidfuzz", &mut || keep(rapid(black_box(&a), &b)))),
         );
         bench.run(
             &format!("levenshtein 10% changed, cutoff 15% {len}"),
             || keep(seq::levenshtein_cutoff(black_box(&a), &near, cutoff)),
-            Some(&mut || keep(rapid_within(black_box(&a), &near))),
+            Some(("rapidfuzz", &mut || keep(rapid_within(black_box(&a), &near)))),
         );
         bench.run(
             &format!("levenshtein random, cutoff 15% {len}"),
             || keep(seq::levenshtein_cutoff(black_box(&a), &b, cutoff)),
-            Some(&mut || keep(rapid_within(black_box(&a), &b))),
+            Some(("rapidfuzz", &mut || keep(rapid_within(black_box(&a), &b)))),
         );
         bench.run(
             &format!("lcs_len random {len}"),
             || keep(seq::lcs_len(black_box(&a), &b)),
-            Some(&mut || keep(lcs_seq::similarity(black_box(&a).iter().copied(), b.iter().copied()))),
+            Some(("rapidfuzz", &mut || {
+                keep(lcs_seq::similarity(black_box(&a).iter().copied(), b.iter().copied()))
+            })),
         );
         let (words_a, words_b): (Vec<u32>, Vec<u32>) =
             (0..len).map(|_| (random.next() as u32 % 500 * 7919, random.next() as u32 % 500 * 7919)).unzip();
         bench.run(
             &format!("levenshtein words {len}"),
             || keep(seq::levenshtein(black_box(&words_a), &words_b)),
-            Some(&mut || {
+            Some(("rapidfuzz", &mut || {
                 keep(levenshtein::distance(black_box(&words_a).iter().copied(), words_b.iter().copied()))
-            }),
+            })),
         );
         bench.run(
             &format!("levenshtein_infix 64 in {len}"),
@@ -241,7 +276,36 @@ fn vectors(bench: &mut Bench) {
         let index = seq::VectorIndex::build(&vectors.iter().map(Vec::as_slice).collect::<Vec<_>>())
             .unwrap_or_else(|error| panic!("{error}"));
         bench.run(&format!("top 10 of 10k x 384, {name}"), || keep(index.top_k(black_box(&query), 10)), None);
+        // Each pushes the other's vectors out of the cache.
+        bench.run(
+            &format!("top 10 of 10k x 384, {name}, in turn with the rival"),
+            || keep(index.top_k(black_box(&query), 10)),
+            Some(("f32 brute force", &mut || keep(nearest(&vectors, black_box(&query))))),
+        );
+        let few = seq::VectorIndex::build(&vectors[..1000].iter().map(Vec::as_slice).collect::<Vec<_>>())
+            .unwrap_or_else(|error| panic!("{error}"));
+        bench.run(&format!("top 10 of 1k x 384, {name}"), || keep(few.top_k(black_box(&query), 10)), None);
     }
+}
+
+/// The ten largest products, each in 32 sums that the compiler can compute at once.
+fn nearest(vectors: &[Vec<f32>], query: &[f32]) -> Vec<(f32, usize)> {
+    let mut best: Vec<(f32, usize)> = Vec::new();
+    for (index, vector) in vectors.iter().enumerate() {
+        let mut sums = [0.0_f32; 32];
+        for (a, b) in vector.as_chunks::<32>().0.iter().zip(query.as_chunks::<32>().0) {
+            for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+                *sum += a * b;
+            }
+        }
+        let product = sums.iter().sum::<f32>();
+        if best.len() < 10 || product > best[9].0 {
+            best.push((product, index));
+            best.sort_by(|a, b| b.0.total_cmp(&a.0));
+            best.truncate(10);
+        }
+    }
+    best
 }
 
 /// Words as common as in language: the n-th most frequent is 1/n as frequent as the first.
@@ -350,8 +414,9 @@ fn print(rows: &[Row], json: bool) {
             .map(|row| {
                 serde_json::json!({
                     "case": row.name, "median_us": row.median, "min_us": row.least, "note": row.note,
-                    "rapidfuzz_median_us": row.rival.map(|rival| rival.0),
-                    "rapidfuzz_min_us": row.rival.map(|rival| rival.1),
+                    "rival": row.rival.map(|_| row.rival_name),
+                    "rival_median_us": row.rival.map(|rival| rival.0),
+                    "rival_min_us": row.rival.map(|rival| rival.1),
                 })
             })
             .collect();
@@ -359,13 +424,15 @@ fn print(rows: &[Row], json: bool) {
         return;
     }
     println!(
-        "{:<46} {:>10} {:>10} {:>10} {:>10} {:>6}",
-        "case, us", "median", "min", "rapidfuzz", "min", "ratio"
+        "{:<60} {:>10} {:>10} {:>10} {:>10} {:>6}",
+        "case, us", "median", "min", "rival", "min", "ratio"
     );
     for row in rows {
-        print!("{:<46} {:>10.3} {:>10.3}", row.name, row.median, row.least);
+        print!("{:<60} {:>10.3} {:>10.3}", row.name, row.median, row.least);
         match row.rival {
-            Some((median, least)) => print!(" {median:>10.3} {least:>10.3} {:>6.2}", median / row.median),
+            Some((median, least)) => {
+                print!(" {median:>10.3} {least:>10.3} {:>6.2}  {}", median / row.median, row.rival_name);
+            }
             None => print!(" {:>10} {:>10} {:>6}", "", "", ""),
         }
         println!("  {}", row.note);

@@ -1,8 +1,11 @@
 //! The nearest of many vectors, exactly.
 
+mod dot;
+
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use dot::dot;
 use fearless_simd::{Level, Simd, dispatch};
 
 /// Components that are worked on together; vectors are padded to a multiple of it.
@@ -147,30 +150,31 @@ impl VectorIndex {
         let steps = (i32::MAX as usize / (127 * self.stride)).min(i16::MAX as usize);
         let (code, rounded) = round(&query, steps as f32);
         let code: Vec<i16> = code.into_iter().map(|component| component as i16).collect();
-        let mut estimates = vec![0.0_f32; self.len()];
-        dispatch!(Level::new(), simd => estimate(simd, &self.codes, &code, &mut estimates));
+        let mut products = vec![0; self.len()];
+        dot::products(&self.codes, &code, &mut products);
 
         // Sums of `d` products of f32 in 32 lanes are off by this much at most.
         let rounding = (self.stride / LANES + 16) as f32 * f32::EPSILON * 2.0;
-        let bounds = estimates.iter_mut().zip(&self.rounded).map(|(estimate, other)| {
-            *estimate *= rounded.scale * other.scale;
-            (*estimate, other.error + rounded.error * (1.0 + other.error) + rounding)
+        let bounds = products.iter().zip(&self.rounded).map(|(&product, other)| {
+            let estimate = product as f32 * (rounded.scale * other.scale);
+            (estimate, other.error + rounded.error * (1.0 + other.error) + rounding)
         });
         // The k-th largest similarity is at least the k-th largest lower bound.
         let mut largest: BinaryHeap<Lowest> = BinaryHeap::with_capacity(k.min(self.len()) + 1);
+        let mut threshold = f32::NEG_INFINITY;
         let mut upper = Vec::with_capacity(self.len());
         for (estimate, error) in bounds {
             upper.push(estimate + error);
-            let lower = estimate - error;
-            if largest.len() < k {
-                largest.push(Lowest(lower));
-            } else if let Some(mut least) = largest.peek_mut()
-                && lower > least.0
-            {
-                *least = Lowest(lower);
+            if estimate - error > threshold {
+                if largest.len() == k {
+                    largest.pop();
+                }
+                largest.push(Lowest(estimate - error));
+                if largest.len() == k {
+                    threshold = largest.peek().map_or(threshold, |least| least.0);
+                }
             }
         }
-        let threshold = largest.peek().map_or(f32::NEG_INFINITY, |least| least.0);
         let mut hits: Vec<VectorHit> = Vec::new();
         dispatch!(Level::new(), simd => compare(simd, &self.units, &query, &upper, threshold, &mut hits));
         hits.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then(a.index.cmp(&b.index)));
@@ -190,8 +194,7 @@ impl VectorIndex {
         // Squares of f32 neither overflow nor vanish in f64.
         let norm = vector.iter().map(|&component| f64::from(component).powi(2)).sum::<f64>().sqrt();
         let scale = if norm > 0.0 { 1.0 / norm } else { 0.0 };
-        // Adding 0 makes -0 the 0 that it equals: similarities are compared by their bits where they tie.
-        let mut unit: Vec<f32> = vector.iter().map(|&c| (f64::from(c) * scale) as f32 + 0.0).collect();
+        let mut unit: Vec<f32> = vector.iter().map(|&c| (f64::from(c) * scale) as f32).collect();
         unit.resize(self.stride, 0.0);
         Ok(unit)
     }
@@ -239,14 +242,6 @@ fn round(unit: &[f32], steps: f32) -> (Vec<f32>, Rounded) {
 }
 
 #[inline(always)]
-fn estimate<S: Simd>(_: S, codes: &[i8], query: &[i16], estimates: &mut [f32]) {
-    for (estimate, code) in estimates.iter_mut().zip(codes.chunks_exact(query.len().max(1))) {
-        let products = code.iter().zip(query).map(|(&a, &b)| i32::from(a) * i32::from(b));
-        *estimate = products.sum::<i32>() as f32;
-    }
-}
-
-#[inline(always)]
 fn compare<S: Simd>(
     _: S,
     units: &[f32],
@@ -260,18 +255,6 @@ fn compare<S: Simd>(
             hits.push(VectorHit { index, similarity: dot(unit, query) });
         }
     }
-}
-
-/// In a fixed order of additions, so that it is the same number on every machine.
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; LANES];
-    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
-        for (sum, (&a, &b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum::<f32>() + 0.0
 }
 
 #[cfg(test)]
