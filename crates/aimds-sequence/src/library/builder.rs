@@ -153,6 +153,7 @@ impl PatternLibraryBuilder {
             names: names.map(|((id, class, _), place)| Name { id, class, place }).collect(),
             classes: classes.into_iter().map(|(class, _)| class).collect(),
             vocabulary,
+            lens: patterns.iter().map(|pattern| pattern.len() as u16).collect(),
             patterns,
             numbers: order,
             bigrams,

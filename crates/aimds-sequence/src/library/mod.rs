@@ -47,6 +47,8 @@ pub struct PatternLibrary {
     vocabulary: SortedIndex,
     /// The patterns by length, each as the ranks of its tokens. All indexes count in this order.
     patterns: Vec<Vec<u32>>,
+    /// Their lengths, close together: every pattern that shares anything with a text is asked for its length.
+    lens: Vec<u16>,
     /// The number in the order of insertion.
     numbers: Vec<u32>,
     bigrams: Postings,

@@ -111,3 +111,40 @@ fn window<T>(values: &[T], start: usize, len: usize) -> &[T] {
 fn window_mut<T>(values: &mut [T], start: usize, len: usize) -> &mut [T] {
     values.get_mut(start..start + len).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Bit for bit: no instruction set rounds differently.
+        #[test]
+        fn every_instruction_set_gives_the_same(
+            rows in prop::collection::vec(-9.0..9.0_f32, 1..70),
+            more in prop::collection::vec(-9.0..9.0_f32, 0..70),
+            radius in 0..80_usize,
+        ) {
+            let columns: Vec<f32> = more.iter().chain(&rows).rev().copied().collect();
+            let band = Band::new(rows.len(), columns.len(), radius);
+            let best = squared_distance(&rows, &columns, band, None);
+            let wide: (Vec<f64>, Vec<f64>) = (
+                rows.iter().copied().map(f64::from).collect(),
+                columns.iter().copied().map(f64::from).collect(),
+            );
+            let best_wide = squared_distance(&wide.0, &wide.1, band, None);
+            #[cfg(target_arch = "x86_64")]
+            {
+                let levels = [Level::new().as_sse2().map(Level::Sse2), Level::new().as_sse4_2().map(Level::Sse4_2)];
+                for level in levels.into_iter().flatten() {
+                    let found = dispatch!(level, simd => sweep(simd, &rows, &columns, band, None));
+                    prop_assert_eq!(found, best);
+                    let found = dispatch!(level, simd => sweep(simd, &wide.0, &wide.1, band, None));
+                    prop_assert_eq!(found, best_wide);
+                }
+            }
+            prop_assert!(best.is_some() && best_wide.is_some());
+        }
+    }
+}

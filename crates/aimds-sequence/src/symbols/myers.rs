@@ -191,3 +191,44 @@ macro_rules! sweep {
 
 sweep!(sweep_four, u64x4, 4);
 sweep!(sweep_eight, u64x8, 8);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_instruction_set_gives_the_same(
+            pattern in prop::collection::vec(1..5_usize, 1..512),
+            text in prop::collection::vec(0..5_u32, 0..100),
+            above in any::<bool>(),
+        ) {
+            let mut masks = vec![[0_u64; 8]; 5];
+            for (place, &row) in pattern.iter().enumerate() {
+                masks[row][place / WORD] |= 1 << (place % WORD);
+            }
+            let last = pattern.len() - 1;
+            let columns: Vec<u32> = [&[0; 7], &text[..], &[0; 7]].concat();
+            let mut expected = vec![u8::from(above); text.len()];
+            dispatch!(Level::new(), simd => sweep_eight(simd, &masks, &columns, &mut expected, last));
+            #[cfg(target_arch = "x86_64")]
+            {
+                let levels = [Level::new().as_sse2().map(Level::Sse2), Level::new().as_sse4_2().map(Level::Sse4_2)];
+                for level in levels.into_iter().flatten() {
+                    let mut found = vec![u8::from(above); text.len()];
+                    dispatch!(level, simd => sweep_eight(simd, &masks, &columns, &mut found, last));
+                    prop_assert_eq!(&found, &expected);
+                    if last < 4 * WORD {
+                        let mut found = vec![u8::from(above); text.len()];
+                        let columns = &columns[4..columns.len() - 4];
+                        dispatch!(level, simd => sweep_four(simd, &masks, columns, &mut found, last));
+                        prop_assert_eq!(&found, &expected);
+                    }
+                }
+            }
+            prop_assert_eq!(expected.len(), text.len());
+        }
+    }
+}

@@ -1,7 +1,7 @@
 """Writes golden.json: what rapidfuzz and dtaidistance say about reproducible sequences.
 
-    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install rapidfuzz==3.14.6 dtaidistance==2.5.1 numpy
-    /tmp/venv/bin/python crates/aimds-sequence/tests/golden/make.py
+    python3 -m venv .venv && .venv/bin/pip install rapidfuzz==3.14.6 dtaidistance==2.5.1 numpy
+    .venv/bin/python crates/aimds-sequence/tests/golden/make.py
 """
 
 import json
