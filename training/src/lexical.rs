@@ -1,6 +1,7 @@
 //! Recipe of the lexical model: train, calibrate on unseen sources, quantise, measure, write.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use crate::calibrate::{evidence_of, fit};
+use crate::data::Families;
 use crate::network::{Network, Options, train};
 use crate::prepare::{Prepared, Rules, TRAINING_CROP, prepare};
 use crate::{compose, data, measure};
@@ -51,12 +53,19 @@ pub struct Arguments {
     /// Seed of everything that is drawn.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Groups of sources that are left out in turn for calibration; 0 calibrates on dev alone, for quick experiments.
-    #[arg(long, default_value_t = 3)]
-    folds: u64,
+    /// Rows that `training/encoder/compose.py` made.
+    #[arg(long)]
+    composed: Option<PathBuf>,
+    /// Calibrate on dev alone, for quick experiments.
+    #[arg(long)]
+    no_folds: bool,
     /// Weight of unseen sources in calibration; dev weighs 1.
     #[arg(long, default_value_t = 0.1)]
     foreign: f32,
+    /// File for the calibrated logits of dev and of every row that a network judged without having seen its source; the deep
+    /// path is joined with them.
+    #[arg(long)]
+    logits: Option<PathBuf>,
     /// Also print the benign rows of dev that alarm most.
     #[arg(long)]
     show: bool,
@@ -72,6 +81,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut rows = Vec::new();
     for name in ["train.jsonl.zst", "extra_train.jsonl.zst", "extra_harmful_requests.jsonl.zst"] {
         rows.extend(read(name, TRAINING_CROP)?);
+    }
+    if let Some(path) = &arguments.composed {
+        rows.extend(prepare(data::read(path)?, &rules, TRAINING_CROP));
     }
     rows.extend(prepare(compose::harmful_requests(arguments.harmful, arguments.seed), &rules, TRAINING_CROP));
     let dev = read("dev.jsonl.zst", usize::MAX)?;
@@ -89,32 +101,33 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         seed: arguments.seed,
     };
     let weights = weights(&rows, arguments);
-    let group = |row: &Prepared| data::hash(&row.row.source) % arguments.folds.max(1);
-    let fit_without = |left_out: Option<u64>| -> Network {
+    let families = Families::shipped();
+    let fit_without = |left_out: Option<usize>| -> Network {
         let start = Instant::now();
         let chosen: Vec<_> = rows
             .iter()
             .zip(&weights)
-            .filter(|(row, _)| left_out != Some(group(row)))
+            .filter(|(row, _)| left_out.is_none_or(|fold| !families.left_out(fold, &row.row)))
             .map(|(row, &weights)| (row, weights))
             .collect();
         let network = train(&chosen, &options, |_| ());
         eprintln!("trained on {} rows in {:.0?}", chosen.len(), start.elapsed());
         network
     };
-    let mut left_out: Vec<Option<u64>> = (0..arguments.folds).map(Some).collect();
+    let folds = if arguments.no_folds { 0 } else { families.folds.len() };
+    let mut left_out: Vec<Option<usize>> = (0..folds).map(Some).collect();
     left_out.push(None);
     let mut networks: Vec<Network> = left_out.into_par_iter().map(fit_without).collect();
     let network = networks.pop().context("no network")?;
 
     // Known sources say how far the network can be trusted where it is at home; unseen sources, that it is not always.
     let known: Vec<_> = dev.par_iter().map(|row| (row, [1.0; HEADS], evidence_of(&network, row))).collect();
-    let foreign: Vec<_> = if networks.is_empty() {
-        Vec::new()
-    } else {
-        let judge = |(row, &weights)| (row, weights, evidence_of(&networks[group(row) as usize], row));
-        rows.par_iter().zip(&weights).map(judge).collect()
+    let judge = |(row, &weights): (_, &[f32; HEADS])| {
+        let row: &Prepared = row;
+        let fold = (0..folds).find(|&fold| families.left_out(fold, &row.row))?;
+        Some((row, weights, evidence_of(&networks[fold], row)))
     };
+    let foreign: Vec<_> = rows.par_iter().zip(&weights).filter_map(judge).collect();
     let calibration: [[f32; EVIDENCE]; HEADS] = std::array::from_fn(|head| {
         let mut examples = Vec::new();
         for (set, share) in [(&known, 1.0), (&foreign, arguments.foreign)] {
@@ -127,6 +140,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     });
     for weights in &calibration {
         println!("calibration: {weights:.3?}");
+    }
+
+    if let Some(path) = &arguments.logits {
+        let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
+        let logit = |head: usize, evidence: &[[f32; EVIDENCE]; HEADS]| -> f32 {
+            calibration[head].iter().zip(&evidence[head]).map(|(a, b)| a * b).sum()
+        };
+        for (set, rows) in [("dev", &known), ("foreign", &foreign)] {
+            for (row, _, evidence) in rows {
+                let logits: [f32; HEADS] = std::array::from_fn(|head| logit(head, evidence));
+                writeln!(out, "{}", json!({ "set": set, "id": row.row.id, "logits": logits }))?;
+            }
+        }
+        out.flush()?;
     }
 
     let model = quantise(&network).with_calibration(calibration);
@@ -143,6 +170,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             .collect()
     };
     let (dev_scores, unseen_scores) = (score(&dev), score(&unseen));
+    leave_one_out(&families, &networks, &rows, &dev, &calibration);
     let report = report(&dev, &dev_scores, &unseen, &unseen_scores);
     if arguments.show {
         let mut top: Vec<_> = dev.iter().zip(&dev_scores).filter(|(row, _)| !row.row.is_attack()).collect();
@@ -159,7 +187,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "sha256": sha256(&bytes),
             "options": {
                 "epochs": options.epochs, "rate": options.rate, "dropout": options.dropout, "windows": options.windows,
-                "temper": arguments.temper, "attacks": arguments.attacks, "seed": options.seed, "folds": arguments.folds, "foreign": arguments.foreign,
+                "temper": arguments.temper, "attacks": arguments.attacks, "seed": options.seed, "folds": folds, "foreign": arguments.foreign,
                 "harmful": arguments.harmful,
             },
             "rows": rows.len(),
@@ -186,6 +214,9 @@ fn weights(rows: &[Prepared], arguments: &Arguments) -> Vec<[f32; HEADS]> {
         .iter()
         .map(|row| {
             let source = sizes[&(row.row.source.as_str(), row.row.is_attack())].powf(arguments.temper - 1.0);
+            if let Some(weights) = row.row.weights {
+                return weights.map(|weight| source * weight);
+            }
             // What people ask of a model is rare in what a tool returns; documents are what the second head must know.
             let data = match row.row.category.as_str() {
                 "indirect_injection" => 3.0,
@@ -208,6 +239,36 @@ fn weights(rows: &[Prepared], arguments: &Arguments) -> Vec<[f32; HEADS]> {
         }
     }
     weights
+}
+
+/// Prints how many attacks of each family are found by the network that has seen none of it, at the threshold that 1 % of the
+/// benign rows of dev reach.
+fn leave_one_out(
+    families: &Families,
+    networks: &[Network],
+    rows: &[Prepared],
+    dev: &[Prepared],
+    calibration: &[[f32; EVIDENCE]; HEADS],
+) {
+    let score = |network: &Network, row: &Prepared| -> f32 {
+        calibration[0].iter().zip(evidence_of(network, row)[0]).map(|(a, b)| a * b).sum()
+    };
+    let mut shares = Vec::new();
+    for (network, fold) in networks.iter().zip(&families.folds) {
+        let benign: Vec<f32> =
+            dev.par_iter().filter(|row| !row.row.is_attack()).map(|row| score(network, row)).collect();
+        let threshold = measure::threshold(&benign, 0.01);
+        for family in fold {
+            let own: Vec<&Prepared> =
+                rows.iter().filter(|row| row.row.is_attack() && families.owns(family, &row.row)).collect();
+            let scores: Vec<f32> = own.par_iter().map(|row| score(network, row)).collect();
+            if scores.len() >= 20 {
+                shares.push(measure::share(&scores, threshold));
+                println!("  left out {family}: {:.3} of {}", shares[shares.len() - 1], scores.len());
+            }
+        }
+    }
+    println!("left out, macro average: {:.3}", shares.iter().sum::<f64>() / shares.len().max(1) as f64);
 }
 
 /// One byte for each number of the table.

@@ -130,7 +130,13 @@ mod tests {
     #[test]
     fn the_score_is_the_highest_message_and_the_session_remembers_it() {
         let mut session = Session::new("");
-        let risk = |message, score| MessageRisk { message, origin: Origin::User, score, exhausted: None, degraded: None };
+        let risk = |message, score| MessageRisk {
+            message,
+            origin: Origin::User,
+            score,
+            exhausted: None,
+            degraded: None,
+        };
         let high = assess(vec![risk(0, 0.2), risk(1, 0.9)], vec![], &mut session, Timestamp(5));
         let low = assess(vec![risk(0, 0.1)], vec![], &mut session, Timestamp(7));
         assert_eq!((high.score, low.score), (0.9, 0.1));

@@ -5,6 +5,7 @@ use std::path::Path;
 use aimds_engine::{DEFAULT_POLICY, Engine, Policy};
 use anyhow::Context as _;
 
+use crate::ordered;
 use crate::scan::Deep;
 use crate::status::Misconfigured;
 
@@ -17,7 +18,7 @@ pub(crate) fn engine(policy: Option<&Path>, deep: Deep) -> anyhow::Result<Engine
         None => Policy::parse(DEFAULT_POLICY)?,
         Some(path) => self::policy(path)?,
     };
-    Ok(Engine::with_policy(deep.apply(policy))?)
+    Ok(Engine::with_policy(deep.apply(policy))?.with_threads(ordered::workers(None)))
 }
 
 /// Reads a policy file.

@@ -94,6 +94,12 @@ impl Scanner {
         Self { encoder: Some(encoder), ..self }
     }
 
+    /// The same with `threads` texts in tier 2 beside each other.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { encoder: self.encoder.map(|encoder| encoder.with_threads(threads)), ..self }
+    }
+
     /// The rules in use.
     #[must_use]
     pub fn rules(&self) -> &RuleSet {
@@ -369,7 +375,14 @@ impl Report {
     }
 
     /// That the wording of a view alarms a model.
-    fn add_wording(&mut self, head: Head, detector: Detector, confidence: f32, span: Range<usize>, view: &View) {
+    fn add_wording(
+        &mut self,
+        head: Head,
+        detector: Detector,
+        confidence: f32,
+        span: Range<usize>,
+        view: &View,
+    ) {
         let (category, what) = match head {
             Head::Manipulation => (
                 Category::PromptInjection,

@@ -1,6 +1,7 @@
 //! What ships inside the binary: rules, models and the default policy.
 
 use aimds_detect::Scanner;
+use aimds_detect::encoder::Encoder;
 use aimds_detect::lexical::LexicalModel;
 use aimds_detect::rules::{RuleFile, RuleSet};
 use aimds_text::Limits;
@@ -14,6 +15,9 @@ pub const DEFAULT_POLICY: &str = include_str!("../../../policies/default.toml");
 const RULES: &[&str] = include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
 const LEXICAL: &[u8] = include_bytes!("../../../models/lexical.bin");
+const ENCODER_WORDS: &[u8] = include_bytes!("../../../models/encoder-words.bin");
+const ENCODER_LAYERS: &[u8] = include_bytes!("../../../models/encoder.onnx");
+const ENCODER_CALIBRATION: &str = include_str!("../../../models/encoder.toml");
 
 /// The rules that ship inside the binary, as their authors wrote them.
 ///
@@ -29,5 +33,6 @@ pub fn rule_files() -> Result<Vec<RuleFile>, EngineError> {
 /// The scanner that ships inside the binary.
 pub(crate) fn scanner() -> Result<Scanner, EngineError> {
     let rules = RuleSet::compile(&rule_files()?)?;
-    Ok(Scanner::new(rules, Some(LexicalModel::parse(LEXICAL)?), Limits::default()))
+    let encoder = Encoder::parse(ENCODER_WORDS, ENCODER_LAYERS, ENCODER_CALIBRATION)?;
+    Ok(Scanner::new(rules, Some(LexicalModel::parse(LEXICAL)?), Limits::default()).with_encoder(encoder))
 }

@@ -26,10 +26,12 @@ mod verdict;
 
 pub use aimds_analyze::{Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp};
 pub use aimds_detect::{
-    Category, Conversation, Detector, Finding, Message, Origin, Role, Trust, encoder, lexical, rules, validators,
+    Category, Conversation, Detector, Finding, Message, Origin, Role, Trust, encoder, lexical, rules,
+    validators,
 };
 pub use aimds_policy::{
-    Action, Decision, DeepBand, DeepMode, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode, Redaction,
+    Action, Decision, DeepBand, DeepMode, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode,
+    Redaction,
 };
 pub use aimds_respond::{Cleared, placeholder, redact};
 pub use embedded::{DEFAULT_POLICY, rule_files};

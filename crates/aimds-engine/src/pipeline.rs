@@ -109,6 +109,12 @@ impl Engine {
         Ok(Self { scanner, policy, masks })
     }
 
+    /// The same with the deep path of `threads` requests beside each other; one unless told otherwise.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { scanner: self.scanner.with_threads(threads), ..self }
+    }
+
     /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> &Policy {
@@ -144,7 +150,9 @@ impl Engine {
             let band = match mode {
                 DeepMode::Never => None,
                 DeepMode::Always => Some((0.0, 1.0)),
-                DeepMode::Auto => self.policy.deep_band(session.tenant(), message.origin).map(|b| (b.from, b.to)),
+                DeepMode::Auto => {
+                    self.policy.deep_band(session.tenant(), message.origin).map(|b| (b.from, b.to))
+                }
             };
             let mut effort = Effort { band, windows: &mut windows, expired };
             let mut scan = self.scanner.scan(position, message, mask, &mut effort);

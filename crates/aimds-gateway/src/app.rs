@@ -174,7 +174,8 @@ pub(crate) fn now_ms() -> u64 {
 
 /// Does long work where it does not hold up other requests, if the runtime can replace a thread that is busy.
 fn beside<T>(work: impl FnOnce() -> T) -> T {
-    let may_block = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
+    let may_block =
+        Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
     if may_block { tokio::task::block_in_place(work) } else { work() }
 }
 

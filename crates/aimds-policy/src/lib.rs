@@ -32,7 +32,7 @@ mod resolve;
 
 pub use decision::{Action, Decision, Permit, Reason, ReasonCode, Redaction};
 pub use file::{
-    AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PolicyFile, RiskBand, RiskBands,
-    TenantFile,
+    AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PolicyFile, RiskBand,
+    RiskBands, TenantFile,
 };
 pub use resolve::{Policy, PolicyError};

@@ -7,8 +7,8 @@ use aimds_detect::{Category, Conversation, Finding, Origin};
 
 use crate::decision::{Action, Decision, Reason, ReasonCode, Redaction};
 use crate::file::{
-    AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PolicyFile, RiskBand, RiskBands,
-    TenantFile,
+    AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PolicyFile, RiskBand,
+    RiskBands, TenantFile,
 };
 
 /// Why a policy file is refused.
@@ -50,7 +50,9 @@ pub enum PolicyError {
         to: f32,
     },
     /// `redact` where only a whole text can be acted on.
-    #[error("invalid policy: {place}: a text that was not looked at completely cannot be redacted; use allow, flag, escalate or block")]
+    #[error(
+        "invalid policy: {place}: a text that was not looked at completely cannot be redacted; use allow, flag, escalate or block"
+    )]
     OnDegraded {
         /// Where in the file.
         place: String,

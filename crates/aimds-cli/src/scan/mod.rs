@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use aimds_engine::{
-    Action, Conversation, DeepMode, Engine, Finding, Origin, Outcome, Policy, ReasonCode, Redaction, Session, Timestamp,
-    Verdict, redact,
+    Action, Conversation, DeepMode, Engine, Finding, Origin, Outcome, Policy, ReasonCode, Redaction, Session,
+    Timestamp, Verdict, redact,
 };
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};

@@ -97,12 +97,15 @@ pub struct Encoder {
 
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Encoder").field("words", &self.words).field("join", &self.join).finish_non_exhaustive()
+        f.debug_struct("Encoder")
+            .field("words", &self.words)
+            .field("join", &self.join)
+            .finish_non_exhaustive()
     }
 }
 
 impl Encoder {
-    /// Reads vocabulary, layers (ONNX) and calibration (TOML). `threads` requests run beside each other.
+    /// Reads vocabulary, layers (ONNX) and calibration (TOML).
     ///
     /// # Errors
     /// [`EncoderError`] if one of the three is not complete and of this version.
@@ -110,7 +113,6 @@ impl Encoder {
         words: &'static [u8],
         layers: &'static [u8],
         calibration: &str,
-        threads: usize,
     ) -> Result<Self, EncoderError> {
         let words = Words::parse(words)?;
         let refused = |error: &dyn std::fmt::Display| EncoderError::Layers(error.to_string());
@@ -126,8 +128,15 @@ impl Encoder {
                 return Err(EncoderError::Calibration("a number is not finite".into()));
             }
         }
+        let (join, next) = ([user, data], AtomicUsize::new(0));
+        Ok(Self { words, model, input, outputs, join, pools: Vec::new(), next }.with_threads(1))
+    }
+
+    /// The same with `threads` requests that run beside each other, each on a thread of its own.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
         let pools = (0..threads.max(1)).map(|_| Arc::new(ThreadPool::with_num_threads(1))).collect();
-        Ok(Self { words, model, input, outputs, join: [user, data], pools, next: AtomicUsize::new(0) })
+        Self { pools, ..self }
     }
 
     /// Cuts a text into windows, each of which overlaps the next. Linear in the text.
@@ -202,7 +211,8 @@ impl Encoder {
     #[must_use]
     pub fn probability(&self, head: Head, fast: f32, deep: f32, windows: usize) -> f32 {
         let Some(join) = head.of(self.join) else { return fast };
-        let logit = join.bias + join.fast * fast + join.deep * deep + join.windows * (windows.max(1) as f32).ln();
+        let logit =
+            join.bias + join.fast * fast + join.deep * deep + join.windows * (windows.max(1) as f32).ln();
         1.0 / (1.0 + (-logit).exp())
     }
 }

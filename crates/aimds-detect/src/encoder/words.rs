@@ -111,7 +111,8 @@ impl Words {
         let mut sorted: Vec<u32> = (0..u32::try_from(count).map_err(|_| WordsError::Length)?).collect();
         sorted.sort_by(|&a, &b| words.piece(a).cmp(words.piece(b)));
         for first in 0..=u8::MAX {
-            let begins = sorted.partition_point(|&id| words.piece(id).first().is_none_or(|&byte| byte < first));
+            let begins =
+                sorted.partition_point(|&id| words.piece(id).first().is_none_or(|&byte| byte < first));
             if let Some(slot) = words.starts.get_mut(usize::from(first)) {
                 *slot = u32::try_from(begins).map_err(|_| WordsError::Length)?;
             }
@@ -140,7 +141,10 @@ impl Words {
         let first = (id as usize).saturating_mul(blocks);
         for block in first..first + blocks {
             let scale = self.bytes.get(self.scales + 2 * block..).and_then(|rest| rest.first_chunk::<2>());
-            let nibbles = self.bytes.get(self.nibbles + NIBBLES * block..).and_then(|rest| rest.first_chunk::<NIBBLES>());
+            let nibbles = self
+                .bytes
+                .get(self.nibbles + NIBBLES * block..)
+                .and_then(|rest| rest.first_chunk::<NIBBLES>());
             let known = (id as usize) < self.places.len();
             let (Some(&scale), Some(nibbles)) = (scale.filter(|_| known), nibbles) else {
                 out.extend([0.0; BLOCK]);
@@ -354,7 +358,9 @@ mod tests {
 
     #[test]
     fn half_floats_are_what_the_standard_says() {
-        for (bits, expected) in [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0, 0.0)] {
+        for (bits, expected) in
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0, 0.0)]
+        {
             assert_eq!(half(bits), expected);
         }
     }

@@ -83,7 +83,13 @@ impl Default for Case {
 fn check(case: Case, expected: Action) -> Decision {
     let policy = Policy::parse(FILE).unwrap();
     let conversation = Conversation::single(case.origin, case.text);
-    let risk = MessageRisk { message: 0, origin: case.origin, score: case.score, exhausted: case.exhausted, degraded: case.degraded };
+    let risk = MessageRisk {
+        message: 0,
+        origin: case.origin,
+        score: case.score,
+        exhausted: case.exhausted,
+        degraded: case.degraded,
+    };
     let assessment = assess(vec![risk], case.findings, &mut Session::new(""), Timestamp(0));
     let decision = policy.decide(&conversation, &assessment, case.tenant);
     assert_eq!(decision.action(), expected, "{:?}", decision.reasons());
