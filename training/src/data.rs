@@ -119,3 +119,32 @@ pub fn hash(text: &str) -> u64 {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_of_a_fold_is_known_and_rows_find_theirs() {
+        let families = Families::shipped();
+        for family in families.folds.iter().flatten() {
+            assert!(families.families.contains_key(family), "{family}");
+        }
+        let row = |source: &str, base: Option<&str>, label: &str| Row {
+            id: String::new(),
+            text: String::new(),
+            label: label.into(),
+            source: source.into(),
+            category: String::new(),
+            base: base.map(str::to_owned),
+            weights: None,
+        };
+        let composed = row("tool_shaped_composed", Some("hivetracered_spe+xquad"), "attack");
+        assert!(families.contains("hivetracered", &composed) && !families.owns("hivetracered", &composed));
+        assert!(families.owns("spikee", &row("spikee_direct", None, "attack")));
+        let ours = row("composed:direct-de", None, "attack");
+        assert!((0..families.folds.len()).all(|fold| !families.left_out(fold, &ours)));
+        let benign = row("clinc_oos", None, "benign");
+        assert_eq!((0..families.folds.len()).filter(|&fold| families.left_out(fold, &benign)).count(), 1);
+    }
+}

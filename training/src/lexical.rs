@@ -360,11 +360,15 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_card_belongs_to_the_model_that_ships() {
+    fn the_cards_belong_to_the_models_that_ship() {
         let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-        let card: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(models.join("lexical.json")).unwrap()).unwrap();
-        let model = std::fs::read(models.join("lexical.bin")).unwrap();
-        assert_eq!(card["sha256"], super::sha256(&model));
+        let card = |name: &str| -> serde_json::Value {
+            serde_json::from_slice(&std::fs::read(models.join(name)).unwrap()).unwrap()
+        };
+        let hash = |name: &str| super::sha256(&std::fs::read(models.join(name)).unwrap());
+        assert_eq!(card("lexical.json")["sha256"], hash("lexical.bin"));
+        for name in ["encoder-words.bin", "encoder.onnx"] {
+            assert_eq!(card("encoder.json")["sha256"][name], hash(name));
+        }
     }
 }

@@ -3,19 +3,19 @@
 use std::io::Write as _;
 
 use aimds_bench::{measure, workloads};
-use aimds_engine::Engine;
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use crate::cli::Global;
+use crate::loading;
 use crate::progress::Progress;
+use crate::scan::Deep;
 use crate::status::Status;
 
 /// Arguments of `aimds bench`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Every workload runs on one core, with the rules, the model and the policy that ship inside the \
-binary. Times are of the whole fast path: normalise, detect, analyse, decide. Run it on an idle machine, more than once."
+binary. Times are of the whole path: normalise, detect, analyse, decide. Run it on an idle machine, more than once."
 )]
 pub struct Bench {
     /// Bytes of text that each workload goes through; more is slower and steadier
@@ -24,6 +24,9 @@ pub struct Bench {
     /// Only the workloads whose name contains this
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
+    /// When to use the deep path; the promised times are of the fast path alone
+    #[arg(long, value_enum, default_value_t = Deep::Never, value_name = "WHEN")]
+    pub deep: Deep,
     /// What is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -43,7 +46,7 @@ pub enum Format {
 /// # Errors
 /// If the result cannot be written.
 pub fn run(bench: &Bench, global: &Global) -> anyhow::Result<Status> {
-    let engine = Engine::embedded().context("cannot build the engine")?;
+    let engine = loading::engine(None, bench.deep)?;
     let wanted = |name: &str| bench.only.as_deref().is_none_or(|part| name.contains(part));
     let chosen: Vec<_> = workloads().into_iter().filter(|workload| wanted(workload.name)).collect();
     let progress = Progress::steps(chosen.len() as u64, global);

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use aimds_text::{Exhausted, Limits, Normalised, Transform, View, normalise};
 
-use crate::encoder::{Encoder, EncoderError, Window};
+use crate::encoder::{Encoder, EncoderError, Judgement, Window};
 use crate::lexical::{Head, LexicalModel, RuleEvidence, evidence};
 use crate::rules::{RuleMask, RuleSet, Severity, Status};
 use crate::validators::{self, Kind};
@@ -74,7 +74,7 @@ const LONGEST_DEEP: usize = 128 * 1024;
 /// Most findings of one message; a text of a million e-mail addresses is one problem, not a million.
 const MOST_FINDINGS: usize = 256;
 /// Below this probability the model has nothing to report.
-const REPORTED: f32 = 0.2;
+const REPORTED: f32 = 0.35;
 /// How much likelier an attack is where somebody hid the words: measured on dev, benign texts in the same disguises still
 /// alarm in less than one case of a hundred.
 const HIDING_ODDS: f32 = 3.0;
@@ -208,8 +208,7 @@ impl Scanner {
         for view in &normalised.views {
             let mapped = view.remainder.as_ref().unwrap_or(&view.canonical);
             let Some(scores) = model.scores(&mapped.text, head) else { continue };
-            let hidden = view.transforms.iter().any(|transform| transform.hides());
-            let raised = |probability: f32| if hidden { raise(probability) } else { probability };
+            let raised = |probability: f32| if view.hides() { raise(probability) } else { probability };
             joined = joined.max(raised(model.probability(&evidence(Some(&scores), rules), head)));
             let alone = raised(model.probability(&evidence(Some(&scores), RuleEvidence::default()), head));
             if best.as_ref().is_none_or(|(top, ..)| alone > *top) {
@@ -257,9 +256,10 @@ impl Scanner {
                     if !complete {
                         deep = Deep::Late;
                     }
-                    let Some((logit, range)) = found else { continue };
+                    let Some(Judgement { logit, range }) = found else { continue };
                     let odds = fast.clamp(1e-6, 1.0 - 1e-6);
                     let joined = encoder.probability(head, (odds / (1.0 - odds)).ln(), logit, windows.len());
+                    let joined = if view.hides() { raise(joined) } else { joined };
                     if best.as_ref().is_none_or(|(top, ..)| joined > *top) {
                         best = Some((joined, view, mapped.map.span(range)));
                     }
@@ -293,24 +293,20 @@ fn head(origin: Origin) -> Head {
     }
 }
 
-/// The highest logit of the windows and where it is, and whether all were looked at.
+/// The judgement with the highest logit, and whether all windows were looked at.
 fn highest(
     encoder: &Encoder,
     windows: &[Window],
     head: Head,
     expired: &dyn Fn() -> bool,
-) -> Result<(Option<(f32, Range<usize>)>, bool), EncoderError> {
-    let mut best: Option<(f32, Range<usize>)> = None;
+) -> Result<(Option<Judgement>, bool), EncoderError> {
+    let mut best: Option<Judgement> = None;
     for windows in windows.chunks(WINDOWS_AT_ONCE) {
         if expired() {
             return Ok((best, false));
         }
-        for judged in encoder.judge(windows)? {
-            let Some(judgement) = head.of(judged) else { continue };
-            if best.as_ref().is_none_or(|(top, _)| judgement.logit > *top) {
-                best = Some((judgement.logit, judgement.range));
-            }
-        }
+        let judged = encoder.judge(windows)?.into_iter().filter_map(|judged| head.of(judged));
+        best = best.into_iter().chain(judged).max_by(|a, b| a.logit.total_cmp(&b.logit));
     }
     Ok((best, true))
 }
@@ -399,8 +395,7 @@ impl Report {
 
     /// Marks once that an attack was found behind an encoding that nobody uses by accident.
     fn add_encoded(&mut self, view: &View, detector: Detector, confidence: f32, span: Range<usize>) {
-        let hides = view.transforms.iter().any(|transform| transform.hides());
-        if hides && !self.findings.iter().any(|finding| finding.category == Category::EncodedAttack) {
+        if view.hides() && !self.findings.iter().any(|finding| finding.category == Category::EncodedAttack) {
             let explanation = format!("an attack was written as {}", chain(&view.transforms));
             self.add(Category::EncodedAttack, detector, None, confidence, span, explanation.into());
         }

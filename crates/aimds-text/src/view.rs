@@ -112,6 +112,14 @@ pub struct View {
     pub remainder: Option<Mapped>,
 }
 
+impl View {
+    /// Whether whoever wrote the text must have meant to hide what this view shows.
+    #[must_use]
+    pub fn hides(&self) -> bool {
+        self.transforms.iter().any(|transform| transform.hides())
+    }
+}
+
 /// The result of [`normalise`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Normalised {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{Gate, Script, Upstream, chat, eventually, gate, gate_before};
+use crate::support::{Gate, Script, Upstream, chat, eventually, gate, gate_before, gate_with};
 
 async fn refused(gate: &Gate, body: impl Into<axum::body::Bytes>) -> (u16, Value) {
     let reply = gate.post_bytes("/v1/guard", body).await;
@@ -186,4 +186,23 @@ async fn connections_over_the_limit_are_told_so() {
         gate.raw(b"GET /healthz HTTP/1.0\r\n\r\n").await.contains("200 OK")
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deep_path_is_used_within_its_deadline_and_missed_beyond_it() {
+    let policy =
+        "version = 1\n[risk.user]\nblock = 0.999\n[deep]\nmode = \"always\"\non_degraded = \"flag\"\n";
+    let body = json!({ "text": "Could you tell me what the weather will be like tomorrow?" });
+    let patient = gate_with("[limits]\ndeep_deadline_ms = 60000\n", policy, None).await;
+    let verdict = patient.post("/v1/guard", &body).await.json();
+    assert_eq!((verdict["path"].as_str(), verdict.get("degraded")), (Some("deep"), None), "{verdict}");
+    // A text of many windows takes longer than a millisecond.
+    let long = json!({ "text": "Could you tell me what the weather will be like tomorrow? ".repeat(200) });
+    let hasty = gate_with("[limits]\ndeep_deadline_ms = 1\n", policy, None).await;
+    let verdict = hasty.post("/v1/guard", &long).await.json();
+    assert_eq!(
+        (verdict["degraded"].as_str(), verdict["decision"].as_str()),
+        (Some("late"), Some("flag")),
+        "{verdict}"
+    );
 }

@@ -1,0 +1,73 @@
+//! The encoder that ships, against the reference tokenizer and ONNX Runtime (`training/encoder/golden.py`).
+
+use aimds_engine::encoder::{Encoder, STRIDE, WINDOW, Words};
+use serde::Deserialize;
+
+const WORDS: &[u8] = include_bytes!("../../../models/encoder-words.bin");
+const LAYERS: &[u8] = include_bytes!("../../../models/encoder.onnx");
+const CALIBRATION: &str = include_str!("../../../models/encoder.toml");
+
+#[derive(Deserialize)]
+struct Golden {
+    text: String,
+    ids: Vec<u32>,
+    logits: [f32; 2],
+}
+
+fn golden() -> Vec<Golden> {
+    serde_json::from_str(include_str!("encoder_golden.json")).unwrap()
+}
+
+#[test]
+fn pieces_are_those_of_the_reference_tokenizer() {
+    let words = Words::parse(WORDS).unwrap();
+    for Golden { text, ids, .. } in golden() {
+        let pieces = words.pieces(&text);
+        assert_eq!(pieces.iter().map(|piece| piece.id).collect::<Vec<_>>(), ids, "{text:?}");
+        let mut end = 0;
+        for piece in pieces {
+            assert!(text.is_char_boundary(piece.range.start) && text.is_char_boundary(piece.range.end));
+            assert!(end <= piece.range.start, "{text:?}");
+            end = piece.range.end;
+        }
+        assert_eq!(end, text.trim_end().len(), "{text:?}");
+    }
+}
+
+#[test]
+fn logits_are_those_of_onnx_runtime() {
+    let encoder = Encoder::parse(WORDS, LAYERS, CALIBRATION).unwrap();
+    for Golden { text, logits, .. } in golden() {
+        let windows = encoder.windows(&text);
+        let judged = encoder.judge(&windows[..1]).unwrap();
+        for (found, expected) in judged[0].iter().zip(logits) {
+            // Activations are quantised as they come; the last bit may round the other way.
+            assert!((found.logit - expected).abs() < 0.3, "{text:?}: {} is not {expected}", found.logit);
+            assert!(text.get(found.range.clone()).is_some());
+        }
+    }
+}
+
+#[test]
+fn windows_overlap_and_cover_the_text() {
+    let encoder = Encoder::parse(WORDS, LAYERS, CALIBRATION).unwrap();
+    let text = "one more sentence about the weather in spring. ".repeat(60);
+    let windows = encoder.windows(&text);
+    assert!(windows.len() > 3);
+    assert_eq!(windows[0].range().start, 0);
+    assert_eq!(windows.last().unwrap().range().end, text.trim_end().len());
+    for pair in windows.windows(2) {
+        assert!(pair[1].range().start < pair[0].range().end);
+    }
+    assert_eq!(encoder.windows("").len(), 1);
+    const { assert!(STRIDE < WINDOW) };
+}
+
+#[test]
+fn damaged_layers_and_calibrations_are_refused() {
+    assert!(Encoder::parse(WORDS, &LAYERS[..1000], CALIBRATION).is_err());
+    assert!(Encoder::parse(WORDS, b"", CALIBRATION).is_err());
+    assert!(Encoder::parse(WORDS, LAYERS, "[user]\nbias = 1.0").is_err());
+    assert!(Encoder::parse(WORDS, LAYERS, &CALIBRATION.replace("windows", "widnows")).is_err());
+    assert!(Encoder::parse(WORDS, LAYERS, &CALIBRATION.replacen("0.556", "nan", 1)).is_err());
+}
