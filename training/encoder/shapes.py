@@ -1755,7 +1755,7 @@ def s_sh(c):
             L.append(lc("# ", one(t), 88))
         else:
             L.append("echo " + q(t))
-        L.append(pick(r, [f"cp -r {pick(r, MODULES)}/ /tmp/{pick(r, NOUNS)}", f"tar czf {pick(r, NOUNS)}.tgz {pick(r, MODULES)}", f"{pick(r, VERBS)}_{pick(r, NOUNS)} \"$1\"", "sleep 1"]))
+        L.append(pick(r, [f"cp -r {pick(r, MODULES)}/ /var/out/{pick(r, NOUNS)}", f"tar czf {pick(r, NOUNS)}.tgz {pick(r, MODULES)}", f"{pick(r, VERBS)}_{pick(r, NOUNS)} \"$1\"", "sleep 1"]))
     return "\n".join(L)
 
 

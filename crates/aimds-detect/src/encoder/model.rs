@@ -157,7 +157,7 @@ impl Encoder {
 
     /// What the layers say about windows, in their order, for each head.
     ///
-    /// Cost: about 20 million multiplications for each piece, and memory for [`BATCH`] windows.
+    /// Cost: about 20 million multiplications for each piece, and memory for four windows at a time.
     ///
     /// # Errors
     /// [`EncoderError::Run`] if the layers fail or give numbers that are not finite.
