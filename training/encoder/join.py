@@ -46,7 +46,7 @@ def joined(arrays, name, rows, logits, fast):
 
 def main():
     arrays, lexical, out, final, *letters = sys.argv[1:]
-    arrays, out = np.load(arrays), Path(out)
+    arrays, out = dict(np.load(arrays)), Path(out)
     fast = {"dev": {}, "foreign": {}}
     for line in open(lexical):
         row = json.loads(line)
