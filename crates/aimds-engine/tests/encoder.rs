@@ -1,6 +1,9 @@
 //! The encoder that ships, against the reference tokenizer and ONNX Runtime (`training/encoder/golden.py`).
 
+use std::sync::LazyLock;
+
 use aimds_engine::encoder::{Encoder, STRIDE, WINDOW, Words};
+use proptest::prelude::*;
 use serde::Deserialize;
 
 const WORDS: &[u8] = include_bytes!("../../../models/encoder-words.bin");
@@ -31,6 +34,24 @@ fn pieces_are_those_of_the_reference_tokenizer() {
             end = piece.range.end;
         }
         assert_eq!(end, text.trim_end().len(), "{text:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn pieces_of_any_text_are_in_order_and_cover_every_word(text in "(\\PC|[ \\n\\t▁a-z]){0,60}") {
+        static PARSED: LazyLock<Words> = LazyLock::new(|| Words::parse(WORDS).unwrap());
+        let pieces = PARSED.pieces(&text);
+        let mut covered = vec![false; text.len()];
+        let mut end = 0;
+        for piece in &pieces {
+            prop_assert!(end <= piece.range.start && text.get(piece.range.clone()).is_some());
+            end = piece.range.end;
+            covered[piece.range.clone()].fill(true);
+        }
+        for (at, c) in text.char_indices() {
+            prop_assert!(covered[at] || c.is_whitespace(), "{c:?} at {at} is in no piece");
+        }
     }
 }
 
