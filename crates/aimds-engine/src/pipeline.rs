@@ -16,7 +16,7 @@ use crate::embedded::{self, DEFAULT_POLICY};
 pub enum Depth {
     /// Tier 1 only.
     Fast,
-    /// Tier 2 looked at one of the texts at least.
+    /// Tier 2 read one of the texts at least to its end.
     Deep,
 }
 
@@ -157,7 +157,7 @@ impl Engine {
             let mut effort = Effort { band, windows: &mut windows, expired };
             let mut scan = self.scanner.scan(position, message, mask, &mut effort);
             findings.append(&mut scan.findings);
-            if matches!(scan.deep, Deep::Done | Deep::Late) {
+            if scan.deep == Deep::Done {
                 path = Depth::Deep;
             }
             risks.push(MessageRisk {

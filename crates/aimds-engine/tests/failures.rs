@@ -52,7 +52,7 @@ fn a_deep_path_that_is_late_leaves_the_fast_verdict_and_says_so() {
     };
     let (late, done) = (until(true), until(false));
     assert_eq!((late.assessment.degraded(), done.assessment.degraded()), (Some(Degraded::Late), None));
-    assert_eq!(done.path, Depth::Deep);
+    assert_eq!((late.path, done.path), (Depth::Fast, Depth::Deep));
     // The upper half of this band begins at 0.1.
     assert!(late.assessment.score > 0.1, "{}", late.assessment.score);
     assert_eq!(late.decision.action(), Action::Block);

@@ -123,8 +123,8 @@ impl Gateway {
             upstream: upstream.map(Upstream::new),
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
             in_flight: Semaphore::new(limits.max_in_flight),
-            // One that works and one that waits for each core.
-            deep: Semaphore::new(2 * std::thread::available_parallelism().map_or(1, usize::from)),
+            // A short queue for each core: who waits longer than that would miss the deadline anyway.
+            deep: Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from)),
             routes,
         };
         let max_connections = Arc::new(Semaphore::new(limits.max_connections));
