@@ -79,7 +79,7 @@ const REPORTED: f32 = 0.35;
 /// alarm in less than one case of a hundred.
 const HIDING_ODDS: f32 = 3.0;
 /// What readable text behind characters that are not drawn says by itself.
-const HIDDEN_TEXT: f32 = 0.9;
+const HIDDEN_TEXT: f32 = 0.95;
 
 impl Scanner {
     /// A scanner. Without a model it still finds what rules and validators know.
