@@ -90,19 +90,26 @@ impl Families {
     }
 }
 
+/// Opens `.jsonl` or `.jsonl.zst`.
+///
+/// # Errors
+/// Says which file could not be opened.
+pub fn open(path: &Path) -> Result<Box<dyn BufRead>> {
+    let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+    Ok(if path.extension().is_some_and(|extension| extension == "zst") {
+        Box::new(BufReader::new(zstd::Decoder::new(file)?))
+    } else {
+        Box::new(BufReader::new(file))
+    })
+}
+
 /// Reads one file of the data folder, `.jsonl` or `.jsonl.zst`.
 ///
 /// # Errors
 /// Says which file and line could not be read.
 pub fn read(path: &Path) -> Result<Vec<Row>> {
-    let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
-    let reader: Box<dyn BufRead> = if path.extension().is_some_and(|extension| extension == "zst") {
-        Box::new(BufReader::new(zstd::Decoder::new(file)?))
-    } else {
-        Box::new(BufReader::new(file))
-    };
     let mut rows = Vec::new();
-    for (number, line) in reader.lines().enumerate() {
+    for (number, line) in open(path)?.lines().enumerate() {
         let row: Row = serde_json::from_str(&line?)
             .with_context(|| format!("failed to parse line {} of {}", number + 1, path.display()))?;
         if !row.text.is_empty() {

@@ -1,13 +1,15 @@
 //! What the encoder is trained on: rows as the runtime normalises them.
 
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead as _, BufWriter, Write as _};
 use std::ops::Range;
 use std::path::PathBuf;
 
 use aimds_text::{Limits, Mapped, Transform, View, normalise};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rayon::prelude::*;
 use serde_json::{Map, Value};
+
+use crate::data;
 
 /// Reads rows, writes the readings of each.
 #[derive(clap::Args)]
@@ -31,13 +33,7 @@ const BATCH: usize = 4096;
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut out = BufWriter::new(std::fs::File::create(&arguments.out)?);
     for path in &arguments.rows {
-        let file = std::fs::File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
-        let reader: Box<dyn BufRead> = if path.extension().is_some_and(|extension| extension == "zst") {
-            Box::new(BufReader::new(zstd::Decoder::new(file)?))
-        } else {
-            Box::new(BufReader::new(file))
-        };
-        let mut lines = reader.lines();
+        let mut lines = data::open(path)?.lines();
         loop {
             let batch = lines.by_ref().take(BATCH).collect::<Result<Vec<_>, _>>()?;
             if batch.is_empty() {
