@@ -20,6 +20,7 @@
 
 mod display;
 mod formula;
+pub mod model;
 mod parse;
 mod patterns;
 
