@@ -1,0 +1,415 @@
+//! Whether a certificate covers every run that could violate the formula. The argument is in the parent module.
+
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use super::subformulas::{Kind, Subformula, Subformulas, boolean, kind};
+use super::{MAX_STEPS, ProofError};
+use crate::formula::{Binary, Formula, Unary};
+use crate::model::certificate::{Certificate, CertifiedPlace, Claim};
+use crate::model::{KripkeStructure, StateId};
+
+/// A subformula by its number here, with whether it holds.
+type Signed = (usize, bool);
+/// Operators of the past that were so at the step before; of `Y` and `Z`, the operand. `None` before the first step.
+type Memory = Option<BTreeSet<usize>>;
+type Label = Rc<[bool]>;
+
+/// One way to make claims true.
+#[derive(Debug, Clone, Default)]
+struct Way {
+    now: BTreeSet<Signed>,
+    next: BTreeSet<Signed>,
+    postponed: BTreeSet<Signed>,
+    open: Vec<Signed>,
+}
+
+/// A way with the memory that it leaves, and the obligation that says just that.
+struct Step {
+    next: BTreeSet<Signed>,
+    postponed: BTreeSet<Signed>,
+    memory: Memory,
+    exact: Option<u32>,
+}
+
+/// An alternative of a rule.
+type Alternative = (Vec<Signed>, Option<Signed>, bool);
+
+pub(super) fn verify(
+    model: &KripkeStructure,
+    subformulas: &Subformulas<'_>,
+    certificate: &Certificate,
+) -> Result<(), ProofError> {
+    let mut coverage = Coverage::read(model, subformulas, certificate)?;
+    coverage.start()?;
+    let mut steps: HashMap<(u32, Label), Rc<[Step]>> = HashMap::new();
+    for (number, place) in certificate.places.iter().enumerate() {
+        let at = || format!("evidence.holds.places[{number}]");
+        let state = StateId(place.state);
+        let label = coverage.label(state);
+        let key = (place.obligation, label);
+        let steps = match steps.get(&key) {
+            Some(known) => Rc::clone(known),
+            None => {
+                let new =
+                    coverage.steps(place.obligation, &key.1).map_err(|why| ProofError::new(at(), why))?;
+                Rc::clone(steps.entry(key).or_insert(new.into()))
+            }
+        };
+        for step in steps.iter() {
+            for &next in model.next(state) {
+                coverage.covered(place, step, next).map_err(|why| ProofError::new(at(), why))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Coverage<'a> {
+    model: &'a KripkeStructure,
+    subformulas: &'a Subformulas<'a>,
+    certificate: &'a Certificate,
+    obligations: Vec<(BTreeSet<Signed>, Memory)>,
+    /// The first obligation with this content.
+    exact: HashMap<(BTreeSet<Signed>, Memory), u32>,
+    /// For each component, what is put off.
+    put_off: Vec<Option<Signed>>,
+    /// The component by state and obligation.
+    component: HashMap<(u32, u32), u32>,
+    /// The obligations at each state.
+    at_state: Vec<Vec<u32>>,
+    atoms: Vec<(usize, String)>,
+    has_past: bool,
+    /// What is of the future and, but for boolean operators, directly under an operator of the past.
+    guessed: Vec<usize>,
+    labels: HashMap<StateId, Label>,
+    spent: u64,
+}
+
+impl<'a> Coverage<'a> {
+    /// Checks that every number of the certificate stands for something.
+    fn read(
+        model: &'a KripkeStructure,
+        subformulas: &'a Subformulas<'a>,
+        certificate: &'a Certificate,
+    ) -> Result<Self, ProofError> {
+        let numbers = read_subformulas(subformulas, &certificate.subformulas)?;
+        let number = |at: &str, index: u32| {
+            let missing = || ProofError::new(at, format!("there is no subformula {index}"));
+            numbers.get(index as usize).copied().ok_or_else(missing)
+        };
+        let signed = |at: &str, claim: &Claim| Ok((number(at, claim.0)?, claim.1));
+        let mut obligations = Vec::new();
+        for (place, obligation) in certificate.obligations.iter().enumerate() {
+            let at = format!("evidence.holds.obligations[{place}]");
+            let claims =
+                obligation.claims.iter().map(|claim| signed(&at, claim)).collect::<Result<_, _>>()?;
+            let memory = obligation.memory.as_ref().map(|memory| {
+                memory.iter().map(|&index| number(&at, index)).collect::<Result<BTreeSet<usize>, _>>()
+            });
+            obligations.push((claims, memory.transpose()?));
+        }
+        let mut put_off = Vec::new();
+        for (component, claim) in certificate.components.iter().enumerate() {
+            let at = format!("evidence.holds.components[{component}]");
+            put_off.push(claim.as_ref().map(|claim| signed(&at, claim)).transpose()?);
+        }
+        let mut exact = HashMap::new();
+        for (number, obligation) in (0..).zip(&obligations) {
+            exact.entry(obligation.clone()).or_insert(number);
+        }
+        let has_past = subformulas.all().any(|part| kind(part.formula) == Kind::Past);
+        let atom = |(number, part): (usize, Subformula<'_>)| match part.formula {
+            Formula::Atom(atom) => Some((number, atom.to_string())),
+            _ => None,
+        };
+        let mut coverage = Self {
+            model,
+            subformulas,
+            certificate,
+            obligations,
+            exact,
+            put_off,
+            component: HashMap::new(),
+            at_state: vec![Vec::new(); model.state_count()],
+            atoms: subformulas.all().enumerate().filter_map(atom).collect(),
+            has_past,
+            guessed: guessed(subformulas),
+            labels: HashMap::new(),
+            spent: 0,
+        };
+        coverage.read_places()?;
+        Ok(coverage)
+    }
+
+    fn read_places(&mut self) -> Result<(), ProofError> {
+        for (number, place) in self.certificate.places.iter().enumerate() {
+            let wrong = |why: &str| Err(ProofError::new(format!("evidence.holds.places[{number}]"), why));
+            let Some(at_state) = self.at_state.get_mut(place.state as usize) else {
+                return wrong("there is no such state");
+            };
+            if place.obligation as usize >= self.obligations.len() {
+                return wrong("there is no such obligation");
+            }
+            if place.component as usize >= self.put_off.len() {
+                return wrong("there is no such component");
+            }
+            if self.component.insert((place.state, place.obligation), place.component).is_some() {
+                return wrong("is given twice");
+            }
+            at_state.push(place.obligation);
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, steps: usize) -> Result<(), String> {
+        self.spent += steps as u64;
+        if self.spent > MAX_STEPS { Err("takes too long to check".to_owned()) } else { Ok(()) }
+    }
+
+    /// For every initial state, a place that claims no more than that the formula fails.
+    fn start(&mut self) -> Result<(), ProofError> {
+        let fails: BTreeSet<Signed> = [(self.subformulas.whole(), false)].into();
+        let memory = if self.has_past { None } else { Some(BTreeSet::new()) };
+        for &state in self.model.initial() {
+            let mut obligations = self.at_state.get(state.index()).into_iter().flatten();
+            let fits = |(claims, remembered): &(BTreeSet<Signed>, Memory)| {
+                *remembered == memory && claims.is_subset(&fails)
+            };
+            if !obligations.any(|&number| self.obligations.get(number as usize).is_some_and(fits)) {
+                let name = self.model.name(state);
+                return Err(ProofError::new(
+                    "evidence.holds.places",
+                    format!("none for the initial state `{name}`"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What holds in a state, for each atom.
+    fn label(&mut self, state: StateId) -> Label {
+        let holds = || self.atoms.iter().map(|(_, name)| self.model.holds(state, name)).collect();
+        Rc::clone(self.labels.entry(state).or_insert_with(holds))
+    }
+
+    /// Whether some place takes this step to this state.
+    fn covered(&mut self, from: &CertifiedPlace, step: &Step, next: StateId) -> Result<(), String> {
+        let put_off = self.put_off.get(from.component as usize).copied().flatten();
+        let stays = put_off.is_some_and(|eventuality| step.postponed.contains(&eventuality));
+        let descends = |component: u32| component < from.component || component == from.component && stays;
+        self.spend(1)?;
+        if let Some(exact) = step.exact {
+            let component = self.component.get(&(next.0, exact));
+            if component.is_some_and(|&component| descends(component)) {
+                return Ok(());
+            }
+        }
+        let count = self.at_state.get(next.index()).map_or(0, Vec::len);
+        self.spend(count.saturating_mul(1 + step.next.len()))?;
+        let mut there = self.at_state.get(next.index()).into_iter().flatten();
+        let takes = |&number: &u32| {
+            let obligation = self.obligations.get(number as usize);
+            obligation.is_some_and(|(claims, memory)| *memory == step.memory && claims.is_subset(&step.next))
+                && self.component.get(&(next.0, number)).is_some_and(|&component| descends(component))
+        };
+        if there.any(takes) {
+            return Ok(());
+        }
+        let name = self.model.name(next);
+        Err(format!("no place of a smaller rank takes a step to state `{name}`"))
+    }
+
+    /// Every way to go on from an obligation in a state with this label.
+    fn steps(&mut self, obligation: u32, label: &Label) -> Result<Vec<Step>, String> {
+        let Some((claims, before)) = self.obligations.get(obligation as usize).cloned() else {
+            return Err("there is no such obligation".to_owned());
+        };
+        let truths: HashMap<usize, bool> =
+            self.atoms.iter().zip(label.iter()).map(|((number, _), &holds)| (*number, holds)).collect();
+        let mut steps = Vec::new();
+        if self.guessed.len() > 20 {
+            return Err("takes too long to check".to_owned());
+        }
+        for guess in 0..1_u32 << self.guessed.len() {
+            let guesses: Vec<Signed> =
+                (0..).zip(&self.guessed).map(|(bit, &number)| (number, guess >> bit & 1 == 1)).collect();
+            let mut values = truths.clone();
+            values.extend(guesses.iter().copied());
+            let memory = Some(self.evaluate(&mut values, &before));
+            self.spend(self.subformulas.len())?;
+            let open = claims.iter().copied().chain(guesses).collect();
+            for Way { next, postponed, .. } in self.ways(Way { open, ..Way::default() }, &values)? {
+                let exact = self.exact.get(&(next.clone(), memory.clone())).copied();
+                steps.push(Step { next, postponed, memory: memory.clone(), exact });
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Adds the values of all that atoms, guesses and memory determine; answers the next memory.
+    fn evaluate(&self, values: &mut HashMap<usize, bool>, before: &Memory) -> BTreeSet<usize> {
+        let mut memory = BTreeSet::new();
+        for (number, Subformula { formula, operands: (a, b) }) in self.subformulas.all().enumerate() {
+            if values.contains_key(&number) {
+                continue;
+            }
+            let remembered = |at_first: bool| before.as_ref().map_or(at_first, |set| set.contains(&number));
+            let is_constant = matches!(formula, Formula::True | Formula::False);
+            let operands = if is_constant {
+                Some((false, false))
+            } else {
+                values.get(&a).copied().zip(values.get(&b).copied())
+            };
+            let Some((a, b)) = operands else { continue };
+            let (value, keep) = match (kind(formula), formula) {
+                (Kind::Future, _) => continue,
+                (Kind::Boolean, _) => (boolean(formula, a, b), false),
+                (_, Formula::Unary(Unary::Yesterday, _)) => (remembered(false), a),
+                (_, Formula::Unary(Unary::WeakYesterday, _)) => (remembered(true), a),
+                (_, Formula::Unary(Unary::Once(_), _)) => same(a || remembered(false)),
+                (_, Formula::Unary(Unary::Historically(_), _)) => same(a && remembered(true)),
+                _ => same(b || a && remembered(false)),
+            };
+            values.insert(number, value);
+            if keep {
+                memory.insert(number);
+            }
+        }
+        memory
+    }
+
+    /// Applies the rules until nothing is open.
+    fn ways(&mut self, first: Way, values: &HashMap<usize, bool>) -> Result<Vec<Way>, String> {
+        let mut complete = Vec::new();
+        let mut open = vec![first];
+        while let Some(mut way) = open.pop() {
+            self.spend(1 + way.now.len())?;
+            let Some((number, holds)) = way.open.pop() else {
+                if !contradicts(&way.next) {
+                    complete.push(way);
+                }
+                continue;
+            };
+            if way.now.contains(&(number, !holds)) {
+                continue;
+            }
+            let Some(part) = self.subformulas.get(number).filter(|_| way.now.insert((number, holds))) else {
+                open.push(way);
+                continue;
+            };
+            let is_future = kind(part.formula) == Kind::Future;
+            match values.get(&number) {
+                Some(value) if !is_future => {
+                    if *value == holds {
+                        open.push(way);
+                    }
+                }
+                _ => {
+                    let ways = alternatives(number, holds, part);
+                    let ways = ways.ok_or_else(|| format!("`{}` has no value", part.formula))?;
+                    for (now, next, postponed) in ways {
+                        let mut way = way.clone();
+                        way.open.extend(now);
+                        way.next.extend(next);
+                        way.postponed.extend(postponed.then_some((number, holds)));
+                        open.push(way);
+                    }
+                }
+            }
+        }
+        Ok(complete)
+    }
+}
+
+fn same(value: bool) -> (bool, bool) {
+    (value, value)
+}
+
+fn contradicts(claims: &BTreeSet<Signed>) -> bool {
+    claims.iter().any(|&(number, holds)| holds && claims.contains(&(number, false)))
+}
+
+/// The subformula behind each text.
+fn read_subformulas(subformulas: &Subformulas<'_>, texts: &[String]) -> Result<Vec<usize>, ProofError> {
+    let find = |(number, text): (usize, &String)| {
+        let at = || format!("evidence.holds.subformulas[{number}]");
+        let unknown = || ProofError::new(at(), format!("`{text}` is no subformula of the formula"));
+        subformulas.by_text(text).ok_or_else(unknown)
+    };
+    texts.iter().enumerate().map(find).collect()
+}
+
+fn guessed(subformulas: &Subformulas<'_>) -> Vec<usize> {
+    let mut under_past: BTreeSet<usize> = BTreeSet::new();
+    // Operators come after their operands, so one pass from the end sees every operator before its operands.
+    for (number, part) in subformulas.all().enumerate().rev() {
+        let (a, b) = part.operands;
+        let leaf = matches!(part.formula, Formula::True | Formula::False | Formula::Atom(_));
+        let hands_down = match kind(part.formula) {
+            Kind::Past => true,
+            Kind::Boolean => !leaf && under_past.contains(&number),
+            Kind::Future => false,
+        };
+        if hands_down {
+            under_past.extend([a, b]);
+        }
+    }
+    let is_future =
+        |number: &usize| subformulas.get(*number).is_some_and(|part| kind(part.formula) == Kind::Future);
+    under_past.into_iter().filter(is_future).collect()
+}
+
+/// What makes a claim true: claims of now, and perhaps one of the next step; last, whether that puts an eventuality off.
+/// `None` for what is computed and never claimed.
+fn alternatives(number: usize, holds: bool, part: Subformula<'_>) -> Option<Vec<Alternative>> {
+    let (a, b) = part.operands;
+    let again = Some((number, holds));
+    let ways = match part.formula {
+        Formula::True | Formula::False | Formula::Atom(_) => return None,
+        Formula::Unary(operator, _) => match (operator, holds) {
+            (Unary::Not, _) => vec![(vec![(a, !holds)], None, false)],
+            (Unary::Next | Unary::WeakNext, _) => vec![(vec![], Some((a, holds)), false)],
+            (Unary::Finally(_), true) | (Unary::Globally(_), false) => {
+                vec![(vec![(a, holds)], None, false), (vec![], again, true)]
+            }
+            (Unary::Finally(_), false) | (Unary::Globally(_), true) => vec![(vec![(a, holds)], again, false)],
+            (Unary::Yesterday | Unary::WeakYesterday | Unary::Once(_) | Unary::Historically(_), _) => {
+                return None;
+            }
+        },
+        Formula::Binary(operator, ..) => match operator {
+            Binary::And => all_or_any(holds, (a, holds), (b, holds)),
+            Binary::Or => all_or_any(!holds, (a, holds), (b, holds)),
+            Binary::Implies => all_or_any(!holds, (a, !holds), (b, holds)),
+            Binary::Iff => {
+                [true, false].map(|left| (vec![(a, left), (b, left == holds)], None, false)).to_vec()
+            }
+            // φ U ψ is ψ ∨ φ ∧ X(φ U ψ), its negation ¬ψ ∧ (¬φ ∨ X¬(φ U ψ)); W only differs in what may go on for ever.
+            Binary::Until(_) | Binary::WeakUntil => {
+                let postpones = matches!(operator, Binary::Until(_)) == holds;
+                if holds {
+                    vec![(vec![(b, true)], None, false), (vec![(a, true)], again, postpones)]
+                } else {
+                    vec![(vec![(b, false), (a, false)], None, false), (vec![(b, false)], again, postpones)]
+                }
+            }
+            // φ R ψ is ψ ∧ (φ ∨ X(φ R ψ)), its negation ¬ψ ∨ ¬φ ∧ X¬(φ R ψ).
+            Binary::Release if holds => {
+                vec![(vec![(b, true), (a, true)], None, false), (vec![(b, true)], again, false)]
+            }
+            Binary::Release => vec![(vec![(b, false)], None, false), (vec![(a, false)], again, true)],
+            Binary::Since(_) => return None,
+        },
+    };
+    Some(ways)
+}
+
+/// Both claims, or one of them.
+fn all_or_any(all: bool, left: Signed, right: Signed) -> Vec<Alternative> {
+    if all {
+        vec![(vec![left, right], None, false)]
+    } else {
+        vec![(vec![left], None, false), (vec![right], None, false)]
+    }
+}
