@@ -18,12 +18,29 @@
     )
 )]
 
+mod automaton;
+mod bdd;
+mod closed;
 mod display;
 mod formula;
 pub mod model;
+mod instances;
+mod monitor;
 mod parse;
+mod past;
 mod patterns;
+mod policy;
+mod program;
+mod progression;
+mod trace;
+mod verdict;
 
+pub use closed::{Closed, evaluate};
 pub use formula::{Atom, Binary, Formula, Interval, Term, Unary};
+pub use monitor::{MAX_INSTANCES, Monitor, Open, evaluate_open};
 pub use parse::{MAX_DEPTH, MAX_NODES, MAX_TEXT, ParseError};
 pub use patterns::{MAX_OCCURRENCES, Pattern, Scope};
+pub use policy::{Policy, PolicyError};
+pub use program::{CompileError, MAX_ATOMS};
+pub use trace::{Event, TimeGoesBack, Trace};
+pub use verdict::Verdict;

@@ -1,3 +1,5 @@
+//! Tokens to formulas, by recursive descent to a limited depth.
+
 use std::ops::Range;
 
 use super::error::{ParseError, nearest_operator};

@@ -1,0 +1,511 @@
+//! Monitors: one step after the other, in bounded time and memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::automaton::{Automaton, Limit};
+use crate::closed::Closed;
+use crate::formula::Formula;
+use crate::instances::{Binding, Needs};
+use crate::past::Memory;
+use crate::policy::{Compiled, Engine, Policy};
+use crate::program::CompileError;
+use crate::progression::{self, Missed};
+use crate::trace::{Event, TimeGoesBack, Trace};
+use crate::verdict::Verdict;
+
+/// The most combinations of values that a monitor follows at once.
+pub const MAX_INSTANCES: usize = 4096;
+
+/// Watches a trace while it happens.
+///
+/// A step costs the same however long the trace is, times the number of combinations of values that are being followed.
+/// A value is forgotten as soon as what remains of the formula for it is what remains for a value that never occurred,
+/// so `G(threat(id) -> F[0,10ms] mitigated(id))` follows only threats that are not mitigated yet. If more than
+/// [`MAX_INSTANCES`] must be followed, or one operator must remember too much, the verdict is
+/// [`Verdict::LimitReached`] for good.
+///
+/// The verdict over all values is that of a conjunction, taken value by value: a contradiction between the formulas of two
+/// values is not noticed.
+///
+/// ```
+/// use aimds_temporal::{Event, Policy, Verdict};
+///
+/// let policy = Policy::parse("G(threat(id) -> F[0,10ms] mitigated(id))")?;
+/// let mut monitor = policy.monitor();
+/// assert_eq!(monitor.step(5, &[Event::new("threat").arg("a")])?, Verdict::PresumablyFalse);
+/// assert_eq!(monitor.step(9, &[Event::new("threat").arg("b")])?, Verdict::PresumablyFalse);
+/// assert_eq!(monitor.step(15, &[Event::new("mitigated").arg("a")])?, Verdict::PresumablyFalse);
+/// assert_eq!(monitor.next_deadline(), Some(20));
+/// assert_eq!(monitor.advance(20)?, Verdict::False);
+/// assert_eq!(monitor.witness(), [1]);
+/// assert_eq!(monitor.binding(), [("id".to_owned(), Some("b".to_owned()))]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Monitor {
+    policy: Policy,
+    engine: Engine,
+    /// What remains for values that have not occurred; the only one if there are no variables.
+    fresh: State,
+    followed: HashMap<Binding, State>,
+    /// Look for values to forget when so many are followed.
+    crowded: usize,
+    /// What remains after a step at which nothing happened: where a violation begins is where it was last left.
+    quiet: u32,
+    now_ms: u64,
+    steps: u64,
+    verdict: Verdict,
+    witness: Vec<usize>,
+    binding: Vec<(String, Option<String>)>,
+}
+
+/// What remains for one combination of values.
+#[derive(Debug, Clone)]
+struct State {
+    /// A state of the automaton, or a residual.
+    residual: u32,
+    past: Option<Box<Memory>>,
+    /// The step at which `quiet` was left.
+    left: Option<u64>,
+    missed: Option<Missed>,
+}
+
+impl State {
+    fn same(&self, other: &Self) -> bool {
+        self.residual == other.residual && self.past == other.past
+    }
+}
+
+const CROWDED: usize = 64;
+
+impl Monitor {
+    pub(crate) fn new(policy: Policy) -> Self {
+        let compiled = &policy.compiled;
+        let mut engine = compiled.engine.clone();
+        let past = compiled.past.as_ref().map(|past| Box::new(past.memory()));
+        let residual = match &engine {
+            Engine::Automaton(_) => 0,
+            Engine::Progression(_) => progression::START,
+        };
+        let quiet = step_engine(&mut engine, residual, 0, 0, 0).map_or(residual, |(next, _)| next);
+        let fresh = State { residual, past, left: None, missed: None };
+        let verdict = engine_verdict(&engine, residual);
+        Self {
+            engine,
+            fresh,
+            followed: HashMap::new(),
+            crowded: CROWDED,
+            quiet,
+            now_ms: 0,
+            steps: 0,
+            verdict,
+            witness: Vec::new(),
+            binding: Vec::new(),
+            policy,
+        }
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What is known so far. Definite verdicts and [`Verdict::LimitReached`] stay.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The steps that explain a definite verdict, counted from 0: the one at which what was violated (or fulfilled) began, if
+    /// that is not the first step's beginning, and the one that decided. A window that passed without the event is explained by
+    /// the step at which it began alone. Empty while the verdict is not definite.
+    pub fn witness(&self) -> &[usize] {
+        &self.witness
+    }
+
+    /// For which values the formula does not hold, as pairs of variable and value (`None` is one that has not occurred).
+    /// Empty unless the verdict is `False`.
+    pub fn binding(&self) -> &[(String, Option<String>)] {
+        &self.binding
+    }
+
+    /// How many combinations of values are followed.
+    pub fn instances(&self) -> usize {
+        self.followed.len()
+    }
+
+    /// How many steps have been taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The events of the next step.
+    ///
+    /// # Errors
+    ///
+    /// If its time lies before the last one; the step is not taken.
+    pub fn step(&mut self, t_ms: u64, events: &[Event]) -> Result<Verdict, TimeGoesBack> {
+        let compiled = Arc::clone(&self.policy.compiled);
+        if compiled.variables.is_empty() {
+            let letter = events.iter().fold(0, |letter, event| letter | compiled.letter(event));
+            return self.step_letter(t_ms, letter);
+        }
+        let matches: Vec<_> = events.iter().flat_map(|event| compiled.matches(event)).collect();
+        self.step_matches(t_ms, &matches)
+    }
+
+    /// Time has come to `now_ms`, and nothing has happened since the last step: what had to happen before is violated.
+    ///
+    /// # Errors
+    ///
+    /// If time would go back.
+    pub fn advance(&mut self, now_ms: u64) -> Result<Verdict, TimeGoesBack> {
+        self.set_time(now_ms)?;
+        if self.is_final() {
+            return Ok(self.verdict);
+        }
+        let Engine::Progression(engine) = &mut self.engine else { return Ok(self.verdict) };
+        for state in std::iter::once(&mut self.fresh).chain(self.followed.values_mut()) {
+            let progressed = engine.advance(state.residual, now_ms);
+            state.residual = progressed.residual;
+            state.missed = progressed.missed;
+        }
+        self.conclude();
+        Ok(self.verdict)
+    }
+
+    /// The earliest time at which [`advance`](Self::advance) may change the verdict.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let Engine::Progression(engine) = &self.engine else { return None };
+        if self.is_final() {
+            return None;
+        }
+        let states = std::iter::once(&self.fresh).chain(self.followed.values());
+        states.filter_map(|state| engine.deadline(state.residual)).min().and_then(|to| to.checked_add(1))
+    }
+
+    /// The verdict if the trace is complete with the steps so far.
+    pub fn close(&self) -> Closed {
+        let holds = matches!(self.verdict, Verdict::True | Verdict::PresumablyTrue);
+        if holds || !matches!(self.verdict, Verdict::PresumablyFalse) {
+            return Closed { holds, witness: self.witness.clone(), binding: self.binding.clone() };
+        }
+        let open = self.states().filter(|(_, state)| self.state_verdict(state) == Verdict::PresumablyFalse);
+        let first = open.min_by(|(a, _), (b, _)| order(a, b));
+        let Some((binding, state)) = first else {
+            return Closed { holds, witness: Vec::new(), binding: Vec::new() };
+        };
+        let window = match &self.engine {
+            Engine::Progression(engine) => engine.origin(state.residual),
+            Engine::Automaton(_) => None,
+        };
+        let witness = window.or(state.left).map(|step| step as usize).into_iter().collect();
+        Closed { holds, witness, binding: self.named(binding) }
+    }
+
+    fn is_final(&self) -> bool {
+        self.verdict.is_definite() || self.verdict == Verdict::LimitReached
+    }
+
+    fn set_time(&mut self, t_ms: u64) -> Result<(), TimeGoesBack> {
+        if t_ms < self.now_ms {
+            return Err(TimeGoesBack { index: self.steps as usize, t_ms, last_ms: self.now_ms });
+        }
+        self.now_ms = t_ms;
+        Ok(())
+    }
+
+    /// A step of a policy without variables.
+    pub(crate) fn step_letter(&mut self, t_ms: u64, letter: u64) -> Result<Verdict, TimeGoesBack> {
+        self.set_time(t_ms)?;
+        let index = self.steps;
+        self.steps += 1;
+        if self.is_final() {
+            return Ok(self.verdict);
+        }
+        let compiled = &self.policy.compiled;
+        let before = self.fresh.residual;
+        match step_state(compiled, &mut self.engine, &mut self.fresh, self.quiet, (t_ms, index), letter) {
+            // The usual case: nothing has changed.
+            Ok(()) if before == self.fresh.residual => {}
+            Ok(()) => self.conclude(),
+            Err(Limit) => self.give_up(),
+        }
+        Ok(self.verdict)
+    }
+
+    /// A step of any policy.
+    pub(crate) fn step_matches(
+        &mut self,
+        t_ms: u64,
+        matches: &[(u64, Needs<'_>)],
+    ) -> Result<Verdict, TimeGoesBack> {
+        self.set_time(t_ms)?;
+        let index = self.steps;
+        self.steps += 1;
+        if self.is_final() {
+            return Ok(self.verdict);
+        }
+        if self.follow(matches).is_err() || self.step_all(t_ms, index, matches).is_err() {
+            self.give_up();
+            return Ok(self.verdict);
+        }
+        self.conclude();
+        Ok(self.verdict)
+    }
+
+    fn step_all(&mut self, t_ms: u64, index: u64, matches: &[(u64, Needs<'_>)]) -> Result<(), Limit> {
+        let compiled = &self.policy.compiled;
+        let at = (t_ms, index);
+        let none: Binding = vec![None; compiled.variables.len()];
+        let letter = letter_of(matches, &none);
+        step_state(compiled, &mut self.engine, &mut self.fresh, self.quiet, at, letter)?;
+        for (binding, state) in &mut self.followed {
+            let letter = letter_of(matches, binding);
+            step_state(compiled, &mut self.engine, state, self.quiet, at, letter)?;
+        }
+        Ok(())
+    }
+
+    /// Begins to follow the values that occur for the first time: so far they were like any that had not occurred.
+    fn follow(&mut self, matches: &[(u64, Needs<'_>)]) -> Result<(), Limit> {
+        for (variable, value) in matches.iter().flat_map(|(_, needs)| needs) {
+            let known = |binding: &Binding| {
+                binding.get(*variable).and_then(Option::as_deref).is_some_and(|known| known == *value)
+            };
+            // With one variable the binding is the value.
+            let one = self.policy.compiled.variables.len() == 1;
+            let followed = if one {
+                self.followed.contains_key(&vec![Some((*value).to_owned())])
+            } else {
+                self.followed.keys().any(known)
+            };
+            if followed {
+                continue;
+            }
+            let none = vec![None; self.policy.compiled.variables.len()];
+            let unbound = self
+                .followed
+                .iter()
+                .filter(|(binding, _)| binding.get(*variable).is_some_and(Option::is_none));
+            let new: Vec<(Binding, State)> = unbound
+                .chain([(&none, &self.fresh)])
+                .map(|(binding, state)| {
+                    let mut binding = binding.clone();
+                    if let Some(place) = binding.get_mut(*variable) {
+                        *place = Some((*value).to_owned());
+                    }
+                    (binding, state.clone())
+                })
+                .collect();
+            self.followed.extend(new);
+            if self.followed.len() > self.crowded {
+                self.forget(matches);
+                self.crowded = (2 * self.followed.len()).max(CROWDED);
+            }
+            if self.followed.len() > MAX_INSTANCES {
+                return Err(Limit);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the values for which everything is as if they had not occurred, except those of this step.
+    fn forget(&mut self, matches: &[(u64, Needs<'_>)]) {
+        let mut different: Vec<std::collections::HashSet<String>> =
+            vec![Default::default(); self.policy.compiled.variables.len()];
+        for (variable, value) in matches.iter().flat_map(|(_, needs)| needs) {
+            if let Some(values) = different.get_mut(*variable) {
+                values.insert((*value).to_owned());
+            }
+        }
+        for (binding, state) in &self.followed {
+            for (variable, value) in binding.iter().enumerate() {
+                let Some(value) = value else { continue };
+                let mut without = binding.clone();
+                if let Some(place) = without.get_mut(variable) {
+                    *place = None;
+                }
+                let unbound = self.followed.get(&without).unwrap_or(&self.fresh);
+                if !state.same(unbound)
+                    && let Some(values) = different.get_mut(variable)
+                {
+                    values.insert(value.clone());
+                }
+            }
+        }
+        self.followed.retain(|binding, _| {
+            binding
+                .iter()
+                .zip(&different)
+                .all(|(value, different)| value.as_ref().is_none_or(|value| different.contains(value)))
+        });
+    }
+
+    fn states(&self) -> impl Iterator<Item = (&Binding, &State)> {
+        static NONE: Binding = Vec::new();
+        self.followed.iter().chain([(&NONE, &self.fresh)])
+    }
+
+    fn state_verdict(&self, state: &State) -> Verdict {
+        engine_verdict(&self.engine, state.residual)
+    }
+
+    /// The verdict over all values, and its explanation if it is definite.
+    fn conclude(&mut self) {
+        if let Engine::Progression(engine) = &mut self.engine
+            && engine.is_crowded()
+        {
+            let states = std::iter::once(&mut self.fresh).chain(self.followed.values_mut());
+            engine.compact(states.map(|state| &mut state.residual).chain([&mut self.quiet]));
+        }
+        let mut verdict = engine_verdict(&self.engine, self.fresh.residual);
+        for state in self.followed.values() {
+            verdict = verdict.and(engine_verdict(&self.engine, state.residual));
+        }
+        self.verdict = verdict;
+        if verdict.is_definite() {
+            self.explain();
+        }
+    }
+
+    fn explain(&mut self) {
+        let decided = self.states().filter(|(_, state)| self.state_verdict(state) == self.verdict);
+        let Some((binding, state)) = decided.min_by(|(a, _), (b, _)| order(a, b)) else { return };
+        let last = self.steps.saturating_sub(1);
+        let steps = match state.missed {
+            Some(Missed { origin, by_event: false }) => [Some(origin), None],
+            Some(Missed { origin, by_event: true }) => [Some(origin), Some(last)],
+            None => [state.left, (self.steps > 0).then_some(last)],
+        };
+        let mut witness: Vec<usize> = steps.into_iter().flatten().map(|step| step as usize).collect();
+        witness.dedup();
+        let binding = if self.verdict == Verdict::False { self.named(binding) } else { Vec::new() };
+        self.witness = witness;
+        self.binding = binding;
+    }
+
+    fn named(&self, binding: &Binding) -> Vec<(String, Option<String>)> {
+        let values = binding.iter().cloned().chain(std::iter::repeat(None));
+        self.policy.compiled.variables.iter().cloned().zip(values).collect()
+    }
+
+    fn give_up(&mut self) {
+        self.verdict = Verdict::LimitReached;
+        self.witness = vec![(self.steps as usize).saturating_sub(1)];
+        self.followed = HashMap::new();
+    }
+}
+
+/// Values in alphabetical order, what has not occurred last.
+fn order(a: &Binding, b: &Binding) -> std::cmp::Ordering {
+    let key = |binding: &Binding| -> Vec<(bool, Option<String>)> {
+        binding.iter().map(|value| (value.is_none(), value.clone())).collect()
+    };
+    (a.is_empty(), key(a)).cmp(&(b.is_empty(), key(b)))
+}
+
+fn letter_of(matches: &[(u64, Needs<'_>)], binding: &Binding) -> u64 {
+    let bound = |needs: &Needs<'_>| {
+        needs.iter().all(|(variable, value)| {
+            binding.get(*variable).and_then(Option::as_deref).is_some_and(|bound| bound == *value)
+        })
+    };
+    matches.iter().filter(|(_, needs)| bound(needs)).fold(0, |letter, (bit, _)| letter | bit)
+}
+
+fn engine_verdict(engine: &Engine, residual: u32) -> Verdict {
+    match engine {
+        Engine::Automaton(automaton) => automaton.verdict(residual),
+        Engine::Progression(progression) => progression.verdict(residual),
+    }
+}
+
+#[inline]
+fn step_state(
+    compiled: &Compiled,
+    engine: &mut Engine,
+    state: &mut State,
+    quiet: u32,
+    (t_ms, index): (u64, u64),
+    letter: u64,
+) -> Result<(), Limit> {
+    let letter = match (&compiled.past, &mut state.past) {
+        (Some(past), Some(memory)) => past.step(memory, t_ms, letter)?,
+        _ => letter,
+    };
+    let (next, missed) = step_engine(engine, state.residual, t_ms, letter, index)?;
+    if next != state.residual {
+        state.left = if next == quiet { None } else { state.left.or(Some(index)) };
+        state.residual = next;
+    }
+    state.missed = missed;
+    Ok(())
+}
+
+#[inline]
+fn step_engine(
+    engine: &mut Engine,
+    residual: u32,
+    t_ms: u64,
+    letter: u64,
+    index: u64,
+) -> Result<(u32, Option<Missed>), Limit> {
+    match engine {
+        Engine::Automaton(automaton) => {
+            let next = match automaton.known_step(residual, letter) {
+                Some(next) => next,
+                None => Automaton::step(Arc::make_mut(automaton), residual, letter)?,
+            };
+            Ok((next, None))
+        }
+        Engine::Progression(progression) => {
+            let progressed = progression.step(residual, t_ms, letter, index)?;
+            Ok((progressed.residual, progressed.missed))
+        }
+    }
+}
+
+/// The verdict over a trace that may go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    /// What is known.
+    pub verdict: Verdict,
+    /// Whether a definite verdict comes as early as possible: see [`Policy::is_exact`].
+    pub exact: bool,
+    /// As [`Monitor::witness`].
+    pub witness: Vec<usize>,
+}
+
+/// Evaluates a formula over a trace that may go on: a [`Monitor`] that takes every step. Time O(n) for a given formula.
+///
+/// # Errors
+///
+/// If the formula cannot be monitored.
+///
+/// ```
+/// use aimds_temporal::{Formula, Trace, Verdict, evaluate_open};
+///
+/// let trace = Trace::from_steps([(0, ["p"]), (5, ["q"])])?;
+/// let verdict = |text: &str| evaluate_open(&Formula::parse(text).unwrap(), &trace).map(|open| open.verdict);
+/// assert_eq!(verdict("F q")?, Verdict::True);
+/// assert_eq!(verdict("G !q")?, Verdict::False);
+/// assert_eq!(verdict("G(p -> F q)")?, Verdict::PresumablyTrue);
+/// assert_eq!(verdict("G F p & F G !p")?, Verdict::False);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn evaluate_open(formula: &Formula, trace: &Trace) -> Result<Open, CompileError> {
+    let policy = Policy::compile(formula)?;
+    let mut monitor = policy.monitor();
+    let mut events = Vec::new();
+    for (step, t_ms) in trace.times().iter().enumerate() {
+        events.clear();
+        let ids = trace.events_at(step).iter();
+        events.extend(ids.filter_map(|id| trace.distinct_events().get(*id as usize)).cloned());
+        // Times of a trace are in order.
+        if monitor.step(*t_ms, &events).is_err() {
+            break;
+        }
+    }
+    Ok(Open { verdict: monitor.verdict(), exact: policy.is_exact(), witness: monitor.witness().to_vec() })
+}
