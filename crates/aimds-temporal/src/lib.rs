@@ -31,6 +31,7 @@ mod patterns;
 mod policy;
 mod program;
 mod progression;
+mod set;
 mod trace;
 mod verdict;
 
@@ -41,5 +42,6 @@ pub use parse::{MAX_DEPTH, MAX_NODES, MAX_TEXT, ParseError};
 pub use patterns::{MAX_OCCURRENCES, Pattern, Scope};
 pub use policy::{Policy, PolicyError};
 pub use program::{CompileError, MAX_ATOMS};
+pub use set::{EventId, MAX_KNOWN_EVENTS, MonitorSet};
 pub use trace::{Event, TimeGoesBack, Trace};
 pub use verdict::Verdict;

@@ -203,6 +203,29 @@ impl Monitor {
         Closed { holds, witness, binding: self.named(binding) }
     }
 
+    /// The transitions as a table, how many atoms its letters have, and the state that has been reached; if this is all
+    /// there is to this monitor.
+    pub(crate) fn table(&self) -> Option<(&[u32], u32, u32)> {
+        match &self.engine {
+            Engine::Automaton(automaton)
+                if self.policy.compiled.variables.is_empty() && self.policy.compiled.past.is_none() =>
+            {
+                let (cells, atoms) = automaton.complete_table()?;
+                Some((cells, atoms, self.fresh.residual))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn residual(&self) -> u32 {
+        self.fresh.residual
+    }
+
+    /// So many steps have been taken; those that it was not told of changed nothing.
+    pub(crate) fn catch_up(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
     fn is_final(&self) -> bool {
         self.verdict.is_definite() || self.verdict == Verdict::LimitReached
     }
