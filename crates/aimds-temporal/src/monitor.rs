@@ -6,16 +6,13 @@ use std::sync::Arc;
 use crate::automaton::{Automaton, Limit};
 use crate::closed::Closed;
 use crate::formula::Formula;
-use crate::instances::{Binding, Needs};
+use crate::instances::{Binding, MAX_INSTANCES, Needs};
 use crate::past::Memory;
 use crate::policy::{Compiled, Engine, Policy};
 use crate::program::CompileError;
 use crate::progression::{self, Missed};
 use crate::trace::{Event, TimeGoesBack, Trace};
 use crate::verdict::Verdict;
-
-/// The most combinations of values that a monitor follows at once.
-pub const MAX_INSTANCES: usize = 4096;
 
 /// Watches a trace while it happens.
 ///
