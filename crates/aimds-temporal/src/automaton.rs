@@ -18,6 +18,9 @@ use crate::verdict::Verdict;
 
 /// Distinct functions that a formula may need.
 const MAX_FUNCTIONS: usize = 200_000;
+/// Work on decision diagrams: to find out what can be kept, and for one new transition. A unit is some hundred nanoseconds.
+const COMPILE_BUDGET: usize = 1_000_000;
+const STEP_BUDGET: usize = 100_000;
 /// States after which a monitor gives up.
 const MAX_STATES: usize = 20_000;
 /// The most atoms for which transitions are a plain table.
@@ -93,7 +96,12 @@ impl Automaton {
             automaton.number.push(list.len() as u32);
             list.push(id);
         }
+        automaton.bdd.set_budget(COMPILE_BUDGET);
         automaton.keepable = automaton.find_keepable().ok();
+        if automaton.keepable.is_none() {
+            automaton.bdd = Bdd::new(MAX_FUNCTIONS);
+        }
+        automaton.bdd.set_budget(COMPILE_BUDGET);
         let first = automaton.bdd.variable(automaton.first_promise())?;
         let memories = vec![FALSE; automaton.memories.len()];
         automaton.state(Residual { formula: first, memories })?;
@@ -128,6 +136,7 @@ impl Automaton {
             return Ok(next);
         }
         let residual = self.states.get(state as usize).cloned().ok_or(Limit)?;
+        self.bdd.set_budget(STEP_BUDGET);
         let next = self.progress(&residual, letter)?;
         let next = self.state(next)?;
         if self.letters > DENSE_ATOMS {

@@ -7,7 +7,7 @@ pub(crate) type Ref = u32;
 pub(crate) const FALSE: Ref = 0;
 pub(crate) const TRUE: Ref = 1;
 
-/// The diagrams have reached their limit.
+/// The diagrams have reached their limit, or the budget is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
 
@@ -24,6 +24,8 @@ pub(crate) struct Bdd {
     known: HashMap<Branch, Ref>,
     answers: HashMap<(Ref, Ref, Ref), Ref>,
     limit: usize,
+    /// Steps of work that may still be done.
+    budget: usize,
 }
 
 impl Bdd {
@@ -79,6 +81,7 @@ impl Bdd {
         if let Some(answer) = self.answers.get(&key) {
             return Ok(*answer);
         }
+        self.budget = self.budget.checked_sub(1).ok_or(Full)?;
         let (t, y, n) = (self.branch(test), self.branch(yes), self.branch(no));
         let top = t.variable.min(y.variable).min(n.variable);
         let side = |function: Ref, branch: Branch, high: bool| match (branch.variable == top, high) {

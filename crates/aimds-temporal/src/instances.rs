@@ -9,8 +9,8 @@ use crate::trace::{Event, Trace};
 /// A value for each variable in alphabetical order; `None` is any value that does not occur.
 pub(crate) type Binding = Vec<Option<String>>;
 
-/// The most combinations of values.
-const MAX_BINDINGS: usize = 65_536;
+/// The most combinations of values, for monitors and for complete traces.
+pub const MAX_INSTANCES: usize = 4096;
 
 /// What a variable must be for an event to be an atom: numbers of variables and values.
 pub(crate) type Needs<'a> = Vec<(usize, &'a str)>;
@@ -65,8 +65,8 @@ pub(crate) fn bindings(
         }
     }
     let size = values.iter().fold(1_usize, |product, values| product.saturating_mul(values.len() + 1));
-    if size > MAX_BINDINGS {
-        return Err(CompileError::TooLarge { what: "combinations of values", size, limit: MAX_BINDINGS });
+    if size > MAX_INSTANCES {
+        return Err(CompileError::TooLarge { what: "combinations of values", size, limit: MAX_INSTANCES });
     }
     let mut bindings = vec![Vec::new()];
     for values in &values {

@@ -6,16 +6,13 @@ use std::sync::Arc;
 use crate::automaton::{Automaton, Limit};
 use crate::closed::Closed;
 use crate::formula::Formula;
-use crate::instances::{Binding, Needs};
+use crate::instances::{Binding, MAX_INSTANCES, Needs};
 use crate::past::Memory;
 use crate::policy::{Compiled, Engine, Policy};
 use crate::program::CompileError;
 use crate::progression::{self, Missed};
 use crate::trace::{Event, TimeGoesBack, Trace};
 use crate::verdict::Verdict;
-
-/// The most combinations of values that a monitor follows at once.
-pub const MAX_INSTANCES: usize = 4096;
 
 /// Watches a trace while it happens.
 ///
@@ -201,6 +198,29 @@ impl Monitor {
         };
         let witness = window.or(state.left).map(|step| step as usize).into_iter().collect();
         Closed { holds, witness, binding: self.named(binding) }
+    }
+
+    /// The transitions as a table, how many atoms its letters have, and the state that has been reached; if this is all
+    /// there is to this monitor.
+    pub(crate) fn table(&self) -> Option<(&[u32], u32, u32)> {
+        match &self.engine {
+            Engine::Automaton(automaton)
+                if self.policy.compiled.variables.is_empty() && self.policy.compiled.past.is_none() =>
+            {
+                let (cells, atoms) = automaton.complete_table()?;
+                Some((cells, atoms, self.fresh.residual))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn residual(&self) -> u32 {
+        self.fresh.residual
+    }
+
+    /// So many steps have been taken; those that it was not told of changed nothing.
+    pub(crate) fn catch_up(&mut self, steps: u64) {
+        self.steps = steps;
     }
 
     fn is_final(&self) -> bool {

@@ -2,7 +2,7 @@
 
 mod naive;
 
-use aimds_temporal::{Event, Formula, Policy, Verdict, evaluate, evaluate_open};
+use aimds_temporal::{Event, Formula, Policy, Trace, Verdict, evaluate, evaluate_open};
 use naive::{Kind, Random};
 
 fn pairs() -> u64 {
@@ -46,14 +46,17 @@ fn monitors_at_every_prefix() {
         let mut monitor = policy.monitor();
         let (mut definite, mut now) = (None, 0);
         for end in 0..=steps.len() {
-            let context = || format!("{formula} on {:?} at {now}", &steps[..end]);
             if let Some((time, bits)) = end.checked_sub(1).map(|last| steps[last]) {
                 now = time;
                 monitor.step(time, &events(bits)).unwrap();
             }
             check(&formula, &steps[..end], now, monitor.verdict(), &mut definite);
             let open = evaluate_open(&formula, &naive::trace(&steps[..end])).unwrap();
-            assert!(definite.is_some() || open.verdict == monitor.verdict(), "{}", context());
+            assert!(
+                definite.is_some() || open.verdict == monitor.verdict(),
+                "{formula} on {:?}",
+                &steps[..end]
+            );
             let next = steps.get(end).map_or(now + 12, |(time, _)| *time);
             if random.below(3) == 0 && next > now {
                 now += 1 + random.below(next - now);
@@ -155,54 +158,40 @@ fn words(most: u32, least: u32) -> Vec<Vec<u8>> {
 /// Small formulas and traces, all of them.
 #[test]
 fn exhaustively_small() {
-    let traces: Vec<Vec<(u64, u8)>> = (0..=4_u32)
-        .flat_map(|length| {
-            (0..4_u32.pow(length)).map(move |word| {
-                (0..length).map(|at| (u64::from(at), (word >> (2 * at) & 3) as u8)).collect()
-            })
-        })
+    let words = (0..=4_u32).flat_map(|length| (0..4_u32.pow(length)).map(move |word| (length, word)));
+    let traces: Vec<Vec<(u64, u8)>> = words
+        .map(|(length, word)| (0..length).map(|at| (u64::from(at), (word >> (2 * at) & 3) as u8)).collect())
         .collect();
-    let mut checked = 0_u64;
-    let small = formulas(3);
-    for formula in &small {
-        for steps in &traces {
-            let verdict = evaluate(formula, &naive::trace(steps)).unwrap();
+    let prepared: Vec<Trace> = traces.iter().map(|steps| naive::trace(steps)).collect();
+    let mut sizes: Vec<Vec<Formula>> = vec![Vec::new()];
+    for nodes in 1..=4 {
+        sizes.push(formulas(nodes, &sizes));
+    }
+    assert_eq!(sizes.iter().map(Vec::len).collect::<Vec<_>>(), [0, 2, 18, 194, 2322]);
+    for formula in sizes.iter().flatten() {
+        for (steps, trace) in traces.iter().zip(&prepared) {
+            let verdict = evaluate(formula, trace).unwrap();
             assert_eq!(verdict.holds, naive::holds(formula, steps, 0), "{formula} on {steps:?}");
-            checked += 1;
         }
     }
-    assert_eq!((small.len(), traces.len(), checked), (466, 341, 158_906));
 }
 
-/// Every formula of so many nodes or fewer over two propositions.
-fn formulas(nodes: usize) -> Vec<Formula> {
+/// Every formula of so many nodes over two propositions, from all that are smaller.
+fn formulas(nodes: usize, smaller: &[Vec<Formula>]) -> Vec<Formula> {
     use aimds_temporal::{Binary::*, Unary::*};
-    if nodes == 0 {
-        return Vec::new();
-    }
-    let leaves: Vec<Formula> = ["p", "q"].map(Formula::atom).into();
     if nodes == 1 {
-        return leaves;
+        return ["p", "q"].map(Formula::atom).into();
     }
-    let smaller = formulas(nodes - 1);
-    let unary = [
-        Not,
-        Next,
-        WeakNext,
-        Finally(None),
-        Globally(None),
-        Yesterday,
-        WeakYesterday,
-        Once(None),
-        Historically(None),
-    ];
-    let binary = [And, Or, Implies, Iff, Until(None), Release, WeakUntil, Since(None)];
-    let mut all = leaves.clone();
-    all.extend(unary.iter().flat_map(|unary| smaller.iter().map(|a| Formula::unary(*unary, a.clone()))));
-    for operator in binary {
-        for (a, b) in leaves.iter().flat_map(|a| leaves.iter().map(move |b| (a, b))) {
-            if nodes >= 3 {
-                all.push(Formula::binary(operator, a.clone(), b.clone()));
+    let (weak, past) = ([Not, Next, WeakNext, Finally(None), Globally(None)], [Yesterday, WeakYesterday]);
+    let unary = weak.into_iter().chain(past).chain([Once(None), Historically(None)]);
+    let mut all: Vec<Formula> = unary
+        .flat_map(|operator| smaller[nodes - 1].iter().map(move |a| Formula::unary(operator, a.clone())))
+        .collect();
+    for operator in [And, Or, Implies, Iff, Until(None), Release, WeakUntil, Since(None)] {
+        for left in 1..nodes - 1 {
+            for a in &smaller[left] {
+                let right = smaller[nodes - 1 - left].iter();
+                all.extend(right.map(|b| Formula::binary(operator, a.clone(), b.clone())));
             }
         }
     }

@@ -187,11 +187,7 @@ pub fn certain(formula: &Formula, steps: &[(u64, u8)], now: u64, i: usize) -> Op
     // A later step inside of the bound may come.
     let more = |bound: Option<Interval>| bound.is_none_or(|bound| steps[i].0 + bound.hi_ms() >= now);
     if i >= n {
-        return match formula {
-            Formula::True => Some(true),
-            Formula::False => Some(false),
-            _ => None,
-        };
+        return None;
     }
     let until = |bound: Option<Interval>, a: &Formula, b: &Formula| {
         let seen = (i..n).filter(|j| inside(bound, *j));
