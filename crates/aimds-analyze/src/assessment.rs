@@ -2,7 +2,7 @@
 
 use aimds_detect::{Category, Finding, Origin};
 
-use crate::{Session, Timestamp};
+use crate::{Session, Taint, Timestamp};
 
 /// A budget that ran out before everything was looked at. A text with one of these is never called clean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +80,8 @@ pub struct Assessment {
     pub messages: Vec<MessageRisk>,
     /// Everything found, by message and position.
     pub findings: Vec<Finding>,
+    /// Arguments of tool calls that untrusted content put there.
+    pub taints: Vec<Taint>,
 }
 
 impl Assessment {
@@ -110,6 +112,7 @@ impl Assessment {
 pub fn assess(
     messages: Vec<MessageRisk>,
     mut findings: Vec<Finding>,
+    taints: Vec<Taint>,
     session: &mut Session,
     now: Timestamp,
 ) -> Assessment {
@@ -120,7 +123,7 @@ pub fn assess(
             .then_with(|| b.confidence.total_cmp(&a.confidence))
     });
     session.observe(score, now);
-    Assessment { score, messages, findings }
+    Assessment { score, messages, findings, taints }
 }
 
 #[cfg(test)]
@@ -137,8 +140,8 @@ mod tests {
             exhausted: None,
             degraded: None,
         };
-        let high = assess(vec![risk(0, 0.2), risk(1, 0.9)], vec![], &mut session, Timestamp(5));
-        let low = assess(vec![risk(0, 0.1)], vec![], &mut session, Timestamp(7));
+        let high = assess(vec![risk(0, 0.2), risk(1, 0.9)], vec![], vec![], &mut session, Timestamp(5));
+        let low = assess(vec![risk(0, 0.1)], vec![], vec![], &mut session, Timestamp(7));
         assert_eq!((high.score, low.score), (0.9, 0.1));
         assert_eq!((session.turns(), session.peak(), session.last_seen()), (2, 0.9, Timestamp(7)));
     }

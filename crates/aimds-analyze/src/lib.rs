@@ -11,7 +11,9 @@
 )]
 
 mod assessment;
+mod provenance;
 mod session;
 
 pub use assessment::{Assessment, Degraded, Exhausted, MessageRisk, assess};
+pub use provenance::{Taint, taints};
 pub use session::{Session, Timestamp};

@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{Status, audit, bench, calibrate, config, eval, scan, serve};
+use crate::{Status, audit, bench, calibrate, config, eval, policy, scan, serve};
 
 /// AIMDS: a firewall for LLM applications and agents.
 #[derive(Debug, Parser)]
@@ -65,6 +65,9 @@ pub enum Command {
     /// Check, show and describe configuration
     #[command(subcommand)]
     Config(config::Config),
+    /// Temporal policies: evaluate them, check them on a model, re-check proofs
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Verify, export and watch the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -83,6 +86,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Eval(eval) => eval::run(&eval, &cli.global),
         Command::Calibrate(calibrate) => calibrate::run(&calibrate, &cli.global),
         Command::Config(config) => config::run(&config, &cli.global),
+        Command::Policy(policy) => policy::run(&policy, &cli.global),
         Command::Audit(audit) => audit::run(&audit, &cli.global),
         Command::Bench(bench) => bench::run(&bench, &cli.global),
     }

@@ -31,6 +31,7 @@ pub mod bench;
 pub mod calibrate;
 pub mod config;
 pub mod eval;
+pub mod policy;
 pub mod scan;
 pub mod serve;
 pub mod statistics;

@@ -1,9 +1,11 @@
 //! One JSON line: `{"id","text","origin"?}` or `{"id","turns":[{"role","content","origin"?}]}`, and what labelled data
-//! adds to it. Keys that nobody here reads are left alone.
+//! adds to it. Turns may use tools as in OpenAI's chats: `tool_calls`, and `name` or `tool_call_id` of what comes back;
+//! `"approved": true` beside a call says that a person has agreed to it. Keys that nobody here reads are left alone.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use aimds_engine::{Conversation, Message, Origin, Role};
+use aimds_engine::{Conversation, Message, Origin, Role, ToolUse, ToolUseKind};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -65,10 +67,32 @@ pub(crate) struct Span {
 struct Turn<'a> {
     #[serde(borrow)]
     role: Cow<'a, str>,
-    #[serde(borrow)]
-    content: &'a RawValue,
+    #[serde(default, borrow, deserialize_with = "given")]
+    content: Option<&'a RawValue>,
     #[serde(default, borrow)]
     origin: Option<Cow<'a, str>>,
+    #[serde(default)]
+    tool_calls: Option<Vec<ToolCall>>,
+    #[serde(default)]
+    tool_call_id: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ToolCall {
+    #[serde(default)]
+    id: Option<String>,
+    function: Function,
+    #[serde(default)]
+    approved: bool,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    name: String,
+    #[serde(default)]
+    arguments: String,
 }
 
 #[derive(Deserialize)]
@@ -155,6 +179,7 @@ fn conversation_of_turns(raw: &RawValue) -> Result<Conversation, String> {
         return Err("\"turns\" is empty".into());
     }
     let mut conversation = Conversation::default();
+    let mut called: HashMap<String, String> = HashMap::new();
     for (index, turn) in turns.into_iter().enumerate() {
         let place = |problem: String| format!("\"turns\"[{index}]: {problem}");
         let role = Role::parse(&turn.role).ok_or_else(|| {
@@ -165,8 +190,28 @@ fn conversation_of_turns(raw: &RawValue) -> Result<Conversation, String> {
             None => role.default_origin(),
             Some(name) => origin(&name).map_err(place)?,
         };
-        for text in texts(turn.content).map_err(place)? {
+        let calls = turn.tool_calls.unwrap_or_default();
+        let texts = match turn.content {
+            Some(content) if content.get() == "null" && !calls.is_empty() => Vec::new(),
+            Some(content) => texts(content).map_err(place)?,
+            None if !calls.is_empty() => Vec::new(),
+            None => return Err(place("neither \"content\" nor \"tool_calls\"".into())),
+        };
+        let tool = turn.name.or_else(|| turn.tool_call_id.and_then(|id| called.get(&id).cloned()));
+        let tool = tool.filter(|_| role == Role::Tool);
+        for text in texts {
+            if let Some(name) = tool.clone() {
+                let message = conversation.messages.len();
+                conversation.tools.push(ToolUse { message, name, kind: ToolUseKind::Result });
+            }
             conversation.messages.push(Message { role, origin, index, pointer: String::new(), text });
+        }
+        for ToolCall { id, function: Function { name, arguments: text }, approved } in calls {
+            called.extend(id.map(|id| (id, name.clone())));
+            let (message, kind) = (conversation.messages.len(), ToolUseKind::Call { approved });
+            conversation.tools.push(ToolUse { message, name, kind });
+            let (origin, pointer) = (Origin::Model, String::new());
+            conversation.messages.push(Message { role, origin, index, pointer, text });
         }
     }
     Ok(conversation)
@@ -290,10 +335,32 @@ mod tests {
             r#"{"turns":[{"role":"user","content":null}]}"#,
             Err("\"turns\"[0]: \"content\" is null, not a string"),
         );
-        check(r#"{"turns":[{"role":"user"}]}"#, Err("\"turns\": missing field `content`"));
+        check(r#"{"turns":[{"role":"user"}]}"#, Err("\"turns\"[0]: neither \"content\" nor \"tool_calls\""));
         check(
             r#"{"turns":[{"role":"user","content":[{"type":"image_url"}]}]}"#,
             Err("\"turns\"[0]: \"content\": part of type \"image_url\" is not text"),
+        );
+    }
+
+    #[test]
+    fn turns_may_use_tools() {
+        let line = r#"{"turns":[{"role":"user","content":"u"},
+            {"role":"assistant","content":null,"tool_calls":[
+                {"id":"1","type":"function","function":{"name":"read","arguments":"{}"}},
+                {"id":"2","function":{"name":"send","arguments":"[1]"},"approved":true}]},
+            {"role":"tool","tool_call_id":"1","content":"a"},
+            {"role":"tool","name":"send","content":"b"}]}"#;
+        let record = Record::parse(&Line::Bytes(line.as_bytes())).unwrap();
+        let conversation = record.conversation(Origin::User).unwrap();
+        let texts: Vec<_> = conversation.messages.iter().map(|message| message.text.as_str()).collect();
+        assert_eq!(texts, ["u", "{}", "[1]", "a", "b"]);
+        let used: Vec<_> =
+            conversation.tools.iter().map(|tool| (tool.message, tool.name.as_str(), tool.kind)).collect();
+        let call = |approved| ToolUseKind::Call { approved };
+        let result = ToolUseKind::Result;
+        assert_eq!(
+            used,
+            [(1, "read", call(false)), (2, "send", call(true)), (3, "read", result), (4, "send", result)]
         );
     }
 

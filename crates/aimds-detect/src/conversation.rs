@@ -136,11 +136,36 @@ pub struct Message {
     pub text: String,
 }
 
+/// That one of the texts belongs to the use of a tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolUse {
+    /// Position of the text in [`Conversation::messages`]: the arguments of a call, or what the tool returned.
+    pub message: usize,
+    /// The tool.
+    pub name: String,
+    /// Which of the two it is.
+    pub kind: ToolUseKind,
+}
+
+/// One end of the use of a tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ToolUseKind {
+    /// The model asks for it.
+    Call {
+        /// A person has agreed to this call.
+        approved: bool,
+    },
+    /// The tool has answered.
+    Result,
+}
+
 /// The texts of one request (or one response), oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conversation {
     /// The texts.
     pub messages: Vec<Message>,
+    /// Which of them belong to the use of tools, in order of their positions.
+    pub tools: Vec<ToolUse>,
 }
 
 impl Conversation {

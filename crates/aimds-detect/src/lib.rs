@@ -17,7 +17,7 @@ pub mod lexical;
 pub mod rules;
 pub mod validators;
 
-pub use conversation::{Conversation, Message, Origin, Role, Trust};
+pub use conversation::{Conversation, Message, Origin, Role, ToolUse, ToolUseKind, Trust};
 pub use finding::{Category, Detector, Finding};
 mod scanner;
 pub use scanner::{Deep, Effort, MessageScan, ScanExhausted, Scanner};

@@ -26,8 +26,8 @@ mod verdict;
 
 pub use aimds_analyze::{Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp};
 pub use aimds_detect::{
-    Category, Conversation, Detector, Finding, Message, Origin, Role, Trust, encoder, lexical, rules,
-    validators,
+    Category, Conversation, Detector, Finding, Message, Origin, Role, ToolUse, ToolUseKind, Trust, encoder,
+    lexical, rules, validators,
 };
 pub use aimds_policy::{
     Action, Decision, DeepBand, DeepMode, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode,

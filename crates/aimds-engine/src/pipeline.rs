@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aimds_analyze::{Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp, assess};
+use aimds_analyze::{Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp, assess, taints};
 use aimds_detect::encoder::EncoderError;
 use aimds_detect::lexical::ModelError;
 use aimds_detect::rules::{RuleError, RuleMask};
@@ -168,7 +168,7 @@ impl Engine {
                 degraded: self.degraded(scan.deep),
             });
         }
-        let assessment = assess(risks, findings, session, now);
+        let assessment = assess(risks, findings, taints(conversation), session, now);
         let decision = self.policy.decide(conversation, &assessment, session.tenant());
         Outcome { decision, assessment, path }
     }

@@ -56,6 +56,8 @@ pub enum ReasonCode {
     Budget,
     /// Part of the analysis was not available.
     Degraded,
+    /// A temporal policy does not hold.
+    Temporal,
     /// An allow-list entry applied.
     AllowList,
 }
@@ -69,6 +71,7 @@ impl ReasonCode {
             Self::Finding => "finding",
             Self::Budget => "budget",
             Self::Degraded => "degraded",
+            Self::Temporal => "temporal",
             Self::AllowList => "allow_list",
         }
     }

@@ -31,6 +31,12 @@ pub struct PolicyFile {
     /// When the deep path looks, and how much it may cost.
     #[serde(default)]
     pub deep: DeepFile,
+    /// Names for groups of tools: `sends = ["send_*", "http_post"]`. A `*` at either end stands for anything.
+    #[serde(default)]
+    pub tools: BTreeMap<String, Vec<String>>,
+    /// What must hold over the whole conversation, for every tenant.
+    #[serde(default)]
+    pub temporal: Vec<TemporalEntry>,
     /// What must not alarm.
     #[serde(default)]
     pub allow: Vec<AllowEntry>,
@@ -190,4 +196,16 @@ pub struct AllowEntry {
     pub category: Option<String>,
     /// Why, for whoever reads the file next.
     pub reason: String,
+}
+
+/// One temporal policy.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TemporalEntry {
+    /// Its name in reasons.
+    pub name: String,
+    /// What must hold: a formula, a pattern or a sentence over events, as `aimds policy explain` reads it.
+    pub formula: String,
+    /// What is done with a conversation that violates it; `block` unless told otherwise.
+    pub action: Option<Action>,
 }

@@ -10,7 +10,7 @@
 //! let policy = Policy::parse("version = 1\n[risk.user]\nflag = 0.3\nblock = 0.7\n").unwrap();
 //! let conversation = Conversation::single(Origin::User, "hello");
 //! let risk = MessageRisk { message: 0, origin: Origin::User, score: 0.8, exhausted: None, degraded: None };
-//! let assessment = assess(vec![risk], vec![], &mut Session::new(""), Timestamp(0));
+//! let assessment = assess(vec![risk], vec![], vec![], &mut Session::new(""), Timestamp(0));
 //! let decision = policy.decide(&conversation, &assessment, "");
 //! assert_eq!(decision.action(), Action::Block);
 //! assert!(decision.into_permit().is_none());
@@ -29,10 +29,11 @@
 mod decision;
 mod file;
 mod resolve;
+mod temporal;
 
 pub use decision::{Action, Decision, Permit, Reason, ReasonCode, Redaction};
 pub use file::{
     AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PolicyFile, RiskBand,
-    RiskBands, TenantFile,
+    RiskBands, TemporalEntry, TenantFile,
 };
 pub use resolve::{Policy, PolicyError};

@@ -10,6 +10,7 @@ use crate::file::{
     AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PolicyFile, RiskBand,
     RiskBands, TenantFile,
 };
+use crate::temporal::{Look, TemporalPolicies};
 
 /// Why a policy file is refused.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,14 @@ pub enum PolicyError {
         /// The name.
         name: String,
     },
+    /// A temporal policy that is no formula, or speaks of events that never happen.
+    #[error("invalid policy: {place}: {problem}")]
+    Temporal {
+        /// Where in the file.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// `redact` for a category whose findings mark no replaceable value.
     #[error("invalid policy: {place}: \"{name}\" cannot be redacted; use flag, escalate or block")]
     NotRedactable {
@@ -86,6 +95,7 @@ pub enum PolicyError {
 pub struct Policy {
     default: TenantPolicy,
     tenants: HashMap<String, TenantPolicy>,
+    temporal: TemporalPolicies,
 }
 
 #[derive(Clone, Debug)]
@@ -156,7 +166,8 @@ impl Policy {
                 Ok((name, resolved))
             })
             .collect::<Result<_, PolicyError>>()?;
-        Ok(Self { default, tenants })
+        let temporal = TemporalPolicies::resolve(file.tools, file.temporal)?;
+        Ok(Self { default, tenants, temporal })
     }
 
     /// The tenants that the file names.
@@ -246,12 +257,7 @@ impl Policy {
             if let Some(degraded) = risk.degraded {
                 reasons.push(policy.degraded(risk, degraded));
             }
-            let band = policy.band(risk.origin);
-            let reached = |threshold: Option<f32>| threshold.filter(|&threshold| risk.score >= threshold);
-            let verdict = reached(band.block)
-                .map(|threshold| (Action::Block, threshold))
-                .or_else(|| reached(band.flag).map(|threshold| (Action::Flag, threshold)));
-            if let Some((action, threshold)) = verdict {
+            if let Some((action, threshold)) = policy.reached(risk) {
                 reasons.push(Reason {
                     code: ReasonCode::Risk,
                     action,
@@ -290,6 +296,13 @@ impl Policy {
                 text: format!("{} in {} text", finding.category, message.origin.as_str()),
             });
         }
+        let look = Look {
+            conversation,
+            assessment,
+            reached: &|risk| policy.reached(risk).map(|(action, _)| action),
+            min_confidence: policy.min_confidence,
+        };
+        reasons.extend(self.temporal.violations(&look));
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.action));
         let would = reasons.first().map_or(Action::Allow, |reason| reason.action);
         Decision::new(would, policy.mode == Mode::Monitor, reasons, without_overlaps(redactions))
@@ -385,6 +398,15 @@ impl TenantPolicy {
             message: Some(risk.message),
             text: text.into(),
         }
+    }
+
+    /// The strongest threshold of its origin that a risk reaches.
+    fn reached(&self, risk: &MessageRisk) -> Option<(Action, f32)> {
+        let band = self.band(risk.origin);
+        let reached = |threshold: Option<f32>| threshold.filter(|&threshold| risk.score >= threshold);
+        reached(band.block)
+            .map(|threshold| (Action::Block, threshold))
+            .or_else(|| reached(band.flag).map(|threshold| (Action::Flag, threshold)))
     }
 
     fn band(&self, origin: Origin) -> RiskBand {

@@ -129,7 +129,7 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
                 pointer: String::new(),
                 text,
             };
-            vec![Conversation { messages: texts.map(message).collect() }]
+            vec![Conversation { messages: texts.map(message).collect(), tools: Vec::new() }]
         }
     };
     let mut strongest = Action::Allow;

@@ -90,7 +90,7 @@ fn check(case: Case, expected: Action) -> Decision {
         exhausted: case.exhausted,
         degraded: case.degraded,
     };
-    let assessment = assess(vec![risk], case.findings, &mut Session::new(""), Timestamp(0));
+    let assessment = assess(vec![risk], case.findings, vec![], &mut Session::new(""), Timestamp(0));
     let decision = policy.decide(&conversation, &assessment, case.tenant);
     assert_eq!(decision.action(), expected, "{:?}", decision.reasons());
     decision

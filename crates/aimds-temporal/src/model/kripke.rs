@@ -196,6 +196,22 @@ impl KripkeStructure {
     pub fn vocabulary(&self) -> &[String] {
         &self.vocabulary
     }
+
+    /// The same model, in which these propositions exist as well, though no state has them.
+    #[must_use]
+    pub fn with_vocabulary(mut self, props: impl IntoIterator<Item = String>) -> Self {
+        let before = std::mem::take(&mut self.vocabulary);
+        self.vocabulary = before.iter().cloned().chain(props).collect();
+        self.vocabulary.sort_unstable();
+        self.vocabulary.dedup();
+        self.listed |= self.vocabulary.len() > before.len();
+        // Both are sorted, so rows stay in order.
+        let moved: Vec<u32> = before.iter().filter_map(|name| find(&self.vocabulary, name)).collect();
+        for number in &mut self.props.items {
+            *number = moved.get(*number as usize).copied().unwrap_or(*number);
+        }
+        self
+    }
 }
 
 fn find(sorted: &[String], name: &str) -> Option<u32> {

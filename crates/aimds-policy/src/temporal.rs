@@ -1,0 +1,259 @@
+//! Temporal policies: what must hold over the whole of a conversation, not for one text of it.
+//!
+//! Each text is one step of a trace, and what is known of it are the events of that step. The formulas of the policy file
+//! speak of these events; a conversation that can no longer satisfy one is stopped before the permit is given.
+
+use std::collections::BTreeMap;
+
+use aimds_analyze::{Assessment, MessageRisk};
+use aimds_detect::{Category, Conversation, Origin, Role, ToolUseKind};
+use aimds_temporal::{Atom, Event, Formula, Verdict};
+
+use crate::decision::{Action, Reason, ReasonCode};
+use crate::file::TemporalEntry;
+use crate::resolve::PolicyError;
+
+/// Events without arguments, apart from the names of groups of tools.
+const EVENTS: [&str; 13] = [
+    "system",
+    "user",
+    "assistant",
+    "untrusted",
+    "suspicious",
+    "attack",
+    "pii",
+    "secret",
+    "call",
+    "result",
+    "tainted",
+    "obeys_suspicious",
+    "approved",
+];
+/// Events with one argument.
+const NAMED_EVENTS: [&str; 3] = ["call", "result", "found"];
+
+/// The temporal policies of a file, ready for use.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TemporalPolicies {
+    entries: Vec<Entry>,
+    groups: Vec<Group>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    name: String,
+    policy: aimds_temporal::Policy,
+    action: Action,
+    /// It cannot be violated where no tool is used.
+    only_tools: bool,
+}
+
+/// Tools of one kind.
+#[derive(Clone, Debug)]
+struct Group {
+    name: String,
+    patterns: Vec<String>,
+}
+
+impl Group {
+    fn holds(&self, tool: &str) -> bool {
+        self.patterns.iter().any(|pattern| matches(pattern, tool))
+    }
+}
+
+/// A name with a `*` at either end, for anything.
+fn matches(pattern: &str, name: &str) -> bool {
+    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        _ if pattern == "*" => true,
+        (Some(_), Some(_)) => pattern.get(1..pattern.len() - 1).is_some_and(|inner| name.contains(inner)),
+        (Some(end), None) => name.ends_with(end),
+        (None, Some(begin)) => name.starts_with(begin),
+        (None, None) => name == pattern,
+    }
+}
+
+/// What a decision is about.
+pub(crate) struct Look<'a> {
+    pub(crate) conversation: &'a Conversation,
+    pub(crate) assessment: &'a Assessment,
+    /// What the risk of a text alone leads to.
+    pub(crate) reached: &'a dyn Fn(&MessageRisk) -> Option<Action>,
+    pub(crate) min_confidence: f32,
+}
+
+impl TemporalPolicies {
+    /// Checks and compiles. A file is taken whole or not at all.
+    pub(crate) fn resolve(
+        tools: BTreeMap<String, Vec<String>>,
+        entries: Vec<TemporalEntry>,
+    ) -> Result<Self, PolicyError> {
+        let groups: Vec<Group> = tools.into_iter().map(|(name, patterns)| Group { name, patterns }).collect();
+        if let Some(group) = groups.iter().find(|group| EVENTS.contains(&group.name.as_str())) {
+            let problem = format!("\"{}\" is the name of an event", group.name);
+            return Err(PolicyError::Temporal { place: "tools".into(), problem });
+        }
+        let entry = |(at, entry): (usize, TemporalEntry)| {
+            let error = |problem: String| PolicyError::Temporal {
+                place: format!("temporal[{at}] ({})", entry.name),
+                problem,
+            };
+            let formula = Formula::parse(&entry.formula).map_err(|problem| error(problem.to_string()))?;
+            if formula.is_timed() {
+                return Err(error(
+                    "the texts of a conversation have no times; leave the time bound out".into(),
+                ));
+            }
+            for atom in formula.atoms() {
+                check_event(atom, &groups).map_err(error)?;
+            }
+            let policy =
+                aimds_temporal::Policy::compile(&formula).map_err(|problem| error(problem.to_string()))?;
+            let only_tools = cannot_fail_without_tools(&formula, &groups);
+            let action = entry.action.unwrap_or(Action::Block);
+            if action == Action::Redact {
+                return Err(error("a conversation as a whole cannot be redacted".into()));
+            }
+            Ok(Entry { name: entry.name, policy, action, only_tools })
+        };
+        let entries = entries.into_iter().enumerate().map(entry).collect::<Result<_, _>>()?;
+        Ok(Self { entries, groups })
+    }
+
+    /// A reason for each policy that the conversation violates. Linear in texts, findings and policies.
+    pub(crate) fn violations(&self, look: &Look<'_>) -> Vec<Reason> {
+        let without_tools = look.conversation.tools.is_empty();
+        let mut concerned =
+            self.entries.iter().filter(|entry| !(entry.only_tools && without_tools)).peekable();
+        if concerned.peek().is_none() {
+            return Vec::new();
+        }
+        let steps = self.steps(look);
+        concerned.filter_map(|entry| entry.violation(&steps)).collect()
+    }
+
+    /// The events of each text.
+    fn steps(&self, look: &Look<'_>) -> Vec<Vec<Event>> {
+        let mut steps: Vec<Vec<Event>> = look.conversation.messages.iter().map(events_of_message).collect();
+        let mut add = |at: usize, event: Event| {
+            if let Some(events) = steps.get_mut(at).filter(|events| !events.contains(&event)) {
+                events.push(event);
+            }
+        };
+        let mut suspicious = vec![false; look.conversation.messages.len()];
+        for risk in &look.assessment.messages {
+            let Some(action) = (look.reached)(risk) else { continue };
+            suspicious.get_mut(risk.message).into_iter().for_each(|suspicious| *suspicious = true);
+            add(risk.message, Event::new("suspicious"));
+            if action == Action::Block {
+                add(risk.message, Event::new("attack"));
+            }
+        }
+        for finding in look.assessment.findings.iter().filter(|f| f.confidence >= look.min_confidence) {
+            add(finding.message, Event::new("found").arg(finding.category.as_str()));
+            match finding.category {
+                Category::Pii(_) => add(finding.message, Event::new("pii")),
+                Category::Secret(_) => add(finding.message, Event::new("secret")),
+                _ => {}
+            }
+        }
+        for tool in &look.conversation.tools {
+            let kind = match tool.kind {
+                ToolUseKind::Result => "result",
+                ToolUseKind::Call { .. } => "call",
+            };
+            add(tool.message, Event::new(kind));
+            add(tool.message, Event::new(kind).arg(tool.name.as_str()));
+            if let ToolUseKind::Call { approved } = tool.kind {
+                for group in self.groups.iter().filter(|group| group.holds(&tool.name)) {
+                    add(tool.message, Event::new(group.name.as_str()));
+                }
+                if approved {
+                    add(tool.message, Event::new("approved"));
+                }
+            }
+        }
+        for taint in &look.assessment.taints {
+            add(taint.call, Event::new("tainted"));
+            if suspicious.get(taint.source) == Some(&true) {
+                add(taint.call, Event::new("obeys_suspicious"));
+            }
+        }
+        steps
+    }
+}
+
+impl Entry {
+    fn violation(&self, steps: &[Vec<Event>]) -> Option<Reason> {
+        let mut monitor = self.policy.monitor();
+        for (at, events) in steps.iter().enumerate() {
+            // Every step is at the same time, so time cannot go back.
+            let verdict = monitor.step(0, events).unwrap_or(Verdict::LimitReached);
+            let text = match verdict {
+                Verdict::False => format!("the policy \"{}\" is violated", self.name),
+                Verdict::LimitReached => {
+                    format!("the policy \"{}\" cannot be followed any further", self.name)
+                }
+                Verdict::True => return None,
+                Verdict::PresumablyTrue | Verdict::PresumablyFalse => continue,
+            };
+            return Some(Reason {
+                code: ReasonCode::Temporal,
+                action: self.action,
+                category: Some(Category::PolicyViolation),
+                message: Some(at),
+                text,
+            });
+        }
+        None
+    }
+}
+
+fn events_of_message(message: &aimds_detect::Message) -> Vec<Event> {
+    let role = match message.role {
+        Role::System | Role::Developer => Some("system"),
+        Role::User => Some("user"),
+        Role::Assistant => Some("assistant"),
+        Role::Tool => None,
+    };
+    let untrusted = matches!(message.origin, Origin::Tool | Origin::Document).then_some("untrusted");
+    role.into_iter().chain(untrusted).map(Event::new).collect()
+}
+
+/// A typing error must not become an event that never happens.
+fn check_event(atom: &Atom, groups: &[Group]) -> Result<(), String> {
+    let names: Vec<&str> = match atom.args.len() {
+        0 => EVENTS.into_iter().chain(groups.iter().map(|group| group.name.as_str())).collect(),
+        1 => NAMED_EVENTS.to_vec(),
+        _ => Vec::new(),
+    };
+    if names.contains(&atom.name.as_str()) {
+        return Ok(());
+    }
+    let known = names.join(", ");
+    Err(format!("there is no event {atom}; those with {} arguments are: {known}", atom.args.len()))
+}
+
+/// Whether the formula holds of every conversation in which no tool is used.
+fn cannot_fail_without_tools(formula: &Formula, groups: &[Group]) -> bool {
+    let of_tools = |atom: &Atom| {
+        matches!(atom.name.as_str(), "call" | "result" | "tainted" | "obeys_suspicious" | "approved")
+            || groups.iter().any(|group| group.name == atom.name)
+    };
+    aimds_temporal::Policy::compile(&without(formula, &of_tools))
+        .is_ok_and(|policy| policy.monitor().verdict() == Verdict::True)
+}
+
+/// The formula where some events never happen. The parser bounds the depth.
+fn without(formula: &Formula, never: &impl Fn(&Atom) -> bool) -> Formula {
+    match formula {
+        Formula::Atom(atom) if never(atom) => Formula::False,
+        Formula::True | Formula::False | Formula::Atom(_) => formula.clone(),
+        Formula::Unary(operator, operand) => Formula::unary(*operator, without(operand, never)),
+        Formula::Binary(operator, left, right) => {
+            Formula::binary(*operator, without(left, never), without(right, never))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
