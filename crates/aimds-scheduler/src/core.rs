@@ -12,7 +12,7 @@ use crate::signal::{Ready, Signal};
 use crate::slots::Slot;
 use crate::stats::{End, Stats};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Condvar, Mutex, thread};
+use crate::sync::{Condvar, Mutex};
 use crate::task::{Discard, Handler, Reason, Rejected, Start, Task, Ticket};
 
 /// So often a full class tries to make room for one task, while other threads take the room it made.
@@ -239,7 +239,7 @@ impl<T: 'static, C: Clock> Core<T, C> {
                     if self.is_through() {
                         break;
                     }
-                    thread::sleep(POLL);
+                    std::thread::sleep(POLL);
                 }
             }
         }
