@@ -117,12 +117,7 @@ impl<T: 'static, C: Clock> Core<T, C> {
     }
 
     pub(crate) fn cancel(&self, ticket: Ticket) -> bool {
-        let lane = self.lanes.get(ticket.priority);
-        let cancelled = lane.cancel(ticket.slot);
-        if cancelled {
-            lane.counters.end(End::Discarded(Discard::Cancelled));
-        }
-        cancelled
+        self.lanes.get(ticket.priority).cancel(ticket.slot)
     }
 
     /// Runs the task whose turn it is. `false`: there is none.
@@ -201,10 +196,8 @@ impl<T: 'static, C: Clock> Core<T, C> {
 
     fn discard(&self, lane: &Lane<T>, payload: T, why: Discard) {
         panics(|| self.handler.discard(payload, why));
-        // What was cancelled was counted by who did it.
-        if why != Discard::Cancelled {
-            lane.counters.end(End::Discarded(why));
-        }
+        // Also what was cancelled ends only here: a worker must not leave while it waits to be given back.
+        lane.counters.end(End::Discarded(why));
     }
 
     pub(crate) fn close(&self) {
@@ -233,15 +226,14 @@ impl<T: 'static, C: Clock> Core<T, C> {
     /// Waits until all has ended, running it where there is no worker. `false`: the time was up before.
     pub(crate) fn wait(&self, until: Option<Instant>) -> bool {
         let left = || until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
-        if self.workers == 0 {
-            while !left().is_zero() {
-                if !self.run_one() {
-                    if self.is_through() {
-                        break;
-                    }
-                    std::thread::sleep(POLL);
-                }
+        while self.workers == 0 && !left().is_zero() {
+            if self.run_one() {
+                continue;
             }
+            if self.is_through() {
+                return true;
+            }
+            std::thread::sleep(POLL);
         }
         let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
         while *alive > 0 && !left().is_zero() {
@@ -249,8 +241,10 @@ impl<T: 'static, C: Clock> Core<T, C> {
                 self.one_left.wait_timeout(alive, left()).unwrap_or_else(PoisonError::into_inner);
             alive = guard;
         }
+        // Workers leave when all is through. Asked again, it may say no for a moment, while a late task is being refused.
+        let left_alive = *alive;
         drop(alive);
-        self.is_through()
+        (self.workers > 0 && left_alive == 0) || self.is_through()
     }
 
     pub(crate) fn work(&self, worker: usize) {

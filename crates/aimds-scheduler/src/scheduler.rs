@@ -72,8 +72,8 @@ impl<T: Send + 'static, C: Clock> Scheduler<T, C> {
 
     /// Keeps a waiting task from running. `false`: it has started, ended, or was cancelled before.
     ///
-    /// It counts at once; its payload is handed to [`Handler::discard`] and its place becomes free when it reaches the
-    /// head of its class.
+    /// It ends when it reaches the head of its class: then it is counted, its payload is handed to
+    /// [`Handler::discard`], and its place becomes free.
     pub fn cancel(&self, ticket: Ticket) -> bool {
         self.core.cancel(ticket)
     }
@@ -93,8 +93,8 @@ impl<T: Send + 'static, C: Clock> Scheduler<T, C> {
         self.core.close();
         let complete = self.core.wait(Instant::now().checked_add(timeout));
         let shed = if complete { 0 } else { self.core.abandon() };
-        let running = self.stats().iter().map(|(_, class)| class.pending()).sum();
-        Drained { complete, shed, running }
+        let pending = || self.stats().iter().map(|(_, class)| class.pending()).sum();
+        Drained { complete, shed, running: if complete { 0 } else { pending() } }
     }
 
     /// The numbers so far. Reads some thousand counters and locks nothing: for monitoring, not for every task.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aimds_scheduler::{Class, Discard, Handler, Order, Priority, Scheduler, Shed, Start, Task, VirtualClock};
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::Mutex;
 use shuttle::sync::mpsc::{Receiver, channel};
 use shuttle::thread;
@@ -104,11 +105,14 @@ fn settle(scheduler: &Small, fates: &Fates, produced: [(Vec<u32>, Vec<u32>); 2])
 }
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut config = shuttle::Config::new();
+    // Four classes with their counters are some kilobytes, and are moved while they are made.
+    config.stack_size = 1 << 20;
     let model = Arc::new(model);
     let again = model.clone();
-    shuttle::check_random(move || model(), RUNS);
+    shuttle::Runner::new(RandomScheduler::new(RUNS), config.clone()).run(move || model());
     // Burckhardt and others, 2010: few preemptions, at places chosen well.
-    shuttle::check_pct(move || again(), RUNS, 3);
+    shuttle::Runner::new(PctScheduler::new(3, RUNS), config).run(move || again());
 }
 
 #[test]
@@ -175,7 +179,9 @@ fn a_free_worker_takes_the_highest_class_first() {
         while fates.lock().unwrap().is_empty() {
             thread::yield_now();
         }
-        produce(&scheduler, 4).map(|producer| producer.join().unwrap());
+        for producer in produce(&scheduler, 4) {
+            producer.join().unwrap();
+        }
         release.send(()).unwrap();
         assert!(scheduler.drain(LONG).complete);
         let started = |fate: &Fate| match fate {

@@ -141,7 +141,7 @@ impl Model {
     fn discard(&mut self, class: usize, task: &Waiting, why: Discard) {
         let why = if task.cancelled { Discard::Cancelled } else { why };
         match why {
-            Discard::Cancelled => {} // counted when it was
+            Discard::Cancelled => self.classes[class].counts[CANCELLED] += 1,
             Discard::Expired => self.classes[class].counts[EXPIRED] += 1,
             Discard::Shed => self.classes[class].counts[SHED] += 1,
         }
@@ -153,7 +153,6 @@ impl Model {
             for task in &mut class.waiting {
                 if task.id == id && !task.cancelled {
                     task.cancelled = true;
-                    class.counts[CANCELLED] += 1;
                     return true;
                 }
             }
