@@ -10,8 +10,8 @@
 //!   (coordinated omission); `generator` says by how much it was late. The four classes come in turn at 60 % load; at
 //!   200 %, critical, high and medium together are 60 % and the rest is low, which is shed.
 //!
-//! Time is wall time, and other programs count: compare within one run. The incumbent `midstreamer-scheduler` pulls in a
-//! whole async runtime; `rivals/` measures it.
+//! Time is wall time, and other programs count: compare within one run. The incumbent `midstreamer-scheduler` is not
+//! here, because it pulls in a whole async runtime.
 
 mod load;
 mod rivals;
