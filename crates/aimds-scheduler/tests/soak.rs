@@ -97,13 +97,13 @@ fn soak(workers: usize, seed: u64, patience: Duration) {
                     match scheduler.schedule(Task::new(priority, Task64 { id, priority })) {
                         Ok(ticket) => {
                             accepted.fetch_add(1, Ordering::Relaxed);
-                            if draw % 7 == 0 && scheduler.cancel(ticket) {
+                            if draw.is_multiple_of(7) && scheduler.cancel(ticket) {
                                 cancelled.fetch_add(1, Ordering::Relaxed);
                             }
                         }
                         Err(_) => drop(refused.fetch_add(1, Ordering::Relaxed)),
                     }
-                    if draw % 500 == 0 {
+                    if draw.is_multiple_of(500) {
                         clock.offset.store(draw % 50_000_000, Ordering::Relaxed);
                     }
                 }
