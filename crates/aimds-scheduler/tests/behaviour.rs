@@ -17,8 +17,10 @@ fn nanos(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
 }
 
+type Still = Scheduler<u32, Arc<VirtualClock>>;
+
 /// No workers, time stands still, tasks are numbers that are dropped.
-fn still(class: Class) -> (Scheduler<u32, Arc<VirtualClock>>, Arc<VirtualClock>) {
+fn still(class: Class) -> (Still, Arc<VirtualClock>) {
     let clock = Arc::new(VirtualClock::default());
     let builder = Scheduler::builder().workers(0).clock(clock.clone()).class(Priority::Low, class);
     (builder.build(|_: u32, _: &Start| ()).unwrap(), clock)
@@ -205,7 +207,7 @@ impl Handler<u32> for Telling {
     }
 }
 
-fn telling(class: Class) -> (Scheduler<u32, Arc<VirtualClock>>, Arc<VirtualClock>, Receiver<(u32, Discard)>) {
+fn telling(class: Class) -> (Still, Arc<VirtualClock>, Receiver<(u32, Discard)>) {
     let clock = Arc::new(VirtualClock::default());
     let (sender, receiver) = channel();
     let builder = Scheduler::builder().workers(0).clock(clock.clone()).class(Priority::Low, class);

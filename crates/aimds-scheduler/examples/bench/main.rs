@@ -76,6 +76,9 @@ fn main() {
     }
 }
 
+/// A name, what puts one in, and what empties the queues.
+type Case<'a> = (&'a str, Box<dyn FnMut(u64) + 'a>, Box<dyn FnMut() + 'a>);
+
 fn enqueue() -> Vec<Row> {
     let ours = |order| {
         let class = Class::new(1024, Duration::from_millis(10)).order(order);
@@ -93,7 +96,7 @@ fn enqueue() -> Vec<Row> {
     let locked = LockedHeap::default();
     let clock = CounterClock::default();
     let task = |payload| Task::new(Priority::Critical, payload);
-    let mut cases: Vec<(&str, Box<dyn FnMut(u64)>, Box<dyn FnMut()>)> = vec![
+    let mut cases: Vec<Case<'_>> = vec![
         (
             "enqueue, counter clock",
             Box::new(|at| drop(counter.schedule(task(at)))),
