@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import datetime
 import json
+import os
 import sys
 from collections import Counter
 from zoneinfo import ZoneInfo
@@ -24,6 +25,7 @@ from agentdojo.agent_pipeline.ground_truth_pipeline import GroundTruthPipeline
 from agentdojo.agent_pipeline.tool_execution import tool_result_to_str
 from agentdojo.attacks.attack_registry import ATTACKS, load_attack
 from agentdojo.functions_runtime import FunctionsRuntime
+from agentdojo.models import MODEL_NAMES
 from agentdojo.task_suite.load_suites import get_suites
 from pydantic import BaseModel
 
@@ -184,7 +186,9 @@ def parse():
     parser.add_argument("--attack", choices=REPLAYABLE, default="important_instructions", help="the attack's template")
     parser.add_argument(
         "--model",
+        choices=sorted(MODEL_NAMES),
         default="gpt-4o-2024-05-13",
+        metavar="MODEL",
         help="which of the package's models some templates address by name (default: %(default)s, addressed as GPT-4)",
     )
     parser.add_argument("--benchmark", default=NEWEST, help="version of the tasks (default: %(default)s)")
@@ -211,4 +215,7 @@ def main():
 
 
 if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        # A calendar tool turns a set into a list, in an order that changes from run to run unless this is fixed.
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
     main()
