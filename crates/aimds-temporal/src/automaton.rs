@@ -23,6 +23,8 @@ const COMPILE_BUDGET: usize = 1_000_000;
 const STEP_BUDGET: usize = 100_000;
 /// States after which a monitor gives up.
 const MAX_STATES: usize = 20_000;
+/// Transitions that are remembered where they are no table.
+const MAX_SPARSE: usize = 1 << 16;
 /// The most atoms for which transitions are a plain table.
 const DENSE_ATOMS: u32 = 8;
 /// The most entries of such a table that are filled before the first step.
@@ -67,8 +69,7 @@ impl From<Full> for Limit {
 }
 
 impl Automaton {
-    /// Nodes in `given` are not looked into: they are letters that the caller evaluates (`letter_of`), in the order of
-    /// their nodes after the atoms.
+    /// For letters of so many bits: the atoms, and what the caller evaluates itself.
     pub(crate) fn new(program: &Program, letters: u32) -> Result<Self, Limit> {
         let mut automaton = Self {
             program: program.clone(),
@@ -139,7 +140,11 @@ impl Automaton {
         self.bdd.set_budget(STEP_BUDGET);
         let next = self.progress(&residual, letter)?;
         let next = self.state(next)?;
+        self.bdd.forget_answers();
         if self.letters > DENSE_ATOMS {
+            if self.sparse.len() >= MAX_SPARSE {
+                self.sparse.clear();
+            }
             self.sparse.insert((state, letter), next);
         } else if let Some(place) = self.table.get_mut((state as usize) << self.letters | letter as usize) {
             *place = next;

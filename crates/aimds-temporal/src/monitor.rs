@@ -85,7 +85,7 @@ impl Monitor {
             Engine::Automaton(_) => 0,
             Engine::Progression(_) => progression::START,
         };
-        let quiet = step_engine(&mut engine, residual, 0, 0, 0).map_or(residual, |(next, _)| next);
+        let quiet = quiet(&mut engine, residual);
         let fresh = State { residual, past, left: None, missed: None };
         let verdict = engine_verdict(&engine, residual);
         Self {
@@ -168,6 +168,7 @@ impl Monitor {
             state.missed = progressed.missed;
         }
         self.conclude();
+        self.tidy();
         Ok(self.verdict)
     }
 
@@ -251,6 +252,7 @@ impl Monitor {
             Ok(()) => self.conclude(),
             Err(Limit) => self.give_up(),
         }
+        self.tidy();
         Ok(self.verdict)
     }
 
@@ -271,6 +273,7 @@ impl Monitor {
             return Ok(self.verdict);
         }
         self.conclude();
+        self.tidy();
         Ok(self.verdict)
     }
 
@@ -284,7 +287,22 @@ impl Monitor {
             let letter = letter_of(matches, binding);
             step_state(compiled, &mut self.engine, state, self.quiet, at, letter)?;
         }
+        self.forget_discharged(matches);
         Ok(())
+    }
+
+    /// The usual end of a value's life: this step has brought what was owed for it. (With several variables a value is part
+    /// of many combinations, and is only looked for when there are many.)
+    fn forget_discharged(&mut self, matches: &[(u64, Needs<'_>)]) {
+        if self.policy.compiled.variables.len() != 1 {
+            return;
+        }
+        for (_, value) in matches.iter().flat_map(|(_, needs)| needs) {
+            let binding = vec![Some((*value).to_owned())];
+            if self.followed.get(&binding).is_some_and(|state| state.same(&self.fresh)) {
+                self.followed.remove(&binding);
+            }
+        }
     }
 
     /// Begins to follow the values that occur for the first time: so far they were like any that had not occurred.
@@ -373,12 +391,6 @@ impl Monitor {
 
     /// The verdict over all values, and its explanation if it is definite.
     fn conclude(&mut self) {
-        if let Engine::Progression(engine) = &mut self.engine
-            && engine.is_crowded()
-        {
-            let states = std::iter::once(&mut self.fresh).chain(self.followed.values_mut());
-            engine.compact(states.map(|state| &mut state.residual).chain([&mut self.quiet]));
-        }
         let mut verdict = engine_verdict(&self.engine, self.fresh.residual);
         for state in self.followed.values() {
             verdict = verdict.and(engine_verdict(&self.engine, state.residual));
@@ -386,6 +398,16 @@ impl Monitor {
         self.verdict = verdict;
         if verdict.is_definite() {
             self.explain();
+        }
+    }
+
+    /// Also steps that change nothing make terms, which must not pile up.
+    fn tidy(&mut self) {
+        if let Engine::Progression(engine) = &mut self.engine
+            && engine.is_crowded()
+        {
+            let states = std::iter::once(&mut self.fresh).chain(self.followed.values_mut());
+            engine.compact(states.map(|state| &mut state.residual).chain([&mut self.quiet]));
         }
     }
 
@@ -414,6 +436,15 @@ impl Monitor {
         self.verdict = Verdict::LimitReached;
         self.witness = vec![(self.steps as usize).saturating_sub(1)];
         self.followed = HashMap::new();
+    }
+}
+
+/// What remains after a step at which nothing happened; the start itself if that step has opened a window.
+fn quiet(engine: &mut Engine, start: u32) -> u32 {
+    match (step_engine(engine, start, 0, 0, 0), engine) {
+        (Ok((next, _)), Engine::Progression(progression)) if progression.deadline(next).is_some() => start,
+        (Ok((next, _)), _) => next,
+        (Err(Limit), _) => start,
     }
 }
 
@@ -528,4 +559,27 @@ pub fn evaluate_open(formula: &Formula, trace: &Trace) -> Result<Open, CompileEr
         }
     }
     Ok(Open { verdict: monitor.verdict(), exact: policy.is_exact(), witness: monitor.witness().to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_do_not_pile_up() {
+        let mut monitor = Policy::parse("G(p -> F[0,1h] q) & G(r -> F[1s,2s] q)").unwrap().monitor();
+        let (p, r, q) = (["p".into()], ["r".into()], ["q".into()]);
+        for time in 0..60_000 {
+            let events = if time % 1000 == 999 {
+                &q
+            } else if time % 50 == 7 {
+                &r
+            } else {
+                &p
+            };
+            assert!(!monitor.step(time, events).unwrap().is_definite(), "{time}");
+            let Engine::Progression(engine) = &monitor.engine else { panic!("a bound") };
+            assert!(engine.size() < 20_000, "{}", engine.size());
+        }
+    }
 }

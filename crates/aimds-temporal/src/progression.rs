@@ -397,6 +397,11 @@ impl Progression {
         self.entries.len() > MAX_TERMS
     }
 
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Throws away what the residuals do not need, and gives them their new numbers.
     pub(crate) fn compact<'a>(&mut self, residuals: impl Iterator<Item = &'a mut Residual>) {
         let old = std::mem::replace(self, Self::new(&self.program));
