@@ -49,6 +49,7 @@ mod policy;
 mod program;
 mod progression;
 mod set;
+mod shapes;
 mod trace;
 mod verdict;
 

@@ -10,7 +10,8 @@ use crate::instances::{Binding, MAX_INSTANCES, Needs};
 use crate::past::Memory;
 use crate::policy::{Compiled, Engine, Policy};
 use crate::program::CompileError;
-use crate::progression::{self, Missed};
+use crate::progression::Missed;
+use crate::shapes::Remains;
 use crate::trace::{Event, TimeGoesBack, Trace};
 use crate::verdict::Verdict;
 
@@ -60,8 +61,8 @@ pub struct Monitor {
 /// What remains for one combination of values.
 #[derive(Debug, Clone)]
 struct State {
-    /// A state of the automaton, or a residual.
-    residual: u32,
+    /// A state of the automaton without slots, or what progression has left.
+    remains: Remains,
     past: Option<Box<Memory>>,
     /// The step at which `quiet` was left.
     left: Option<u64>,
@@ -70,7 +71,7 @@ struct State {
 
 impl State {
     fn same(&self, other: &Self) -> bool {
-        self.residual == other.residual && self.past == other.past
+        self.remains == other.remains && self.past == other.past
     }
 }
 
@@ -81,13 +82,13 @@ impl Monitor {
         let compiled = &policy.compiled;
         let mut engine = compiled.engine.clone();
         let past = compiled.past.as_ref().map(|past| Box::new(past.memory()));
-        let residual = match &engine {
-            Engine::Automaton(_) => 0,
-            Engine::Progression(_) => progression::START,
+        let remains = match &engine {
+            Engine::Automaton(_) => Remains::plain(0),
+            Engine::Progression(_) => Remains::start(),
         };
-        let quiet = quiet(&mut engine, residual);
-        let fresh = State { residual, past, left: None, missed: None };
-        let verdict = engine_verdict(&engine, residual);
+        let quiet = quiet(&mut engine, remains);
+        let fresh = State { remains, past, left: None, missed: None };
+        let verdict = engine_verdict(&engine, &remains);
         Self {
             engine,
             fresh,
@@ -163,9 +164,7 @@ impl Monitor {
         }
         let Engine::Progression(engine) = &mut self.engine else { return Ok(self.verdict) };
         for state in std::iter::once(&mut self.fresh).chain(self.followed.values_mut()) {
-            let progressed = engine.advance(state.residual, now_ms);
-            state.residual = progressed.residual;
-            state.missed = progressed.missed;
+            state.missed = engine.advance(&mut state.remains, now_ms);
         }
         self.conclude();
         self.tidy();
@@ -179,7 +178,7 @@ impl Monitor {
             return None;
         }
         let states = std::iter::once(&self.fresh).chain(self.followed.values());
-        states.filter_map(|state| engine.deadline(state.residual)).min().and_then(|to| to.checked_add(1))
+        states.filter_map(|state| engine.deadline(&state.remains)).min().and_then(|to| to.checked_add(1))
     }
 
     /// The verdict if the trace is complete with the steps so far.
@@ -194,7 +193,7 @@ impl Monitor {
             return Closed { holds, witness: Vec::new(), binding: Vec::new() };
         };
         let window = match &self.engine {
-            Engine::Progression(engine) => engine.origin(state.residual),
+            Engine::Progression(engine) => engine.origin(&state.remains),
             Engine::Automaton(_) => None,
         };
         let witness = window.or(state.left).map(|step| step as usize).into_iter().collect();
@@ -209,19 +208,28 @@ impl Monitor {
                 if self.policy.compiled.variables.is_empty() && self.policy.compiled.past.is_none() =>
             {
                 let (cells, atoms) = automaton.complete_table()?;
-                Some((cells, atoms, self.fresh.residual))
+                Some((cells, atoms, self.fresh.remains.residual))
             }
             _ => None,
         }
     }
 
-    pub(crate) fn residual(&self) -> u32 {
-        self.fresh.residual
+    /// The state after a step at which nothing happened.
+    pub(crate) fn quiet_state(&self) -> u32 {
+        self.quiet
     }
 
-    /// So many steps have been taken; those that it was not told of changed nothing.
-    pub(crate) fn catch_up(&mut self, steps: u64) {
+    /// What a state says.
+    pub(crate) fn verdict_of(&self, state: u32) -> Verdict {
+        engine_verdict(&self.engine, &Remains::plain(state))
+    }
+
+    /// So many steps have been taken, and have led to this state; `left` is the step that began what is under way.
+    pub(crate) fn catch_up(&mut self, steps: u64, state: u32, left: Option<u64>) {
         self.steps = steps;
+        self.fresh.remains = Remains::plain(state);
+        self.fresh.left = left;
+        self.verdict = self.verdict_of(state);
     }
 
     fn is_final(&self) -> bool {
@@ -245,10 +253,10 @@ impl Monitor {
             return Ok(self.verdict);
         }
         let compiled = &self.policy.compiled;
-        let before = self.fresh.residual;
+        let before = self.fresh.remains.residual;
         match step_state(compiled, &mut self.engine, &mut self.fresh, self.quiet, (t_ms, index), letter) {
             // The usual case: nothing has changed.
-            Ok(()) if before == self.fresh.residual => {}
+            Ok(()) if before == self.fresh.remains.residual => {}
             Ok(()) => self.conclude(),
             Err(Limit) => self.give_up(),
         }
@@ -386,14 +394,14 @@ impl Monitor {
     }
 
     fn state_verdict(&self, state: &State) -> Verdict {
-        engine_verdict(&self.engine, state.residual)
+        engine_verdict(&self.engine, &state.remains)
     }
 
     /// The verdict over all values, and its explanation if it is definite.
     fn conclude(&mut self) {
-        let mut verdict = engine_verdict(&self.engine, self.fresh.residual);
+        let mut verdict = engine_verdict(&self.engine, &self.fresh.remains);
         for state in self.followed.values() {
-            verdict = verdict.and(engine_verdict(&self.engine, state.residual));
+            verdict = verdict.and(engine_verdict(&self.engine, &state.remains));
         }
         self.verdict = verdict;
         if verdict.is_definite() {
@@ -407,7 +415,7 @@ impl Monitor {
             && engine.is_crowded()
         {
             let states = std::iter::once(&mut self.fresh).chain(self.followed.values_mut());
-            engine.compact(states.map(|state| &mut state.residual).chain([&mut self.quiet]));
+            engine.compact(states.map(|state| &mut state.remains.residual).chain([&mut self.quiet]));
         }
     }
 
@@ -440,12 +448,11 @@ impl Monitor {
 }
 
 /// What remains after a step at which nothing happened; the start itself if that step has opened a window.
-fn quiet(engine: &mut Engine, start: u32) -> u32 {
-    match (step_engine(engine, start, 0, 0, 0), engine) {
-        (Ok((next, _)), Engine::Progression(progression)) if progression.deadline(next).is_some() => start,
-        (Ok((next, _)), _) => next,
-        (Err(Limit), _) => start,
-    }
+fn quiet(engine: &mut Engine, start: Remains) -> u32 {
+    let mut next = start;
+    let stepped = step_engine(engine, &mut next, 0, 0, 0);
+    let opened = matches!(engine, Engine::Progression(shapes) if shapes.deadline(&next).is_some());
+    if stepped.is_err() || opened { start.residual } else { next.residual }
 }
 
 /// Values in alphabetical order, what has not occurred last.
@@ -465,10 +472,10 @@ fn letter_of(matches: &[(u64, Needs<'_>)], binding: &Binding) -> u64 {
     matches.iter().filter(|(_, needs)| bound(needs)).fold(0, |letter, (bit, _)| letter | bit)
 }
 
-fn engine_verdict(engine: &Engine, residual: u32) -> Verdict {
+fn engine_verdict(engine: &Engine, remains: &Remains) -> Verdict {
     match engine {
-        Engine::Automaton(automaton) => automaton.verdict(residual),
-        Engine::Progression(progression) => progression.verdict(residual),
+        Engine::Automaton(automaton) => automaton.verdict(remains.residual),
+        Engine::Progression(shapes) => shapes.verdict(remains),
     }
 }
 
@@ -485,35 +492,31 @@ fn step_state(
         (Some(past), Some(memory)) => past.step(memory, t_ms, letter)?,
         _ => letter,
     };
-    let (next, missed) = step_engine(engine, state.residual, t_ms, letter, index)?;
-    if next != state.residual {
-        state.left = if next == quiet { None } else { state.left.or(Some(index)) };
-        state.residual = next;
+    let before = state.remains.residual;
+    state.missed = step_engine(engine, &mut state.remains, t_ms, letter, index)?;
+    if state.remains.residual != before {
+        state.left = if state.remains.residual == quiet { None } else { state.left.or(Some(index)) };
     }
-    state.missed = missed;
     Ok(())
 }
 
 #[inline]
 fn step_engine(
     engine: &mut Engine,
-    residual: u32,
+    remains: &mut Remains,
     t_ms: u64,
     letter: u64,
     index: u64,
-) -> Result<(u32, Option<Missed>), Limit> {
+) -> Result<Option<Missed>, Limit> {
     match engine {
         Engine::Automaton(automaton) => {
-            let next = match automaton.known_step(residual, letter) {
+            remains.residual = match automaton.known_step(remains.residual, letter) {
                 Some(next) => next,
-                None => Automaton::step(Arc::make_mut(automaton), residual, letter)?,
+                None => Automaton::step(Arc::make_mut(automaton), remains.residual, letter)?,
             };
-            Ok((next, None))
+            Ok(None)
         }
-        Engine::Progression(progression) => {
-            let progressed = progression.step(residual, t_ms, letter, index)?;
-            Ok((progressed.residual, progressed.missed))
-        }
+        Engine::Progression(shapes) => shapes.step(remains, t_ms, letter, index),
     }
 }
 
