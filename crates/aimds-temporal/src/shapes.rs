@@ -6,6 +6,7 @@
 //! is worked out once.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::automaton::Limit;
 use crate::program::Program;
@@ -58,18 +59,43 @@ enum Source {
 struct Move {
     next: Residual,
     sources: Box<[Source]>,
+    /// Nothing changes.
+    same: bool,
+}
+
+/// Hashes two numbers by multiplication. Keys that collide, even if somebody made them collide, cost at most a search
+/// through [`MAX_MOVES`] entries.
+#[derive(Debug, Clone, Default)]
+struct Multiply(u64);
+
+impl Hasher for Multiply {
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
 }
 
 /// The engine for formulas with future time bounds.
 #[derive(Debug, Clone)]
 pub(crate) struct Shapes {
     progression: Progression,
-    moves: HashMap<(Residual, u64), Move>,
+    moves: HashMap<(Residual, u64), Move, BuildHasherDefault<Multiply>>,
 }
 
 impl Shapes {
     pub(crate) fn new(program: &Program) -> Self {
-        Self { progression: Progression::new(program), moves: HashMap::new() }
+        Self { progression: Progression::new(program), moves: HashMap::default() }
     }
 
     pub(crate) fn verdict(&self, remains: &Remains) -> Verdict {
@@ -102,7 +128,9 @@ impl Shapes {
     ) -> Result<Option<Missed>, Limit> {
         let open = remains.are_open(t_ms);
         if open && let Some(known) = self.moves.get(&(remains.residual, letter)) {
-            *remains = self.follow(remains, known, t_ms, index);
+            if !known.same {
+                *remains = self.follow(remains, known, t_ms, index);
+            }
             return Ok(None);
         }
         let residual = self.progression.filled(remains.residual, remains.slots());
@@ -152,7 +180,8 @@ impl Shapes {
         if self.moves.len() >= MAX_MOVES {
             self.moves.clear();
         }
-        self.moves.insert((from.residual, letter), Move { next: next.residual, sources });
+        let same = next == from;
+        self.moves.insert((from.residual, letter), Move { next: next.residual, sources, same });
     }
 
     /// A residual as a shape, if its windows are few and open.
