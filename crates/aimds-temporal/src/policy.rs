@@ -121,11 +121,7 @@ impl Compiled {
 
     /// Which atoms an event is, if there are no variables.
     pub(crate) fn letter(&self, event: &Event) -> u64 {
-        let same = |atom: &Atom| {
-            atom.name == event.name
-                && atom.args.len() == event.args.len()
-                && instances::unify(atom, &[], event).is_some()
-        };
+        let same = |atom| instances::unify(atom, &[], event).is_some();
         (0..).zip(&self.atoms).fold(0, |letter, (bit, atom)| letter | u64::from(same(atom)) << bit)
     }
 }
