@@ -116,7 +116,11 @@ pub fn temporal_parse(bytes: &[u8]) {
         let atoms = formula.atoms().into_iter().enumerate();
         let happening = atoms.filter(|(place, _)| byte >> (place % 8) & 1 == 1).map(|(_, atom)| Event {
             name: atom.name.clone(),
-            args: atom.args.iter().map(|Term::Constant(text) | Term::Variable(text)| text.clone()).collect(),
+            args: atom
+                .args
+                .iter()
+                .map(|(Term::Constant(text) | Term::Variable(text))| text.clone())
+                .collect(),
         });
         let events: Vec<Event> = happening.collect();
         trace.push(step, events.clone()).expect("times are in order");

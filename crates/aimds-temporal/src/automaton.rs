@@ -18,11 +18,13 @@ use crate::verdict::Verdict;
 
 /// Distinct functions that a formula may need.
 const MAX_FUNCTIONS: usize = 200_000;
-/// Work on decision diagrams: to find out what can be kept, and for one new transition. A unit is some hundred nanoseconds.
-const COMPILE_BUDGET: usize = 1_000_000;
+/// Work on decision diagrams: to find out what can be kept and again to fill the table, and for one new transition. A unit is some hundred nanoseconds.
+const COMPILE_BUDGET: usize = 200_000;
 const STEP_BUDGET: usize = 100_000;
 /// States after which a monitor gives up.
 const MAX_STATES: usize = 20_000;
+/// Transitions that are remembered where they are no table.
+const MAX_SPARSE: usize = 1 << 16;
 /// The most atoms for which transitions are a plain table.
 const DENSE_ATOMS: u32 = 8;
 /// The most entries of such a table that are filled before the first step.
@@ -67,8 +69,7 @@ impl From<Full> for Limit {
 }
 
 impl Automaton {
-    /// Nodes in `given` are not looked into: they are letters that the caller evaluates (`letter_of`), in the order of
-    /// their nodes after the atoms.
+    /// For letters of so many bits: the atoms, and what the caller evaluates itself.
     pub(crate) fn new(program: &Program, letters: u32) -> Result<Self, Limit> {
         let mut automaton = Self {
             program: program.clone(),
@@ -135,11 +136,19 @@ impl Automaton {
         if let Some(next) = self.known_step(state, letter) {
             return Ok(next);
         }
-        let residual = self.states.get(state as usize).cloned().ok_or(Limit)?;
         self.bdd.set_budget(STEP_BUDGET);
+        self.new_step(state, letter)
+    }
+
+    fn new_step(&mut self, state: u32, letter: u64) -> Result<u32, Limit> {
+        let residual = self.states.get(state as usize).cloned().ok_or(Limit)?;
         let next = self.progress(&residual, letter)?;
         let next = self.state(next)?;
+        self.bdd.forget_answers();
         if self.letters > DENSE_ATOMS {
+            if self.sparse.len() >= MAX_SPARSE {
+                self.sparse.clear();
+            }
             self.sparse.insert((state, letter), next);
         } else if let Some(place) = self.table.get_mut((state as usize) << self.letters | letter as usize) {
             *place = next;
@@ -152,10 +161,11 @@ impl Automaton {
         if self.letters > DENSE_ATOMS {
             return;
         }
+        self.bdd.set_budget(COMPILE_BUDGET);
         let mut state = 0;
         while (state as usize) < self.states.len() && self.states.len() << self.letters <= EAGER {
             for letter in 0..1 << self.letters {
-                if self.step(state, letter).is_err() {
+                if self.known_step(state, letter).is_none() && self.new_step(state, letter).is_err() {
                     return;
                 }
             }

@@ -32,7 +32,18 @@ impl Bdd {
     /// At most `limit` distinct functions. Recursion is as deep as there are variables.
     pub(crate) fn new(limit: usize) -> Self {
         let end = |value| Branch { variable: u32::MAX, low: value, high: value };
-        Self { branches: vec![end(FALSE), end(TRUE)], known: HashMap::new(), answers: HashMap::new(), limit }
+        Self {
+            branches: vec![end(FALSE), end(TRUE)],
+            known: HashMap::new(),
+            answers: HashMap::new(),
+            limit,
+            budget: usize::MAX,
+        }
+    }
+
+    /// From now on at most so many steps of work; then everything is [`Full`].
+    pub(crate) fn set_budget(&mut self, budget: usize) {
+        self.budget = budget;
     }
 
     /// Forgets the intermediate answers, which are only there for speed.

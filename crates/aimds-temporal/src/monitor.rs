@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use crate::automaton::{Automaton, Limit};
 use crate::closed::Closed;
-use crate::formula::Formula;
 use crate::instances::{Binding, MAX_INSTANCES, Needs};
 use crate::past::Memory;
 use crate::policy::{Compiled, Engine, Policy};
-use crate::program::CompileError;
-use crate::progression::{self, Missed};
-use crate::trace::{Event, TimeGoesBack, Trace};
+use crate::progression::Missed;
+use crate::shapes::Remains;
+use crate::trace::{Event, TimeGoesBack};
 use crate::verdict::Verdict;
 
 /// Watches a trace while it happens.
@@ -60,8 +59,8 @@ pub struct Monitor {
 /// What remains for one combination of values.
 #[derive(Debug, Clone)]
 struct State {
-    /// A state of the automaton, or a residual.
-    residual: u32,
+    /// A state of the automaton without slots, or what progression has left.
+    remains: Remains,
     past: Option<Box<Memory>>,
     /// The step at which `quiet` was left.
     left: Option<u64>,
@@ -70,7 +69,7 @@ struct State {
 
 impl State {
     fn same(&self, other: &Self) -> bool {
-        self.residual == other.residual && self.past == other.past
+        self.remains == other.remains && self.past == other.past
     }
 }
 
@@ -81,13 +80,13 @@ impl Monitor {
         let compiled = &policy.compiled;
         let mut engine = compiled.engine.clone();
         let past = compiled.past.as_ref().map(|past| Box::new(past.memory()));
-        let residual = match &engine {
-            Engine::Automaton(_) => 0,
-            Engine::Progression(_) => progression::START,
+        let remains = match &engine {
+            Engine::Automaton(_) => Remains::plain(0),
+            Engine::Progression(_) => Remains::start(),
         };
-        let quiet = step_engine(&mut engine, residual, 0, 0, 0).map_or(residual, |(next, _)| next);
-        let fresh = State { residual, past, left: None, missed: None };
-        let verdict = engine_verdict(&engine, residual);
+        let quiet = quiet(&mut engine, remains);
+        let fresh = State { remains, past, left: None, missed: None };
+        let verdict = engine_verdict(&engine, &remains);
         Self {
             engine,
             fresh,
@@ -163,11 +162,10 @@ impl Monitor {
         }
         let Engine::Progression(engine) = &mut self.engine else { return Ok(self.verdict) };
         for state in std::iter::once(&mut self.fresh).chain(self.followed.values_mut()) {
-            let progressed = engine.advance(state.residual, now_ms);
-            state.residual = progressed.residual;
-            state.missed = progressed.missed;
+            state.missed = engine.advance(&mut state.remains, now_ms);
         }
         self.conclude();
+        self.tidy();
         Ok(self.verdict)
     }
 
@@ -178,7 +176,7 @@ impl Monitor {
             return None;
         }
         let states = std::iter::once(&self.fresh).chain(self.followed.values());
-        states.filter_map(|state| engine.deadline(state.residual)).min().and_then(|to| to.checked_add(1))
+        states.filter_map(|state| engine.deadline(&state.remains)).min().and_then(|to| to.checked_add(1))
     }
 
     /// The verdict if the trace is complete with the steps so far.
@@ -193,7 +191,7 @@ impl Monitor {
             return Closed { holds, witness: Vec::new(), binding: Vec::new() };
         };
         let window = match &self.engine {
-            Engine::Progression(engine) => engine.origin(state.residual),
+            Engine::Progression(engine) => engine.origin(&state.remains),
             Engine::Automaton(_) => None,
         };
         let witness = window.or(state.left).map(|step| step as usize).into_iter().collect();
@@ -208,19 +206,28 @@ impl Monitor {
                 if self.policy.compiled.variables.is_empty() && self.policy.compiled.past.is_none() =>
             {
                 let (cells, atoms) = automaton.complete_table()?;
-                Some((cells, atoms, self.fresh.residual))
+                Some((cells, atoms, self.fresh.remains.residual))
             }
             _ => None,
         }
     }
 
-    pub(crate) fn residual(&self) -> u32 {
-        self.fresh.residual
+    /// The state after a step at which nothing happened.
+    pub(crate) fn quiet_state(&self) -> u32 {
+        self.quiet
     }
 
-    /// So many steps have been taken; those that it was not told of changed nothing.
-    pub(crate) fn catch_up(&mut self, steps: u64) {
+    /// What a state says.
+    pub(crate) fn verdict_of(&self, state: u32) -> Verdict {
+        engine_verdict(&self.engine, &Remains::plain(state))
+    }
+
+    /// So many steps have been taken, and have led to this state; `left` is the step that began what is under way.
+    pub(crate) fn catch_up(&mut self, steps: u64, state: u32, left: Option<u64>) {
         self.steps = steps;
+        self.fresh.remains = Remains::plain(state);
+        self.fresh.left = left;
+        self.verdict = self.verdict_of(state);
     }
 
     fn is_final(&self) -> bool {
@@ -244,13 +251,14 @@ impl Monitor {
             return Ok(self.verdict);
         }
         let compiled = &self.policy.compiled;
-        let before = self.fresh.residual;
+        let before = self.fresh.remains.residual;
         match step_state(compiled, &mut self.engine, &mut self.fresh, self.quiet, (t_ms, index), letter) {
             // The usual case: nothing has changed.
-            Ok(()) if before == self.fresh.residual => {}
+            Ok(()) if before == self.fresh.remains.residual => {}
             Ok(()) => self.conclude(),
             Err(Limit) => self.give_up(),
         }
+        self.tidy();
         Ok(self.verdict)
     }
 
@@ -271,6 +279,7 @@ impl Monitor {
             return Ok(self.verdict);
         }
         self.conclude();
+        self.tidy();
         Ok(self.verdict)
     }
 
@@ -284,7 +293,22 @@ impl Monitor {
             let letter = letter_of(matches, binding);
             step_state(compiled, &mut self.engine, state, self.quiet, at, letter)?;
         }
+        self.forget_discharged(matches);
         Ok(())
+    }
+
+    /// The usual end of a value's life: this step has brought what was owed for it. (With several variables a value is part
+    /// of many combinations, and is only looked for when there are many.)
+    fn forget_discharged(&mut self, matches: &[(u64, Needs<'_>)]) {
+        if self.policy.compiled.variables.len() != 1 {
+            return;
+        }
+        for (_, value) in matches.iter().flat_map(|(_, needs)| needs) {
+            let binding = vec![Some((*value).to_owned())];
+            if self.followed.get(&binding).is_some_and(|state| state.same(&self.fresh)) {
+                self.followed.remove(&binding);
+            }
+        }
     }
 
     /// Begins to follow the values that occur for the first time: so far they were like any that had not occurred.
@@ -368,24 +392,28 @@ impl Monitor {
     }
 
     fn state_verdict(&self, state: &State) -> Verdict {
-        engine_verdict(&self.engine, state.residual)
+        engine_verdict(&self.engine, &state.remains)
     }
 
     /// The verdict over all values, and its explanation if it is definite.
     fn conclude(&mut self) {
-        if let Engine::Progression(engine) = &mut self.engine
-            && engine.is_crowded()
-        {
-            let states = std::iter::once(&mut self.fresh).chain(self.followed.values_mut());
-            engine.compact(states.map(|state| &mut state.residual).chain([&mut self.quiet]));
-        }
-        let mut verdict = engine_verdict(&self.engine, self.fresh.residual);
+        let mut verdict = engine_verdict(&self.engine, &self.fresh.remains);
         for state in self.followed.values() {
-            verdict = verdict.and(engine_verdict(&self.engine, state.residual));
+            verdict = verdict.and(engine_verdict(&self.engine, &state.remains));
         }
         self.verdict = verdict;
         if verdict.is_definite() {
             self.explain();
+        }
+    }
+
+    /// Also steps that change nothing make terms, which must not pile up.
+    fn tidy(&mut self) {
+        if let Engine::Progression(engine) = &mut self.engine
+            && engine.is_crowded()
+        {
+            let states = std::iter::once(&mut self.fresh).chain(self.followed.values_mut());
+            engine.compact(states.map(|state| &mut state.remains.residual).chain([&mut self.quiet]));
         }
     }
 
@@ -417,6 +445,14 @@ impl Monitor {
     }
 }
 
+/// What remains after a step at which nothing happened; the start itself if that step has opened a window.
+fn quiet(engine: &mut Engine, start: Remains) -> u32 {
+    let mut next = start;
+    let stepped = step_engine(engine, &mut next, 0, 0, 0);
+    let opened = matches!(engine, Engine::Progression(shapes) if shapes.deadline(&next).is_some());
+    if stepped.is_err() || opened { start.residual } else { next.residual }
+}
+
 /// Values in alphabetical order, what has not occurred last.
 fn order(a: &Binding, b: &Binding) -> std::cmp::Ordering {
     let key = |binding: &Binding| -> Vec<(bool, Option<String>)> {
@@ -434,10 +470,10 @@ fn letter_of(matches: &[(u64, Needs<'_>)], binding: &Binding) -> u64 {
     matches.iter().filter(|(_, needs)| bound(needs)).fold(0, |letter, (bit, _)| letter | bit)
 }
 
-fn engine_verdict(engine: &Engine, residual: u32) -> Verdict {
+fn engine_verdict(engine: &Engine, remains: &Remains) -> Verdict {
     match engine {
-        Engine::Automaton(automaton) => automaton.verdict(residual),
-        Engine::Progression(progression) => progression.verdict(residual),
+        Engine::Automaton(automaton) => automaton.verdict(remains.residual),
+        Engine::Progression(shapes) => shapes.verdict(remains),
     }
 }
 
@@ -454,78 +490,53 @@ fn step_state(
         (Some(past), Some(memory)) => past.step(memory, t_ms, letter)?,
         _ => letter,
     };
-    let (next, missed) = step_engine(engine, state.residual, t_ms, letter, index)?;
-    if next != state.residual {
-        state.left = if next == quiet { None } else { state.left.or(Some(index)) };
-        state.residual = next;
+    let before = state.remains.residual;
+    state.missed = step_engine(engine, &mut state.remains, t_ms, letter, index)?;
+    if state.remains.residual != before {
+        state.left = if state.remains.residual == quiet { None } else { state.left.or(Some(index)) };
     }
-    state.missed = missed;
     Ok(())
 }
 
 #[inline]
 fn step_engine(
     engine: &mut Engine,
-    residual: u32,
+    remains: &mut Remains,
     t_ms: u64,
     letter: u64,
     index: u64,
-) -> Result<(u32, Option<Missed>), Limit> {
+) -> Result<Option<Missed>, Limit> {
     match engine {
         Engine::Automaton(automaton) => {
-            let next = match automaton.known_step(residual, letter) {
+            remains.residual = match automaton.known_step(remains.residual, letter) {
                 Some(next) => next,
-                None => Automaton::step(Arc::make_mut(automaton), residual, letter)?,
+                None => Automaton::step(Arc::make_mut(automaton), remains.residual, letter)?,
             };
-            Ok((next, None))
+            Ok(None)
         }
-        Engine::Progression(progression) => {
-            let progressed = progression.step(residual, t_ms, letter, index)?;
-            Ok((progressed.residual, progressed.missed))
-        }
+        Engine::Progression(shapes) => shapes.step(remains, t_ms, letter, index),
     }
 }
 
-/// The verdict over a trace that may go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Open {
-    /// What is known.
-    pub verdict: Verdict,
-    /// Whether a definite verdict comes as early as possible: see [`Policy::is_exact`].
-    pub exact: bool,
-    /// As [`Monitor::witness`].
-    pub witness: Vec<usize>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Evaluates a formula over a trace that may go on: a [`Monitor`] that takes every step. Time O(n) for a given formula.
-///
-/// # Errors
-///
-/// If the formula cannot be monitored.
-///
-/// ```
-/// use aimds_temporal::{Formula, Trace, Verdict, evaluate_open};
-///
-/// let trace = Trace::from_steps([(0, ["p"]), (5, ["q"])])?;
-/// let verdict = |text: &str| evaluate_open(&Formula::parse(text).unwrap(), &trace).map(|open| open.verdict);
-/// assert_eq!(verdict("F q")?, Verdict::True);
-/// assert_eq!(verdict("G !q")?, Verdict::False);
-/// assert_eq!(verdict("G(p -> F q)")?, Verdict::PresumablyTrue);
-/// assert_eq!(verdict("G F p & F G !p")?, Verdict::False);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub fn evaluate_open(formula: &Formula, trace: &Trace) -> Result<Open, CompileError> {
-    let policy = Policy::compile(formula)?;
-    let mut monitor = policy.monitor();
-    let mut events = Vec::new();
-    for (step, t_ms) in trace.times().iter().enumerate() {
-        events.clear();
-        let ids = trace.events_at(step).iter();
-        events.extend(ids.filter_map(|id| trace.distinct_events().get(*id as usize)).cloned());
-        // Times of a trace are in order.
-        if monitor.step(*t_ms, &events).is_err() {
-            break;
+    #[test]
+    fn terms_do_not_pile_up() {
+        let mut monitor = Policy::parse("G(p -> F[0,1h] q) & G(r -> F[1s,2s] q)").unwrap().monitor();
+        let (p, r, q) = (["p".into()], ["r".into()], ["q".into()]);
+        for time in 0..60_000 {
+            let events = if time % 1000 == 999 {
+                &q
+            } else if time % 50 == 7 {
+                &r
+            } else {
+                &p
+            };
+            assert!(!monitor.step(time, events).unwrap().is_definite(), "{time}");
+            let Engine::Progression(engine) = &monitor.engine else { panic!("a bound") };
+            assert!(engine.size() < 20_000, "{}", engine.size());
         }
     }
-    Ok(Open { verdict: monitor.verdict(), exact: policy.is_exact(), witness: monitor.witness().to_vec() })
 }

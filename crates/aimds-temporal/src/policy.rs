@@ -9,7 +9,7 @@ use crate::monitor::Monitor;
 use crate::parse::ParseError;
 use crate::past::{self, Past};
 use crate::program::{CompileError, Node, Program};
-use crate::progression::Progression;
+use crate::shapes::Shapes;
 use crate::trace::Event;
 
 /// Why a text is not a policy.
@@ -44,7 +44,7 @@ pub(crate) struct Compiled {
 pub(crate) enum Engine {
     /// No time bound in the future.
     Automaton(Arc<Automaton>),
-    Progression(Box<Progression>),
+    Progression(Box<Shapes>),
 }
 
 impl Policy {
@@ -70,7 +70,7 @@ impl Policy {
         let (rest, past) =
             past::split(&program, |node| future_bound || matches!(node, Node::Since(Some(_), ..)))?;
         let (engine, exact) = if future_bound {
-            (Engine::Progression(Box::new(Progression::new(&rest))), false)
+            (Engine::Progression(Box::new(Shapes::new(&rest))), false)
         } else {
             let letters = past.as_ref().map_or(program.atoms.len() as u32, Past::letters);
             let automaton = Automaton::new(&rest, letters).map_err(|Limit| too_complex())?;
@@ -121,11 +121,7 @@ impl Compiled {
 
     /// Which atoms an event is, if there are no variables.
     pub(crate) fn letter(&self, event: &Event) -> u64 {
-        let same = |atom: &Atom| {
-            atom.name == event.name
-                && atom.args.len() == event.args.len()
-                && instances::unify(atom, &[], event).is_some()
-        };
+        let same = |atom| instances::unify(atom, &[], event).is_some();
         (0..).zip(&self.atoms).fold(0, |letter, (bit, atom)| letter | u64::from(same(atom)) << bit)
     }
 }

@@ -37,13 +37,13 @@ enum Term {
 }
 
 /// An `U` with a bound that was met at step `origin`. `from` is 0 once it has been reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Window {
-    node: Id,
-    holds: bool,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Window {
+    pub(crate) node: Id,
+    pub(crate) holds: bool,
     from: u64,
-    to: u64,
-    origin: u64,
+    pub(crate) to: u64,
+    pub(crate) origin: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -395,6 +395,74 @@ impl Progression {
     /// Whether [`compact`](Self::compact) should be called.
     pub(crate) fn is_crowded(&self) -> bool {
         self.entries.len() > MAX_TERMS
+    }
+
+    /// The windows of a residual, each once; false if there are more than `most` or one is not open yet.
+    pub(crate) fn open_windows(&self, residual: Residual, most: usize, windows: &mut Vec<Window>) -> bool {
+        match self.entries.get(residual as usize) {
+            Some(entry) if entry.to == u64::MAX => true,
+            Some(Entry { term: Term::Window(window), .. }) => {
+                if !windows.contains(window) {
+                    windows.push(*window);
+                }
+                window.from == 0 && windows.len() <= most
+            }
+            Some(Entry { term: Term::And(parts) | Term::Or(parts), .. }) => {
+                parts.iter().all(|part| self.open_windows(*part, most, windows))
+            }
+            _ => true,
+        }
+    }
+
+    /// The same with the places of its windows among `windows` instead of them.
+    pub(crate) fn emptied(&mut self, residual: Residual, windows: &[Window]) -> Residual {
+        let place = |window: &Window| {
+            let place = windows.iter().position(|known| known == window).unwrap_or(0) as u64;
+            Window { to: place, origin: 0, ..*window }
+        };
+        self.replaced(residual, &place)
+    }
+
+    /// The opposite of [`emptied`](Self::emptied).
+    pub(crate) fn filled(&mut self, residual: Residual, windows: &[Window]) -> Residual {
+        if windows.is_empty() {
+            return residual;
+        }
+        let window = |place: &Window| windows.get(place.to as usize).copied().unwrap_or(*place);
+        self.replaced(residual, &window)
+    }
+
+    fn replaced(&mut self, residual: Residual, with: &dyn Fn(&Window) -> Window) -> Residual {
+        let Some(entry) = self.entries.get(residual as usize).filter(|entry| entry.to != u64::MAX) else {
+            return residual;
+        };
+        let term = match entry.term.clone() {
+            Term::Window(window) => Term::Window(with(&window)),
+            Term::And(parts) => Term::And(self.all_replaced(&parts, with)),
+            Term::Or(parts) => Term::Or(self.all_replaced(&parts, with)),
+            other => other,
+        };
+        self.intern(term)
+    }
+
+    fn all_replaced(&mut self, parts: &[Residual], with: &dyn Fn(&Window) -> Window) -> Box<[Residual]> {
+        let mut parts: Vec<Residual> = parts.iter().map(|part| self.replaced(*part, with)).collect();
+        parts.sort_unstable();
+        parts.into()
+    }
+
+    /// The open window of the same operator that begins with a step.
+    pub(crate) fn begun(&self, window: Window, t_ms: u64, index: u64) -> Window {
+        let hi = match self.program.node(window.node) {
+            Node::Until(Some(bound), ..) => bound.hi_ms(),
+            _ => u64::MAX,
+        };
+        Window { from: 0, to: t_ms.saturating_add(hi), origin: index, ..window }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> usize {
+        self.entries.len()
     }
 
     /// Throws away what the residuals do not need, and gives them their new numbers.

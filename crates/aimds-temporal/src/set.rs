@@ -49,13 +49,54 @@ pub struct MonitorSet {
     steps: u64,
 }
 
-/// A monitor whose state is a row of a table. The monitor itself is only told of the steps that change its state.
+/// A monitor whose state is a row of a table. The monitor itself is told of it when the verdict becomes definite.
 #[derive(Debug, Clone)]
 struct Table {
     monitor: usize,
     state: u32,
     atoms: u32,
+    quiet: u32,
+    /// As in the monitor.
+    left: Option<u64>,
     cells: Arc<[u32]>,
+    /// For each state.
+    verdicts: Arc<[Verdict]>,
+}
+
+impl Table {
+    fn new(number: usize, monitor: &Monitor) -> Option<Self> {
+        let (cells, atoms, state) = monitor.table()?;
+        let states = (cells.len() >> atoms) as u32;
+        Some(Self {
+            monitor: number,
+            state,
+            atoms,
+            quiet: monitor.quiet_state(),
+            left: None,
+            cells: cells.into(),
+            verdicts: (0..states).map(|state| monitor.verdict_of(state)).collect(),
+        })
+    }
+
+    /// Takes a step; whether the verdict has become definite, in which case the state is still the one before.
+    #[inline]
+    fn step(&mut self, letter: u8, index: u64) -> bool {
+        let cell = (self.state as usize) << self.atoms | usize::from(letter);
+        let next = self.cells.get(cell).copied().unwrap_or(self.state);
+        if next == self.state {
+            return false;
+        }
+        if self.verdicts.get(next as usize).is_some_and(|verdict| verdict.is_definite()) {
+            return true;
+        }
+        self.left = if next == self.quiet { None } else { self.left.or(Some(index)) };
+        self.state = next;
+        false
+    }
+
+    fn verdict(&self) -> Option<Verdict> {
+        self.verdicts.get(self.state as usize).copied()
+    }
 }
 
 impl MonitorSet {
@@ -65,10 +106,8 @@ impl MonitorSet {
         let mut tables = Vec::new();
         let mut others = Vec::new();
         for (number, monitor) in monitors.iter().enumerate() {
-            match monitor.table() {
-                Some((cells, atoms, state)) => {
-                    tables.push(Table { monitor: number, state, atoms, cells: cells.into() });
-                }
+            match Table::new(number, monitor) {
+                Some(table) => tables.push(table),
                 None => others.push(number),
             }
         }
@@ -157,14 +196,14 @@ impl MonitorSet {
             }
         }
         for (table, letter) in self.tables.iter_mut().zip(&self.letters) {
-            let cell = (table.state as usize) << table.atoms | usize::from(*letter);
-            if table.cells.get(cell) == Some(&table.state) {
+            if !table.step(*letter, self.steps) {
                 continue;
             }
             if let Some(monitor) = self.monitors.get_mut(table.monitor) {
-                monitor.catch_up(self.steps);
+                monitor.catch_up(self.steps, table.state, table.left);
                 monitor.step_letter(t_ms, u64::from(*letter))?;
-                table.state = monitor.residual();
+                let cell = (table.state as usize) << table.atoms | usize::from(*letter);
+                table.state = table.cells.get(cell).copied().unwrap_or(table.state);
             }
         }
         Ok(())
@@ -201,9 +240,15 @@ impl MonitorSet {
         self.monitors.is_empty()
     }
 
+    fn table(&self, policy: usize) -> Option<&Table> {
+        let place = self.tables.binary_search_by_key(&policy, |table| table.monitor);
+        place.ok().and_then(|place| self.tables.get(place))
+    }
+
     /// What is known of a policy; `None` if there is none of that number.
     pub fn verdict(&self, policy: usize) -> Option<Verdict> {
-        self.monitors.get(policy).map(Monitor::verdict)
+        let of_monitor = || self.monitors.get(policy).map(Monitor::verdict);
+        self.table(policy).and_then(Table::verdict).or_else(of_monitor)
     }
 
     /// See [`Monitor::witness`].
@@ -218,6 +263,14 @@ impl MonitorSet {
 
     /// See [`Monitor::close`].
     pub fn close(&self, policy: usize) -> Option<Closed> {
-        self.monitors.get(policy).map(Monitor::close)
+        let monitor = self.monitors.get(policy)?;
+        match self.table(policy) {
+            Some(table) if !monitor.verdict().is_definite() => {
+                let mut monitor = monitor.clone();
+                monitor.catch_up(self.steps, table.state, table.left);
+                Some(monitor.close())
+            }
+            _ => Some(monitor.close()),
+        }
     }
 }

@@ -51,12 +51,14 @@ fn monitors_at_every_prefix() {
                 monitor.step(time, &events(bits)).unwrap();
             }
             check(&formula, &steps[..end], now, monitor.verdict(), &mut definite);
-            let open = evaluate_open(&formula, &naive::trace(&steps[..end])).unwrap();
-            assert!(
-                definite.is_some() || open.verdict == monitor.verdict(),
-                "{formula} on {:?}",
-                &steps[..end]
-            );
+            if random.below(6) == 0 {
+                let open = evaluate_open(&formula, &naive::trace(&steps[..end])).unwrap();
+                assert!(
+                    definite.is_some() || open.verdict == monitor.verdict(),
+                    "{formula} on {:?}",
+                    &steps[..end]
+                );
+            }
             let next = steps.get(end).map_or(now + 12, |(time, _)| *time);
             if random.below(3) == 0 && next > now {
                 now += 1 + random.below(next - now);

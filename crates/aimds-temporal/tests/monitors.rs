@@ -173,14 +173,14 @@ fn values_that_owe_nothing_are_forgotten() {
     for id in 0..20_000_u64 {
         monitor.step(2 * id, &events(&format!("threat:{id}"))).unwrap();
         monitor.step(2 * id + 1, &events(&format!("mitigated:{id}"))).unwrap();
-        assert!(monitor.instances() <= 130, "{}", monitor.instances());
+        assert_eq!(monitor.instances(), 0);
     }
     assert_eq!(monitor.verdict(), Verdict::PresumablyTrue);
 }
 
 #[test]
 fn a_flood_of_values_is_reported() {
-    let mut monitor = monitor("G(once(id) -> X G !once(id))");
+    let mut monitor = monitor("G(once(id) -> WX G !once(id))");
     for id in 0..MAX_INSTANCES {
         assert_eq!(monitor.step(0, &events(&format!("once:{id}"))), Ok(Verdict::PresumablyTrue));
     }
@@ -192,7 +192,7 @@ fn a_flood_of_values_is_reported() {
 
 #[test]
 fn a_flood_of_windows_is_reported() {
-    let mut monitor = monitor("G(p -> F[1h,2h] q)".replace("[1h,2h]", "[1h, 2h]").as_str());
+    let mut monitor = monitor("G(p -> F[1h,2h] q)");
     let flood = (0..5000).map(|time| monitor.step(time, &events("p")).unwrap());
     assert_eq!(flood.last(), Some(Verdict::LimitReached));
     let mut past = self::monitor("G(q -> O[1h,2h] p)");
@@ -239,7 +239,7 @@ fn known_gap_contradictions_between_values() {
     let mut monitor = monitor("F(all & done(x)) & G(done(x) -> !all)");
     assert_eq!(monitor.step(0, &[]), Ok(Verdict::False));
     let mut joint = self::monitor("(open(x) -> G only) & (shut(x) -> F !only)");
-    assert_eq!(joint.step(0, &events("open:a shut:b")), Ok(Verdict::PresumablyFalse));
+    assert_eq!(joint.step(0, &events("open:a shut:b only")), Ok(Verdict::PresumablyFalse));
 }
 
 /// A formula in which p and q speak of x.

@@ -199,10 +199,7 @@ fn limits() {
     assert_eq!(error(vec!["p"; MAX_DEPTH + 1].join("&")), Err(levels.clone()));
     assert_eq!(error(vec!["p"; 300].join("->")), Err(levels));
     let group = format!("({})", vec!["p"; 200].join("&"));
-    assert_eq!(
-        error(vec![group.as_str(); 11].join("|")),
-        Err(format!("a formula of at most {MAX_NODES} nodes"))
-    );
+    assert_eq!(error([group.as_str(); 11].join("|")), Err(format!("a formula of at most {MAX_NODES} nodes")));
     assert_eq!(error("p".repeat(MAX_TEXT + 1)), Err(format!("a text of at most {MAX_TEXT} bytes")));
     // A macro repeats its parts; what it makes of them counts.
     let nested = (0..12).fold("p".to_owned(), |inner, _| format!("@bounded_existence({inner}, 3)"));
