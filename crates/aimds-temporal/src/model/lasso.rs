@@ -10,11 +10,12 @@ use super::product::{Cursor, Edge, Product};
 
 /// A run that goes through `prefix` once and then through `cycle` for ever.
 ///
-/// Of [`check`](super::check)'s lassos, this is minimal: no shorter path leads to the component of the product that the
-/// search found first (there may be others, nearer or with shorter cycles); each part of the cycle is the shortest from
-/// where the last ended that fulfils an eventuality not yet fulfilled, or leads back; the cycle is not a repetition of a
-/// shorter one, and the prefix does not end with the state that ends the cycle. So a run is never written longer than it
-/// need be, but a shorter run may exist.
+/// Of a lasso from [`check`](super::check), this is minimal. The search made it of the shortest path to the first accepting
+/// component that it found, and a cycle each part of which is the shortest to an eventuality not yet fulfilled, or back to
+/// the start. After that, as long as the run is not too long to try (some 60 states for a formula of 80 nodes): no run that
+/// follows the lasso and returns to an earlier step sooner violates the formula, and neither does one that leaves out what
+/// lies between two visits of a state. Always: the cycle is no repetition of a shorter one, and the prefix does not end with
+/// the state that ends the cycle. A shorter run through other states may exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lasso {
     /// May be empty.
@@ -30,7 +31,7 @@ impl Lasso {
     }
 
     /// The same run, written as short as it can be.
-    fn normalised(mut self) -> Self {
+    pub(super) fn normalised(mut self) -> Self {
         let length = self.cycle.len();
         let repeats = |period: &usize| {
             length.is_multiple_of(*period)

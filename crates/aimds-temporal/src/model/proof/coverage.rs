@@ -4,10 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::subformulas::{Kind, Subformula, Subformulas, boolean, kind};
-use super::{MAX_STEPS, ProofError};
+use super::ProofError;
 use crate::formula::{Binary, Formula, Unary};
 use crate::model::certificate::{Certificate, CertifiedPlace, Claim};
 use crate::model::{KripkeStructure, StateId};
+
+/// How much work a certificate may ask for, and how many claims may have to be kept; an honest one needs far less.
+const MAX_STEPS: usize = 300_000_000;
+const MAX_KEPT: usize = 10_000_000;
 
 /// A subformula by its number here, with whether it holds.
 type Signed = (usize, bool);
@@ -22,6 +26,12 @@ struct Way {
     next: BTreeSet<Signed>,
     postponed: BTreeSet<Signed>,
     open: Vec<Signed>,
+}
+
+impl Way {
+    fn size(&self) -> usize {
+        self.now.len() + self.next.len() + self.postponed.len() + self.open.len()
+    }
 }
 
 /// A way with the memory that it leaves, and the obligation that says just that.
@@ -83,7 +93,8 @@ struct Coverage<'a> {
     /// What is of the future and, but for boolean operators, directly under an operator of the past.
     guessed: Vec<usize>,
     labels: HashMap<StateId, Label>,
-    spent: u64,
+    spent: usize,
+    kept: usize,
 }
 
 impl<'a> Coverage<'a> {
@@ -137,6 +148,7 @@ impl<'a> Coverage<'a> {
             guessed: guessed(subformulas),
             labels: HashMap::new(),
             spent: 0,
+            kept: 0,
         };
         coverage.read_places()?;
         Ok(coverage)
@@ -163,8 +175,8 @@ impl<'a> Coverage<'a> {
     }
 
     fn spend(&mut self, steps: usize) -> Result<(), String> {
-        self.spent += steps as u64;
-        if self.spent > MAX_STEPS { Err("takes too long to check".to_owned()) } else { Ok(()) }
+        self.spent = self.spent.saturating_add(steps);
+        if self.spent > MAX_STEPS || self.kept > MAX_KEPT { Err("takes too long to check".to_owned()) } else { Ok(()) }
     }
 
     /// For every initial state, a place that claims no more than that the formula fails.
@@ -284,9 +296,10 @@ impl<'a> Coverage<'a> {
         let mut complete = Vec::new();
         let mut open = vec![first];
         while let Some(mut way) = open.pop() {
-            self.spend(1 + way.now.len())?;
+            self.spend(1 + way.size())?;
             let Some((number, holds)) = way.open.pop() else {
                 if !contradicts(&way.next) {
+                    self.kept += 1 + way.size();
                     complete.push(way);
                 }
                 continue;

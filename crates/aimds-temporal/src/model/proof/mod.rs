@@ -48,8 +48,21 @@ use crate::Formula;
 /// The version of the format.
 const FORMAT: &str = "aimds-model-proof/1";
 
-/// How much work a proof may ask for; an honest one needs far less.
-const MAX_STEPS: u64 = 1_000_000_000;
+/// A formula to be evaluated on single runs.
+pub(super) struct Evaluation<'a>(Subformulas<'a>);
+
+impl<'a> Evaluation<'a> {
+    /// The formula has no more nodes, and is no deeper, than what is parsed.
+    pub(super) fn new(formula: &'a Formula) -> Self {
+        Self(Subformulas::new(formula))
+    }
+
+    /// Whether the formula holds on the run through `states` and then from number `back` on for ever; `None` if that takes
+    /// too long.
+    pub(super) fn holds(&self, model: &KripkeStructure, states: &[StateId], back: usize) -> Option<bool> {
+        word::holds(model, &self.0, states, back)
+    }
+}
 
 /// A model, a formula, and evidence that the formula holds on all of the model's runs or fails on one.
 ///
