@@ -85,7 +85,7 @@ fn errors_say_where() {
             holds,
             "/evidence/holds/places/0/2",
             json!(0),
-            "evidence.holds.places[0]: no place of a smaller rank",
+            "evidence.holds.places[0]: the step to state `b` does not lower the rank",
         ),
         ("G F p", "/formula", json!("true"), "evidence.violated: the formula holds on this run"),
         ("G F p", "/evidence/violated/cycle", json!([]), "evidence.violated: the cycle is empty"),
@@ -124,7 +124,7 @@ fn a_place_given_twice_is_refused() {
     let mut document = example("G(p -> X q)");
     let places = document["evidence"]["holds"]["places"].as_array_mut().unwrap();
     places.push(places[0].clone());
-    assert!(verify(&document).unwrap_err().ends_with("is given twice"));
+    assert!(verify(&document).unwrap_err().ends_with("state `a` has an obligation twice"));
 }
 
 #[test]
