@@ -1,12 +1,13 @@
 //! A run that violates the formula: a path and a cycle, as short as breadth-first search makes them.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
 
 use serde::{Deserialize, Serialize};
 
 use super::Exhausted;
 use super::kripke::StateId;
-use super::product::{Cursor, Edge, Product};
+use super::product::{Cursor, Edge, Product, Spread};
 
 /// A run that goes through `prefix` once and then through `cycle` for ever.
 ///
@@ -88,6 +89,9 @@ fn cycle(
     Ok(cycle)
 }
 
+/// By which step a place was reached first; `None` for where the search began.
+type Reached = HashMap<u32, Option<Step>, BuildHasherDefault<Spread>>;
+
 #[derive(Debug, Clone, Copy)]
 struct Step {
     from: u32,
@@ -102,7 +106,7 @@ fn shortest(
     allowed: impl Fn(u32) -> bool,
     wanted: impl Fn(&Edge) -> bool,
 ) -> Result<Vec<Step>, Exhausted> {
-    let mut reached: HashMap<u32, Option<Step>> = sources.iter().map(|&source| (source, None)).collect();
+    let mut reached: Reached = sources.iter().map(|&source| (source, None)).collect();
     let mut queue: VecDeque<u32> = sources.iter().copied().collect();
     while let Some(from) = queue.pop_front() {
         let mut cursor = Cursor::default();
@@ -124,7 +128,7 @@ fn shortest(
 }
 
 /// The steps that end with `last`.
-fn trace(reached: &HashMap<u32, Option<Step>>, last: Step) -> Vec<Step> {
+fn trace(reached: &Reached, last: Step) -> Vec<Step> {
     let mut path = vec![last];
     let mut at = last.from;
     while let Some(Some(step)) = reached.get(&at) {

@@ -32,7 +32,7 @@ mod closure;
 mod kripke;
 mod lasso;
 mod product;
-mod proof;
+pub mod proof;
 mod render;
 mod search;
 mod shorten;

@@ -169,6 +169,10 @@ impl Hasher for Spread {
         }
     }
 
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
     fn write_u64(&mut self, number: u64) {
         // The fraction of the golden ratio.
         const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,8 +1,8 @@
 //! Proofs: an answer of the model checker together with all that is needed to check it.
 //!
 //! This module is the part that has to be trusted, besides the parser of formulas and the reader of models. It shares no code
-//! with the search: it has its own list of subformulas ([`subformulas`]), its own evaluation on runs ([`word`]) and its own
-//! rules for what a step demands ([`coverage`]). Where the rules look like those of the search, that is on purpose: were they
+//! with the search: it has its own list of subformulas (`subformulas`), its own evaluation on runs (`word`) and its own
+//! rules for what a step demands (`coverage`). Where the rules look like those of the search, that is on purpose: were they
 //! shared, a mistake in them would pass unseen.
 //!
 //! # A violation
