@@ -8,7 +8,7 @@ use super::search::Components;
 use super::tableau::Obligations;
 
 /// Evidence that a formula holds on every run of a model, such that each of its statements can be checked by itself; how,
-/// and why that is enough, is said at [`Proof`](super::Proof). Subformulas, obligations, places and components are numbered
+/// and why that is enough, is said at [`proof`](super::proof). Subformulas, obligations, places and components are numbered
 /// by their position, states by their position in the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,9 +7,9 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 /// The most states a model can have.
-pub const MAX_STATES: usize = 4_000_000;
+pub const MAX_STATES: usize = 1_000_000;
 /// The most transitions a model can have, and the most propositions over all states.
-pub const MAX_TRANSITIONS: usize = 40_000_000;
+pub const MAX_TRANSITIONS: usize = 10_000_000;
 
 /// A state of one model: its place among the names in byte order, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,20 +1,22 @@
 //! A run that violates the formula: a path and a cycle, as short as breadth-first search makes them.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
 
 use serde::{Deserialize, Serialize};
 
 use super::Exhausted;
 use super::kripke::StateId;
-use super::product::{Cursor, Edge, Product};
+use super::product::{Cursor, Edge, Product, Spread};
 
 /// A run that goes through `prefix` once and then through `cycle` for ever.
 ///
-/// Of [`check`](super::check)'s lassos, this is minimal: no shorter path leads to the component of the product that the
-/// search found first (there may be others, nearer or with shorter cycles); each part of the cycle is the shortest from
-/// where the last ended that fulfils an eventuality not yet fulfilled, or leads back; the cycle is not a repetition of a
-/// shorter one, and the prefix does not end with the state that ends the cycle. So a run is never written longer than it
-/// need be, but a shorter run may exist.
+/// Of a lasso from [`check`](super::check), this is minimal. The search made it of the shortest path to the first accepting
+/// component that it found, and a cycle each part of which is the shortest to an eventuality not yet fulfilled, or back to
+/// the start. After that, as long as the run is not too long to try (some 60 states for a formula of 80 nodes): no run that
+/// follows the lasso and returns to an earlier step sooner violates the formula, and neither does one that leaves out what
+/// lies between two visits of a state. Always: the cycle is no repetition of a shorter one, and the prefix does not end with
+/// the state that ends the cycle. A shorter run through other states may exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lasso {
     /// May be empty.
@@ -30,7 +32,7 @@ impl Lasso {
     }
 
     /// The same run, written as short as it can be.
-    fn normalised(mut self) -> Self {
+    pub(super) fn normalised(mut self) -> Self {
         let length = self.cycle.len();
         let repeats = |period: &usize| {
             length.is_multiple_of(*period)
@@ -87,6 +89,9 @@ fn cycle(
     Ok(cycle)
 }
 
+/// By which step a place was reached first; `None` for where the search began.
+type Reached = HashMap<u32, Option<Step>, BuildHasherDefault<Spread>>;
+
 #[derive(Debug, Clone, Copy)]
 struct Step {
     from: u32,
@@ -101,7 +106,7 @@ fn shortest(
     allowed: impl Fn(u32) -> bool,
     wanted: impl Fn(&Edge) -> bool,
 ) -> Result<Vec<Step>, Exhausted> {
-    let mut reached: HashMap<u32, Option<Step>> = sources.iter().map(|&source| (source, None)).collect();
+    let mut reached: Reached = sources.iter().map(|&source| (source, None)).collect();
     let mut queue: VecDeque<u32> = sources.iter().copied().collect();
     while let Some(from) = queue.pop_front() {
         let mut cursor = Cursor::default();
@@ -123,7 +128,7 @@ fn shortest(
 }
 
 /// The steps that end with `last`.
-fn trace(reached: &HashMap<u32, Option<Step>>, last: Step) -> Vec<Step> {
+fn trace(reached: &Reached, last: Step) -> Vec<Step> {
     let mut path = vec![last];
     let mut at = last.from;
     while let Some(Some(step)) = reached.get(&at) {

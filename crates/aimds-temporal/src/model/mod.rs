@@ -32,9 +32,10 @@ mod closure;
 mod kripke;
 mod lasso;
 mod product;
-mod proof;
+pub mod proof;
 mod render;
 mod search;
+mod shorten;
 mod tableau;
 
 pub use certificate::{Certificate, CertifiedPlace, Claim, Obligation};
@@ -148,7 +149,11 @@ pub fn check(model: &KripkeStructure, formula: &Formula, limits: &Limits) -> Res
     let closure = Closure::new(formula)?;
     known_atoms(model, &closure)?;
     let mut product = Product::new(model, &closure, limits);
-    Ok(outcome(&closure, &mut product).unwrap_or_else(Outcome::ResourceLimit))
+    Ok(match outcome(&closure, &mut product) {
+        Ok(Outcome::Violated(lasso)) => Outcome::Violated(shorten::shorten(model, formula, lasso)),
+        Ok(outcome) => outcome,
+        Err(exhausted) => Outcome::ResourceLimit(exhausted),
+    })
 }
 
 fn outcome(closure: &Closure<'_>, product: &mut Product<'_>) -> Result<Outcome, Exhausted> {

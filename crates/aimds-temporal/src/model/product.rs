@@ -38,10 +38,10 @@ pub(super) struct Cursor {
 pub(super) struct Product<'a> {
     model: &'a KripkeStructure,
     tableau: Tableau<'a>,
-    /// What holds in each state of the model, a bit for each atom of the formula.
-    labels: Vec<u64>,
+    /// What holds in each state of the model, by number: states that agree on the atoms of the formula have the same.
+    labels: Vec<u32>,
     places: Vec<Place>,
-    numbers: HashMap<u64, u32, BuildHasherDefault<Multiply>>,
+    numbers: HashMap<u64, u32, BuildHasherDefault<Spread>>,
     limit: usize,
     /// A bit for each eventuality.
     all: u64,
@@ -50,12 +50,14 @@ pub(super) struct Product<'a> {
 impl<'a> Product<'a> {
     pub(super) fn new(model: &'a KripkeStructure, closure: &'a Closure<'a>, limits: &'a Limits) -> Self {
         let eventualities = closure.eventualities().len() as u32;
+        let (labels, values) = labels(model, closure);
+        let expected = model.state_count().min(limits.product_states);
         Self {
             model,
-            tableau: Tableau::new(closure, limits),
-            labels: labels(model, closure),
-            places: Vec::new(),
-            numbers: HashMap::default(),
+            tableau: Tableau::new(closure, values, limits),
+            labels,
+            places: Vec::with_capacity(expected),
+            numbers: HashMap::with_capacity_and_hasher(expected, BuildHasherDefault::default()),
             limit: limits.product_states.min(NOT_EXPANDED as usize - 1),
             all: 1_u64.checked_shl(eventualities).map_or(u64::MAX, |bit| bit - 1),
         }
@@ -111,7 +113,7 @@ impl<'a> Product<'a> {
     }
 
     fn expand(&mut self, number: u32, state: StateId, tableau: u32) -> Result<u32, Exhausted> {
-        let label = self.labels.get(state.index()).copied().unwrap_or(0);
+        let label = self.labels.get(state.index()).copied().unwrap_or_default();
         let expansion = self.tableau.expand(tableau, label)?;
         if let Some(place) = self.places.get_mut(number as usize) {
             place.expansion = expansion;
@@ -134,7 +136,8 @@ impl<'a> Product<'a> {
     }
 }
 
-fn labels(model: &KripkeStructure, closure: &Closure<'_>) -> Vec<u64> {
+/// The number of each state's label, and the labels: a bit for each atom.
+fn labels(model: &KripkeStructure, closure: &Closure<'_>) -> (Vec<u32>, Vec<u64>) {
     let mut labels = vec![0; model.state_count()];
     for (atom, bit) in closure.atoms().iter().zip((0..64).map(|bit| 1_u64 << bit)) {
         for (label, holds) in labels.iter_mut().zip(model.where_holds(&atom.to_string())) {
@@ -143,28 +146,39 @@ fn labels(model: &KripkeStructure, closure: &Closure<'_>) -> Vec<u64> {
             }
         }
     }
-    labels
+    let mut values = labels.clone();
+    values.sort_unstable();
+    values.dedup();
+    let number = |label: u64| values.binary_search(&label).unwrap_or_default() as u32;
+    (labels.into_iter().map(number).collect(), values)
 }
 
-/// Spreads numbers that this program chose itself over a table. Such numbers cannot be chosen to collide, and the order of
-/// the table is never looked at.
+/// Spreads numbers over a table such that sixteen states in a row stay together, for the cache. The numbers are this
+/// program's own, so that nobody can choose ones that collide, and the order of the table is never looked at.
 #[derive(Default)]
-struct Multiply(u64);
+pub(super) struct Spread(u64);
 
-impl Hasher for Multiply {
+impl Hasher for Spread {
     fn finish(&self) -> u64 {
         self.0
     }
 
     fn write(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            self.write_u64(u64::from(byte));
+            self.write_u64(self.0 ^ u64::from(byte));
         }
     }
 
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
     fn write_u64(&mut self, number: u64) {
-        // The golden ratio's fraction; the high half decides, the table looks at both ends.
-        let spread = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = spread ^ spread >> 32;
+        // The fraction of the golden ratio.
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        const LOW: u64 = (1 << 40) - 1;
+        // The table takes the place from the low bits, and tells entries apart by the high ones.
+        let place = (number >> 4).wrapping_mul(FACTOR) >> 28 << 4 | number & 15;
+        self.0 = place & LOW | number.wrapping_mul(FACTOR) & !LOW;
     }
 }

@@ -8,8 +8,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::BuildHasherDefault;
 
 use super::closure::{Branch, Closure, Rule, Signed};
+use super::product::Spread;
 use super::{Exhausted, Limits, Resource};
 
 /// What must be so at a place of a run, and what was before.
@@ -36,20 +38,23 @@ pub(super) struct Tableau<'a> {
     states: Vec<Obligations>,
     numbers: HashMap<Obligations, u32>,
     expansions: Vec<Vec<Move>>,
-    /// By state and label.
-    expanded: HashMap<(u32, u64), u32>,
+    /// By state and label, in one number.
+    expanded: HashMap<u64, u32, BuildHasherDefault<Spread>>,
+    /// A bit for each atom, by number.
+    labels: Vec<u64>,
     steps: u64,
 }
 
 impl<'a> Tableau<'a> {
-    pub(super) fn new(closure: &'a Closure<'a>, limits: &'a Limits) -> Self {
+    pub(super) fn new(closure: &'a Closure<'a>, labels: Vec<u64>, limits: &'a Limits) -> Self {
         Self {
             closure,
             limits,
             states: Vec::new(),
             numbers: HashMap::new(),
             expansions: Vec::new(),
-            expanded: HashMap::new(),
+            expanded: HashMap::default(),
+            labels,
             steps: 0,
         }
     }
@@ -69,11 +74,13 @@ impl<'a> Tableau<'a> {
         self.expansions.get(expansion as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Under which number the moves of a state for a label are.
-    pub(super) fn expand(&mut self, state: u32, label: u64) -> Result<u32, Exhausted> {
-        if let Some(&known) = self.expanded.get(&(state, label)) {
+    /// Under which number the moves of a state for the label of a number are.
+    pub(super) fn expand(&mut self, state: u32, label: u32) -> Result<u32, Exhausted> {
+        let key = u64::from(state) << 32 | u64::from(label);
+        if let Some(&known) = self.expanded.get(&key) {
             return Ok(known);
         }
+        let label = self.labels.get(label as usize).copied().unwrap_or_default();
         let Some(obligations) = self.states.get(state as usize).cloned() else { return Ok(u32::MAX) };
         let mut moves = Vec::new();
         for guesses in 0..1_u32 << self.closure.guessed().len() {
@@ -88,7 +95,7 @@ impl<'a> Tableau<'a> {
         }
         let number = self.expansions.len() as u32;
         self.expansions.push(moves);
-        self.expanded.insert((state, label), number);
+        self.expanded.insert(key, number);
         Ok(number)
     }
 

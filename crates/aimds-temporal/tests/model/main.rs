@@ -5,5 +5,7 @@ mod answers;
 mod errors;
 mod kripke;
 mod naive;
+mod playbooks;
 mod proofs;
 mod random;
+mod spin;

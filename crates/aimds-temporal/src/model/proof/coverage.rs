@@ -3,17 +3,20 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
+use super::ProofError;
 use super::subformulas::{Kind, Subformula, Subformulas, boolean, kind};
-use super::{MAX_STEPS, ProofError};
 use crate::formula::{Binary, Formula, Unary};
 use crate::model::certificate::{Certificate, CertifiedPlace, Claim};
 use crate::model::{KripkeStructure, StateId};
+
+/// How much work a certificate may ask for, and how many claims may have to be kept; an honest one needs far less.
+const MAX_STEPS: usize = 300_000_000;
+const MAX_KEPT: usize = 10_000_000;
 
 /// A subformula by its number here, with whether it holds.
 type Signed = (usize, bool);
 /// Operators of the past that were so at the step before; of `Y` and `Z`, the operand. `None` before the first step.
 type Memory = Option<BTreeSet<usize>>;
-type Label = Rc<[bool]>;
 
 /// One way to make claims true.
 #[derive(Debug, Clone, Default)]
@@ -24,12 +27,16 @@ struct Way {
     open: Vec<Signed>,
 }
 
-/// A way with the memory that it leaves, and the obligation that says just that.
+impl Way {
+    fn size(&self) -> usize {
+        self.now.len() + self.next.len() + self.postponed.len() + self.open.len()
+    }
+}
+
+/// A way, as the number of the obligation that says just what it leaves for the next step.
 struct Step {
-    next: BTreeSet<Signed>,
+    to: Option<u32>,
     postponed: BTreeSet<Signed>,
-    memory: Memory,
-    exact: Option<u32>,
 }
 
 /// An alternative of a rule.
@@ -42,27 +49,59 @@ pub(super) fn verify(
 ) -> Result<(), ProofError> {
     let mut coverage = Coverage::read(model, subformulas, certificate)?;
     coverage.start()?;
-    let mut steps: HashMap<(u32, Label), Rc<[Step]>> = HashMap::new();
+    let mut known: HashMap<(u32, u32), Rc<[Step]>> = HashMap::new();
     for (number, place) in certificate.places.iter().enumerate() {
-        let at = || format!("evidence.holds.places[{number}]");
-        let state = StateId(place.state);
-        let label = coverage.label(state);
-        let key = (place.obligation, label);
-        let steps = match steps.get(&key) {
-            Some(known) => Rc::clone(known),
+        let wrong = |why| ProofError::new(format!("evidence.holds.places[{number}]"), why);
+        let label = coverage.labels.of(place.state);
+        let steps = match known.get(&(place.obligation, label)) {
+            Some(steps) => Rc::clone(steps),
             None => {
-                let new =
-                    coverage.steps(place.obligation, &key.1).map_err(|why| ProofError::new(at(), why))?;
-                Rc::clone(steps.entry(key).or_insert(new.into()))
+                let steps: Rc<[Step]> = coverage.steps(place.obligation, label).map_err(wrong)?.into();
+                known.insert((place.obligation, label), Rc::clone(&steps));
+                steps
             }
         };
         for step in steps.iter() {
-            for &next in model.next(state) {
-                coverage.covered(place, step, next).map_err(|why| ProofError::new(at(), why))?;
+            for &next in model.next(StateId(place.state)) {
+                coverage.covered(place, step, next).map_err(wrong)?;
             }
         }
     }
     Ok(())
+}
+
+/// What holds in each state, in numbers: states that agree on the atoms have the same.
+struct Labels {
+    of_state: Vec<u32>,
+    /// By number, the value of each atom.
+    values: Vec<Vec<Signed>>,
+}
+
+impl Labels {
+    fn new(model: &KripkeStructure, subformulas: &Subformulas<'_>) -> Self {
+        let mut of_state: Vec<Vec<Signed>> = vec![Vec::new(); model.state_count()];
+        for (number, part) in subformulas.all().enumerate() {
+            let Formula::Atom(atom) = part.formula else { continue };
+            for (label, holds) in of_state.iter_mut().zip(model.where_holds(&atom.to_string())) {
+                label.push((number, holds));
+            }
+        }
+        let mut numbers: HashMap<Vec<Signed>, u32> = HashMap::new();
+        let mut values = Vec::new();
+        let number = |label: Vec<Signed>| {
+            let next = numbers.len() as u32;
+            *numbers.entry(label).or_insert_with_key(|label| {
+                values.push(label.clone());
+                next
+            })
+        };
+        let of_state = of_state.into_iter().map(number).collect();
+        Self { of_state, values }
+    }
+
+    fn of(&self, state: u32) -> u32 {
+        self.of_state.get(state as usize).copied().unwrap_or(u32::MAX)
+    }
 }
 
 struct Coverage<'a> {
@@ -74,16 +113,14 @@ struct Coverage<'a> {
     exact: HashMap<(BTreeSet<Signed>, Memory), u32>,
     /// For each component, what is put off.
     put_off: Vec<Option<Signed>>,
-    /// The component by state and obligation.
-    component: HashMap<(u32, u32), u32>,
-    /// The obligations at each state.
-    at_state: Vec<Vec<u32>>,
-    atoms: Vec<(usize, String)>,
+    /// The obligations at each state in order, with the component.
+    at_state: Vec<Vec<(u32, u32)>>,
+    labels: Labels,
     has_past: bool,
     /// What is of the future and, but for boolean operators, directly under an operator of the past.
     guessed: Vec<usize>,
-    labels: HashMap<StateId, Label>,
-    spent: u64,
+    spent: usize,
+    kept: usize,
 }
 
 impl<'a> Coverage<'a> {
@@ -119,10 +156,6 @@ impl<'a> Coverage<'a> {
             exact.entry(obligation.clone()).or_insert(number);
         }
         let has_past = subformulas.all().any(|part| kind(part.formula) == Kind::Past);
-        let atom = |(number, part): (usize, Subformula<'_>)| match part.formula {
-            Formula::Atom(atom) => Some((number, atom.to_string())),
-            _ => None,
-        };
         let mut coverage = Self {
             model,
             subformulas,
@@ -130,13 +163,12 @@ impl<'a> Coverage<'a> {
             obligations,
             exact,
             put_off,
-            component: HashMap::new(),
             at_state: vec![Vec::new(); model.state_count()],
-            atoms: subformulas.all().enumerate().filter_map(atom).collect(),
+            labels: Labels::new(model, subformulas),
             has_past,
             guessed: guessed(subformulas),
-            labels: HashMap::new(),
             spent: 0,
+            kept: 0,
         };
         coverage.read_places()?;
         Ok(coverage)
@@ -154,79 +186,69 @@ impl<'a> Coverage<'a> {
             if place.component as usize >= self.put_off.len() {
                 return wrong("there is no such component");
             }
-            if self.component.insert((place.state, place.obligation), place.component).is_some() {
-                return wrong("is given twice");
+            at_state.push((place.obligation, place.component));
+        }
+        for (at_state, state) in self.at_state.iter_mut().zip(self.model.states()) {
+            at_state.sort_unstable();
+            if at_state.array_windows().any(|[one, other]| one.0 == other.0) {
+                let why = format!("state `{}` has an obligation twice", self.model.name(state));
+                return Err(ProofError::new("evidence.holds.places", why));
             }
-            at_state.push(place.obligation);
         }
         Ok(())
+    }
+
+    /// The component of a place, if the certificate has it.
+    fn component(&self, state: StateId, obligation: u32) -> Option<u32> {
+        let there = self.at_state.get(state.index())?;
+        let found = there.binary_search_by_key(&obligation, |(obligation, _)| *obligation).ok()?;
+        there.get(found).map(|(_, component)| *component)
     }
 
     fn spend(&mut self, steps: usize) -> Result<(), String> {
-        self.spent += steps as u64;
-        if self.spent > MAX_STEPS { Err("takes too long to check".to_owned()) } else { Ok(()) }
+        self.spent = self.spent.saturating_add(steps);
+        if self.spent > MAX_STEPS || self.kept > MAX_KEPT {
+            Err("takes too long to check".to_owned())
+        } else {
+            Ok(())
+        }
     }
 
-    /// For every initial state, a place that claims no more than that the formula fails.
-    fn start(&mut self) -> Result<(), ProofError> {
+    /// For every initial state, a place that claims just that the formula fails.
+    fn start(&self) -> Result<(), ProofError> {
         let fails: BTreeSet<Signed> = [(self.subformulas.whole(), false)].into();
         let memory = if self.has_past { None } else { Some(BTreeSet::new()) };
+        let start = self.exact.get(&(fails, memory));
         for &state in self.model.initial() {
-            let mut obligations = self.at_state.get(state.index()).into_iter().flatten();
-            let fits = |(claims, remembered): &(BTreeSet<Signed>, Memory)| {
-                *remembered == memory && claims.is_subset(&fails)
-            };
-            if !obligations.any(|&number| self.obligations.get(number as usize).is_some_and(fits)) {
-                let name = self.model.name(state);
-                return Err(ProofError::new(
-                    "evidence.holds.places",
-                    format!("none for the initial state `{name}`"),
-                ));
+            if start.and_then(|&obligation| self.component(state, obligation)).is_none() {
+                let why = format!("none for the initial state `{}`", self.model.name(state));
+                return Err(ProofError::new("evidence.holds.places", why));
             }
         }
         Ok(())
-    }
-
-    /// What holds in a state, for each atom.
-    fn label(&mut self, state: StateId) -> Label {
-        let holds = || self.atoms.iter().map(|(_, name)| self.model.holds(state, name)).collect();
-        Rc::clone(self.labels.entry(state).or_insert_with(holds))
     }
 
     /// Whether some place takes this step to this state.
     fn covered(&mut self, from: &CertifiedPlace, step: &Step, next: StateId) -> Result<(), String> {
+        self.spend(1)?;
         let put_off = self.put_off.get(from.component as usize).copied().flatten();
         let stays = put_off.is_some_and(|eventuality| step.postponed.contains(&eventuality));
-        let descends = |component: u32| component < from.component || component == from.component && stays;
-        self.spend(1)?;
-        if let Some(exact) = step.exact {
-            let component = self.component.get(&(next.0, exact));
-            if component.is_some_and(|&component| descends(component)) {
-                return Ok(());
-            }
+        let wrong = |what: &str| Err(format!("the step to state `{}` {what}", self.model.name(next)));
+        match step.to.and_then(|obligation| self.component(next, obligation)) {
+            None => wrong("leads to no place"),
+            Some(component) if component < from.component || component == from.component && stays => Ok(()),
+            Some(_) => wrong("does not lower the rank"),
         }
-        let count = self.at_state.get(next.index()).map_or(0, Vec::len);
-        self.spend(count.saturating_mul(1 + step.next.len()))?;
-        let mut there = self.at_state.get(next.index()).into_iter().flatten();
-        let takes = |&number: &u32| {
-            let obligation = self.obligations.get(number as usize);
-            obligation.is_some_and(|(claims, memory)| *memory == step.memory && claims.is_subset(&step.next))
-                && self.component.get(&(next.0, number)).is_some_and(|&component| descends(component))
-        };
-        if there.any(takes) {
-            return Ok(());
-        }
-        let name = self.model.name(next);
-        Err(format!("no place of a smaller rank takes a step to state `{name}`"))
     }
 
     /// Every way to go on from an obligation in a state with this label.
-    fn steps(&mut self, obligation: u32, label: &Label) -> Result<Vec<Step>, String> {
+    fn steps(&mut self, obligation: u32, label: u32) -> Result<Vec<Step>, String> {
         let Some((claims, before)) = self.obligations.get(obligation as usize).cloned() else {
             return Err("there is no such obligation".to_owned());
         };
-        let truths: HashMap<usize, bool> =
-            self.atoms.iter().zip(label.iter()).map(|((number, _), &holds)| (*number, holds)).collect();
+        let Some(label) = self.labels.values.get(label as usize).cloned() else {
+            return Err("there is no such state".to_owned());
+        };
         let mut steps = Vec::new();
         if self.guessed.len() > 20 {
             return Err("takes too long to check".to_owned());
@@ -234,14 +256,14 @@ impl<'a> Coverage<'a> {
         for guess in 0..1_u32 << self.guessed.len() {
             let guesses: Vec<Signed> =
                 (0..).zip(&self.guessed).map(|(bit, &number)| (number, guess >> bit & 1 == 1)).collect();
-            let mut values = truths.clone();
-            values.extend(guesses.iter().copied());
+            let mut values: HashMap<usize, bool> = label.iter().chain(&guesses).copied().collect();
             let memory = Some(self.evaluate(&mut values, &before));
             self.spend(self.subformulas.len())?;
             let open = claims.iter().copied().chain(guesses).collect();
-            for Way { next, postponed, .. } in self.ways(Way { open, ..Way::default() }, &values)? {
-                let exact = self.exact.get(&(next.clone(), memory.clone())).copied();
-                steps.push(Step { next, postponed, memory: memory.clone(), exact });
+            let ways = self.ways(Way { open, ..Way::default() }, &values)?;
+            for Way { next, postponed, .. } in self.least(ways)? {
+                let to = self.exact.get(&(next, memory.clone())).copied();
+                steps.push(Step { to, postponed });
             }
         }
         Ok(steps)
@@ -279,14 +301,30 @@ impl<'a> Coverage<'a> {
         memory
     }
 
+    /// The ways without those that leave all that another leaves and put off all that it puts off.
+    fn least(&mut self, mut ways: Vec<Way>) -> Result<Vec<Way>, String> {
+        ways.sort_by_key(|way| way.next.len() + way.postponed.len());
+        let mut least: Vec<Way> = Vec::new();
+        for way in ways {
+            self.spend(least.len())?;
+            let no_less =
+                |other: &Way| other.next.is_subset(&way.next) && other.postponed.is_subset(&way.postponed);
+            if !least.iter().any(no_less) {
+                least.push(way);
+            }
+        }
+        Ok(least)
+    }
+
     /// Applies the rules until nothing is open.
     fn ways(&mut self, first: Way, values: &HashMap<usize, bool>) -> Result<Vec<Way>, String> {
         let mut complete = Vec::new();
         let mut open = vec![first];
         while let Some(mut way) = open.pop() {
-            self.spend(1 + way.now.len())?;
+            self.spend(1 + way.size())?;
             let Some((number, holds)) = way.open.pop() else {
                 if !contradicts(&way.next) {
+                    self.kept += 1 + way.size();
                     complete.push(way);
                 }
                 continue;

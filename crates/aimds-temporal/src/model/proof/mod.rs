@@ -1,8 +1,8 @@
 //! Proofs: an answer of the model checker together with all that is needed to check it.
 //!
 //! This module is the part that has to be trusted, besides the parser of formulas and the reader of models. It shares no code
-//! with the search: it has its own list of subformulas ([`subformulas`]), its own evaluation on runs ([`word`]) and its own
-//! rules for what a step demands ([`coverage`]). Where the rules look like those of the search, that is on purpose: were they
+//! with the search: it has its own list of subformulas (`subformulas`), its own evaluation on runs (`word`) and its own
+//! rules for what a step demands (`coverage`). Where the rules look like those of the search, that is on purpose: were they
 //! shared, a mistake in them would pass unseen.
 //!
 //! # A violation
@@ -14,24 +14,26 @@
 //!
 //! A *place* is a state of the model with *claims*, subformulas that hold or fail from here on. The checker verifies:
 //!
-//! 1. *Start.* For every initial state there is a place with no other claim than that the formula fails.
-//! 2. *Steps.* For every place, the checker lists by the local rules of the operators every way to make the claims true. Each
+//! 1. *Start.* For every initial state there is a place whose one claim is that the formula fails.
+//! 2. *Steps.* For every place, the checker lists by the local rules of the operators the ways to make the claims true. Each
 //!    way leaves claims for the next step, and puts off some eventualities (`φ U ψ` that waits for its `ψ`). For each way and
-//!    each successor of the state there is a place with this successor and no other claims than these.
+//!    each successor of the state there is a place with this successor and these claims.
 //! 3. *Ranks.* Places have numbers, those of their component. The step just named leads to a smaller number, or to the same
 //!    number and puts off the one eventuality that is written down for the component.
 //!
 //! Why this is enough: suppose that a run violated the formula. Begin at the place of its first state from 1; its claims are
-//! true of the run. From a place whose claims are true of the rest of the run, choose the way that is true of the run and puts
-//! off no eventuality that is fulfilled now. Its claims are true of the run one step later, therefore so are the fewer
-//! claims of the place from 2, and the argument goes on for ever. Numbers cannot become smaller for ever, so from some step on
-//! they stay the same, and by 3 one eventuality is put off at every step. The way chosen puts an eventuality off only while
-//! it is claimed, therefore true, and not yet fulfilled; but a true eventuality is fulfilled after finitely many steps, and at
-//! that step it is not put off. Contradiction.
+//! true of the run. From a place whose claims are true of the rest of the run, take the way that is true of the run and puts
+//! off no eventuality that is fulfilled now. The claims that it leaves are true one step later, so that the argument goes on
+//! from the place that 2 promises, for ever. Numbers cannot become smaller for ever, so from some step on they stay the same,
+//! and by 3 one eventuality is put off at every step. The way taken puts an eventuality off only while it is claimed,
+//! therefore true, and not yet fulfilled; but a true eventuality is fulfilled after finitely many steps, and at that step it
+//! is not put off. Contradiction.
 //!
-//! Two cuts in 2 are part of the argument: ways that claim a subformula to hold and to fail are never true of a run. Operators
-//! of the past are not claimed but computed, from the state and the memory of the step before; a subformula of the future
-//! that they depend on is tried both ways, each with the claim that it is so. Of the true run, the true way is among these.
+//! Three details of 2 are part of the argument. A way that claims a subformula both to hold and to fail is dropped: it is never
+//! true of a run. A way that leaves all that another way leaves and puts off all that it puts off is dropped: if it is the
+//! one to take, the other can be taken in its place. Operators of the past are not claimed but computed, from the state and
+//! what is remembered of the step before; a subformula of the future that they depend on is tried both ways, each with the
+//! claim that it is so, and one of the two is true of the run.
 
 mod coverage;
 mod subformulas;
@@ -48,8 +50,21 @@ use crate::Formula;
 /// The version of the format.
 const FORMAT: &str = "aimds-model-proof/1";
 
-/// How much work a proof may ask for; an honest one needs far less.
-const MAX_STEPS: u64 = 1_000_000_000;
+/// A formula to be evaluated on single runs.
+pub(super) struct Evaluation<'a>(Subformulas<'a>);
+
+impl<'a> Evaluation<'a> {
+    /// The formula has no more nodes, and is no deeper, than what is parsed.
+    pub(super) fn new(formula: &'a Formula) -> Self {
+        Self(Subformulas::new(formula))
+    }
+
+    /// Whether the formula holds on the run through `states` and then from number `back` on for ever; `None` if that takes
+    /// too long.
+    pub(super) fn holds(&self, model: &KripkeStructure, states: &[StateId], back: usize) -> Option<bool> {
+        word::holds(model, &self.0, states, back)
+    }
+}
 
 /// A model, a formula, and evidence that the formula holds on all of the model's runs or fails on one.
 ///

@@ -1,9 +1,11 @@
 //! The value of a formula on one ultimately periodic run, by definition of the operators.
 
-use super::MAX_STEPS;
 use super::subformulas::{Kind, Subformula, Subformulas, boolean, kind};
 use crate::formula::{Binary, Formula, Unary};
 use crate::model::{KripkeStructure, StateId};
+
+/// The most truth values, positions times subformulas.
+const MAX_VALUES: usize = 50_000_000;
 
 /// Whether the formula holds at the first state of the run that goes through `states` and then from number `back` on for
 /// ever; `None` if that takes too long.
@@ -21,7 +23,7 @@ pub(super) fn holds(
     let cycle = states.get(back..)?;
     let rounds = past_depth(subformulas);
     let length = cycle.len().checked_mul(rounds)?.checked_add(states.len())?;
-    (length as u64).checked_mul(subformulas.len() as u64).filter(|&steps| steps <= MAX_STEPS)?;
+    length.checked_mul(subformulas.len()).filter(|&values| values <= MAX_VALUES)?;
     let mut run = states.to_vec();
     (0..rounds).for_each(|_| run.extend(cycle));
     let back = run.len() - cycle.len();
