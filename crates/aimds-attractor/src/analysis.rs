@@ -2,7 +2,6 @@
 
 use crate::drift::{self, Drift};
 use crate::embedding::Embedding;
-use crate::embedding::neighbours::Pair;
 use crate::error::{Error, finite, setting};
 use crate::lyapunov::{self, Estimate};
 use crate::period::{self, Cycle};
@@ -10,7 +9,7 @@ use crate::permutation::permutation_entropy;
 use crate::recurrence;
 use crate::report::{Class, Report};
 use crate::standard::{range, standardise};
-use crate::surrogate::{self, SurrogateTest, error_of};
+use crate::surrogate::{self, SurrogateTest};
 use crate::trajectory::Trajectory;
 use crate::zero_one::zero_one;
 
@@ -34,8 +33,8 @@ const HARDLY: f64 = 0.85;
 const UNPREDICTABLE: f64 = 0.4;
 /// A divergence curve less straight than this has no slope worth its name.
 const STRAIGHT: f64 = 0.9;
-/// Vectors within this many standard deviations are neighbours for Kantz's method.
-const KANTZ_RADIUS: f64 = 0.1;
+/// Vectors within this many times the mean distance of nearest neighbours are neighbours for Kantz's method.
+const KANTZ_RADIUS: f64 = 4.0;
 
 /// What an analysis may be told.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -166,14 +165,12 @@ fn settled(standard: &[f64]) -> Option<String> {
 
 fn in_motion(standard: &[f64], config: &Config) -> Result<Report, Error> {
     let embedding = Embedding::choose(standard);
-    let steps = steps(standard.len(), &embedding);
-    let pairs = lyapunov::pairs(standard, &embedding, steps);
-    let error = error_of(&pairs, standard, embedding.span() + embedding.delay);
+    let error = surrogate::prediction_error(standard, &embedding);
     let mut report = match period::find(standard, error) {
         Some(cycle) => repeating(&cycle, config.sampling_interval),
         None => match drift::find(standard) {
             Some(drift) => drifting(drift),
-            None => irregular(standard, &embedding, &Neighbours { steps, pairs, error }, config),
+            None => irregular(standard, &embedding, error.unwrap_or(1.0), config),
         },
     };
     let thinned: Vec<f64> = standard.iter().copied().step_by(embedding.delay).collect();
@@ -229,38 +226,41 @@ fn drifting(drift: Drift) -> Report {
     Report::of(Class::Drifting, reason)
 }
 
-/// The nearest neighbours of all vectors, how far they are followed, and how well they predict.
-struct Neighbours {
-    steps: usize,
-    pairs: Vec<Pair>,
-    error: Option<f64>,
-}
-
 /// Noise or chaos.
-fn irregular(standard: &[f64], embedding: &Embedding, neighbours: &Neighbours, config: &Config) -> Report {
-    let per_time = |estimate: Estimate| estimate.per(config.sampling_interval);
-    let steps = neighbours.steps;
-    let exponent = lyapunov::divergence(standard, embedding, steps, &neighbours.pairs)
-        .and_then(|curve| curve.estimate(embedding))
-        .map(per_time);
+fn irregular(standard: &[f64], embedding: &Embedding, error: f64, config: &Config) -> Report {
     let test = (config.surrogates > 0)
         .then(|| surrogate::test(standard, embedding, config.surrogates, config.seed))
         .flatten();
-    let error = neighbours.error.unwrap_or(1.0);
-    let (class, reason) = verdict(error, test.as_ref(), exponent.as_ref());
+    let (class, reason) = match &test {
+        Some(test) => against_surrogates(test),
+        None => without_surrogates(error),
+    };
     let mut report = Report::of(class, reason);
     report.surrogate = test;
-    if class != Class::Stochastic {
-        report.lyapunov = exponent;
-        report.kantz = lyapunov::kantz_of(standard, embedding, steps, KANTZ_RADIUS).map(per_time);
+    if class == Class::Stochastic {
+        return report;
+    }
+    measure(standard, embedding, config.sampling_interval, &mut report);
+    if class == Class::Chaotic {
+        confirm(&mut report);
     }
     report
 }
 
-fn verdict(error: f64, test: Option<&SurrogateTest>, exponent: Option<&Estimate>) -> (Class, String) {
-    let Some(test) = test else {
-        return without_surrogates(error);
-    };
+/// Adds the exponent by both methods.
+fn measure(standard: &[f64], embedding: &Embedding, interval: f64, report: &mut Report) {
+    let steps = steps(standard.len(), embedding);
+    let pairs = lyapunov::pairs(standard, embedding, steps);
+    let typical = pairs.iter().map(|pair| pair.distance).sum::<f64>() / pairs.len().max(1) as f64;
+    let exponent = lyapunov::divergence(standard, embedding, steps, &pairs)
+        .and_then(|curve| curve.estimate(embedding));
+    report.lyapunov = exponent.map(|estimate| estimate.per(interval));
+    report.kantz = lyapunov::kantz_of(standard, embedding, steps, KANTZ_RADIUS * typical)
+        .map(|estimate| estimate.per(interval));
+}
+
+/// Whether nearest neighbours know more than a linear stochastic process could. [`Class::Chaotic`] is still to be confirmed.
+fn against_surrogates(test: &SurrogateTest) -> (Class, String) {
     let SurrogateTest { p, error, surrogate_error, surrogates } = *test;
     let tested = format!(
         "Nearest neighbours predict it with an error of {error:.3} (1 is chance), {surrogates} surrogates with {surrogate_error:.3} (p = {p:.3})"
@@ -274,16 +274,22 @@ fn verdict(error: f64, test: Option<&SurrogateTest>, exponent: Option<&Estimate>
     if error > CLEARLY * surrogate_error {
         return (Class::Undetermined, format!("{tested}: better than linear noise, but too little to be called deterministic."));
     }
-    match exponent {
-        Some(Estimate { value, low, high, r2, .. }) if *low > 0.0 && *r2 >= STRAIGHT => (
-            Class::Chaotic,
-            format!("{tested}, and neighbours part exponentially: exponent {value:.4}, 95 % interval {low:.4} to {high:.4}, r² {r2:.3}."),
-        ),
-        Some(Estimate { value, low, high, r2, .. }) => (
-            Class::Undetermined,
-            format!("{tested}: deterministic, but the exponent is not certain: {value:.4}, 95 % interval {low:.4} to {high:.4}, r² {r2:.3}."),
-        ),
-        None => (Class::Undetermined, format!("{tested}: deterministic, but neighbours do not part.")),
+    (Class::Chaotic, tested)
+}
+
+/// A deterministic series is chaotic if its neighbours part exponentially for certain.
+fn confirm(report: &mut Report) {
+    let Some(Estimate { value, low, high, r2, .. }) = &report.lyapunov else {
+        report.class = Class::Undetermined;
+        report.reason.push_str(": deterministic, but there is no stretch over which neighbours part exponentially.");
+        return;
+    };
+    let measured = format!("exponent {value:.4}, 95 % interval {low:.4} to {high:.4}, r² {r2:.3}");
+    if *low > 0.0 && *r2 >= STRAIGHT {
+        report.reason.push_str(&format!(", and neighbours part exponentially: {measured}."));
+    } else {
+        report.class = Class::Undetermined;
+        report.reason.push_str(&format!(": deterministic, but the exponent is not certain: {measured}."));
     }
 }
 

@@ -24,6 +24,14 @@ pub enum Error {
         /// How many values were given.
         values: usize,
     },
+    /// A point has not as many measures as the others.
+    #[error("a point of {found} measures instead of {expected}")]
+    Measures {
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
     /// A setting is outside its range.
     #[error("setting {name} is {value}; it must be {range}")]
     Setting {

@@ -1,7 +1,7 @@
 //! Cycles: values that repeat exactly, and spectra that are lines.
 
 use crate::spectrum::lines::{self, Lines};
-use crate::standard::{autocorrelation, mismatch};
+use crate::standard::range;
 
 /// Values that repeat differ by no more than this (in standard deviations).
 const EXACT: f64 = 1e-3;
@@ -11,6 +11,9 @@ const TURNS: usize = 4;
 const LITTLE: f64 = 1e-3;
 /// … and those that leave more than this are no description of the series.
 const MUCH: f64 = 0.35;
+/// Lines are believed if they leave at most this many times what nearest neighbours do: the error of neighbours of a noisy
+/// cycle is the noise.
+const SLACK: f64 = 1.5;
 /// Oscillations slower than this many samples are resolved: their period need not be a whole number.
 const RESOLVED: f64 = 4.0;
 
@@ -55,7 +58,7 @@ pub(crate) fn find(standard: &[f64], neighbour_error: Option<f64>) -> Option<Cyc
 
 fn trusted(lines: &Lines, neighbour_error: Option<f64>) -> bool {
     let neighbours = neighbour_error.unwrap_or(1.0);
-    lines.unexplained <= LITTLE || (lines.unexplained <= MUCH && lines.unexplained <= neighbours)
+    lines.unexplained <= LITTLE || (lines.unexplained <= MUCH && lines.unexplained <= SLACK * neighbours)
 }
 
 /// A whole number if the period is one as far as can be told.
@@ -67,21 +70,11 @@ fn rounded(period: f64, lines: &Lines) -> f64 {
 /// The smallest lag at which the second half of the series repeats itself.
 fn exact(standard: &[f64]) -> Option<usize> {
     let settled = standard.get(standard.len() / 2..)?;
+    let (low, high) = range(settled);
     (1..=settled.len() / TURNS).find(|&lag| {
-        let later = settled.get(lag..).unwrap_or_default();
-        settled.iter().zip(later).all(|(a, b)| (a - b).abs() <= EXACT)
+        let (cycle, later) = settled.split_at_checked(lag).unwrap_or_default();
+        // A slow drift is near itself a little later too, but does not go through all its values in between.
+        let repeats = settled.iter().zip(later).all(|(a, b)| (a - b).abs() <= EXACT);
+        repeats && range(cycle).1 - range(cycle).0 > 0.9 * (high - low)
     })
-}
-
-/// The lag at which a series of mean 0 and variance 1 is most like itself, and how much (a correlation): the first peak of
-/// the autocorrelation that comes near the highest. `None` if it has no peak above 0.
-pub(crate) fn dominant_lag(standard: &[f64]) -> Option<(usize, f64)> {
-    let most = standard.len() / TURNS;
-    let correlations: Vec<f64> = (0..=most).map(|lag| autocorrelation(standard, lag)).collect();
-    let peaks = correlations.windows(3).enumerate().filter_map(|(at, triple)| match triple {
-        [before, peak, after] if peak > before && peak >= after && *peak > 0.0 => Some((at + 1, *peak)),
-        _ => None,
-    });
-    let highest = peaks.clone().map(|peak| peak.1).fold(0.0, f64::max);
-    peaks.into_iter().find(|peak| peak.1 >= 0.9 * highest && mismatch(standard, peak.0) < 1.0)
 }

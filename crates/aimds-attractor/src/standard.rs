@@ -52,10 +52,3 @@ pub(crate) fn autocorrelation(standard: &[f64], lag: usize) -> f64 {
     let later = standard.get(lag..).unwrap_or_default();
     sum_of_pairs(standard, later, |a, b| a * b) / later.len().max(1) as f64
 }
-
-/// The mean squared difference between a series of variance 1 and itself `lag` later, over twice the variance: 0 where it
-/// repeats, 1 where the two have nothing to do with each other.
-pub(crate) fn mismatch(standard: &[f64], lag: usize) -> f64 {
-    let later = standard.get(lag..).unwrap_or_default();
-    sum_of_pairs(standard, later, |a, b| (a - b) * (a - b)) / (2 * later.len()).max(1) as f64
-}

@@ -17,9 +17,9 @@ const DAMPING: f64 = 2.5;
 
 /// The growth rate K: near 1 for chaos **and for noise**, near 0 for regular motion.
 ///
-/// Gottwald and Melbourne, *On the implementation of the 0–1 test for chaos*, 2009: the correlation method with the
-/// oscillating term taken off and the damping term of Dawes and Freeland (2008), whose amplitude here is the variance, so that
-/// the result does not depend on where the zero of the series is. The median over 31 frequencies between π/5 and 4π/5,
+/// Gottwald and Melbourne, *On the implementation of the 0–1 test for chaos*, 2009: the correlation method with the damping
+/// term of Dawes and Freeland (2008). The series is centred, so that there is no oscillating term to take off, and the
+/// amplitude of the damping is the variance instead of the squared mean, so that the zero of the series does not matter. The median over 31 frequencies between π/5 and 4π/5,
 /// drawn from `seed`. A series that is sampled finely must be thinned first, else K is near 0 whatever it is.
 ///
 /// Uses the last 2,000 values: constant cost above. `None` below 50 values and for a constant series.

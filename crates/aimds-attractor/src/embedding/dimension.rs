@@ -1,6 +1,6 @@
 //! How many coordinates a state needs: Cao's method and false nearest neighbours, from one search per dimension.
 
-use super::neighbours::Search;
+use super::neighbours::{SAME, Search};
 use super::{MAX_DIMENSION, vectors};
 
 /// Vectors whose neighbours are looked at: a mean and a share need no more.
@@ -97,7 +97,7 @@ fn growth(series: &[f64], delay: usize, theiler: usize, dimension: usize) -> Opt
     // The next coordinate must exist.
     let usable = vectors(series.len(), delay, dimension + 1);
     let stride = usable.div_ceil(REFERENCES).max(1);
-    let pairs = Search { delay, dimension, usable, theiler, stride }.nearest(series);
+    let pairs = Search { delay, dimension, usable, theiler, stride, farther_than: SAME }.nearest(series);
     if pairs.is_empty() {
         return None;
     }

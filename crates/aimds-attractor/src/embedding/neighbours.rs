@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::MAX_DIMENSION;
 
-/// Vectors nearer than this are the same up to rounding (the series has variance 1) and not neighbours: their distance has
-/// no logarithm worth taking.
+/// Vectors nearer than this are the same up to rounding (the series has variance 1): their distance has no logarithm worth
+/// taking.
 pub(crate) const SAME: f64 = 1e-9;
 
 /// As many points as are compared one by one.
@@ -32,20 +32,18 @@ pub(crate) struct Search {
     pub(crate) theiler: usize,
     /// Looks for the neighbours of each `stride`-th vector.
     pub(crate) stride: usize,
+    /// Neighbours are farther apart than this; negative to allow the same vector again.
+    pub(crate) farther_than: f64,
 }
 
+/// Calls with the next size that there is code for; the coordinates too many are 0 and change no distance.
 macro_rules! by_dimension {
     ($dimension:expr, $size:ident => $body:expr) => {
         match $dimension {
-            0 | 1 => { const $size: usize = 1; $body }
-            2 => { const $size: usize = 2; $body }
+            0..=2 => { const $size: usize = 2; $body }
             3 => { const $size: usize = 3; $body }
             4 => { const $size: usize = 4; $body }
-            5 => { const $size: usize = 5; $body }
-            6 => { const $size: usize = 6; $body }
-            7 => { const $size: usize = 7; $body }
-            8 => { const $size: usize = 8; $body }
-            9 => { const $size: usize = 9; $body }
+            5 | 6 => { const $size: usize = 6; $body }
             _ => { const $size: usize = MAX_DIMENSION; $body }
         }
     };
@@ -77,10 +75,12 @@ struct Point<const SIZE: usize> {
     index: u32,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Split {
-    axis: usize,
-    value: f64,
+/// Where the points of a node are halved, or that there is nothing to halve.
+#[derive(Clone, Copy)]
+enum Split {
+    At { axis: usize, value: f64 },
+    /// All points are the same. Without this, a series of few values would be compared pair by pair.
+    Same,
 }
 
 /// A node: its number in the heap and the points under it.
@@ -115,11 +115,12 @@ impl<const SIZE: usize> Point<SIZE> {
 
 impl<const SIZE: usize> Tree<SIZE> {
     fn new(series: &[f64], search: &Search) -> Self {
-        let count = search.usable.min(super::vectors(series.len(), search.delay, SIZE));
+        let dimension = search.dimension.clamp(1, SIZE);
+        let count = search.usable.min(super::vectors(series.len(), search.delay, dimension));
         let points: Vec<Point<SIZE>> = (0..count)
             .map(|index| {
                 let mut at = [0.0; SIZE];
-                for (value, place) in at.iter_mut().zip(0..) {
+                for (value, place) in at.iter_mut().zip(0..dimension) {
                     *value = series.get(index + place * search.delay).copied().unwrap_or(0.0);
                 }
                 Point { at, index: index as u32 }
@@ -138,19 +139,33 @@ impl<const SIZE: usize> Tree<SIZE> {
         }
         let (low, high) = node.halves();
         let points = self.points.get_mut(node.points).unwrap_or_default();
-        let axis = widest(points);
-        let middle = low.points.len();
-        let (_, at, _) =
-            points.select_nth_unstable_by(middle, |a, b| a.coordinate(axis).total_cmp(&b.coordinate(axis)));
-        let split = Split { axis, value: at.coordinate(axis) };
+        let (axis, spread) = widest(points);
+        let split = if spread > 0.0 {
+            let middle = low.points.len();
+            let by_axis = |a: &Point<SIZE>, b: &Point<SIZE>| a.coordinate(axis).total_cmp(&b.coordinate(axis));
+            let (_, at, _) = points.select_nth_unstable_by(middle, by_axis);
+            Split::At { axis, value: at.coordinate(axis) }
+        } else {
+            Split::Same
+        };
         if self.splits.len() <= node.number {
-            self.splits.resize(node.number + 1, Split::default());
+            self.splits.resize(node.number + 1, Split::Same);
         }
         if let Some(place) = self.splits.get_mut(node.number) {
             *place = split;
         }
-        self.split(low);
-        self.split(high);
+        if spread > 0.0 {
+            self.split(low);
+            self.split(high);
+        }
+    }
+
+    fn split_of(&self, node: &Node) -> Split {
+        self.splits.get(node.number).copied().unwrap_or(Split::Same)
+    }
+
+    fn under(&self, node: &Node) -> &[Point<SIZE>] {
+        self.points.get(node.points.clone()).unwrap_or_default()
     }
 
     fn nearest(&self, search: &Search) -> Vec<Pair> {
@@ -161,7 +176,7 @@ impl<const SIZE: usize> Tree<SIZE> {
             .filter(looked_at)
             .filter_map(|point| {
                 let mut best = Pair { from: point.index as usize, to: 0, distance: f64::INFINITY };
-                self.nearer(Node { number: 0, points: 0..self.points.len() }, point, search.theiler, &mut best);
+                self.nearer(Node { number: 0, points: 0..self.points.len() }, point, search, &mut best);
                 best.distance.is_finite().then_some(best)
             })
             .collect();
@@ -170,26 +185,37 @@ impl<const SIZE: usize> Tree<SIZE> {
     }
 
     /// Improves on `best` with the points under the node, the nearer half first.
-    fn nearer(&self, node: Node, from: &Point<SIZE>, theiler: usize, best: &mut Pair) {
+    fn nearer(&self, node: Node, from: &Point<SIZE>, search: &Search, best: &mut Pair) {
+        let apart = |point: &Point<SIZE>| point.index.abs_diff(from.index) as usize > search.theiler;
         if node.points.len() <= LEAF {
-            for point in self.points.get(node.points).unwrap_or_default() {
+            for point in self.under(&node) {
                 let distance = point.distance(&from.at);
-                // Of two equally near the earlier, so that the result does not depend on the tree.
-                let nearer = distance < best.distance
-                    || (distance == best.distance && (point.index as usize) < best.to);
-                if nearer && distance > SAME && point.index.abs_diff(from.index) as usize > theiler {
+                if distance < best.distance && distance > search.farther_than && apart(point) {
                     (best.to, best.distance) = (point.index as usize, distance);
                 }
             }
             return;
         }
-        let split = self.splits.get(node.number).copied().unwrap_or_default();
-        let offset = from.coordinate(split.axis) - split.value;
-        let (low, high) = node.halves();
-        let (near, far) = if offset < 0.0 { (low, high) } else { (high, low) };
-        self.nearer(near, from, theiler, best);
-        if offset.abs() <= best.distance {
-            self.nearer(far, from, theiler, best);
+        match self.split_of(&node) {
+            Split::At { axis, value } => {
+                let offset = from.coordinate(axis) - value;
+                let (low, high) = node.halves();
+                let (near, far) = if offset < 0.0 { (low, high) } else { (high, low) };
+                self.nearer(near, from, search, best);
+                if offset.abs() < best.distance {
+                    self.nearer(far, from, search, best);
+                }
+            }
+            Split::Same => {
+                let points = self.under(&node);
+                let distance = points.first().map_or(f64::INFINITY, |point| point.distance(&from.at));
+                if distance >= best.distance || distance <= search.farther_than {
+                    return;
+                }
+                if let Some(point) = points.iter().find(|point| apart(point)) {
+                    (best.to, best.distance) = (point.index as usize, distance);
+                }
+            }
         }
     }
 
@@ -200,7 +226,8 @@ impl<const SIZE: usize> Tree<SIZE> {
         places.sort_unstable_by_key(|point| point.index);
         for point in places.into_iter().step_by(search.stride.max(1)) {
             around.clear();
-            self.collect(Node { number: 0, points: 0..self.points.len() }, point, search.theiler, radius, &mut around);
+            let root = Node { number: 0, points: 0..self.points.len() };
+            self.collect(root, point, search, radius, &mut around);
             around.sort_unstable();
             found(point.index as usize, &around);
             left = left.saturating_sub(around.len() + LEAF);
@@ -210,29 +237,34 @@ impl<const SIZE: usize> Tree<SIZE> {
         }
     }
 
-    fn collect(&self, node: Node, from: &Point<SIZE>, theiler: usize, radius: f64, around: &mut Vec<u32>) {
-        if node.points.len() <= LEAF {
-            let points = self.points.get(node.points).unwrap_or_default().iter();
-            let near = points.filter(|point| {
-                let distance = point.distance(&from.at);
-                distance <= radius && distance > SAME && point.index.abs_diff(from.index) as usize > theiler
-            });
-            around.extend(near.map(|point| point.index));
-            return;
-        }
-        let split = self.splits.get(node.number).copied().unwrap_or_default();
-        let offset = from.coordinate(split.axis) - split.value;
-        let (low, high) = node.halves();
-        if offset <= radius {
-            self.collect(low, from, theiler, radius, around);
-        }
-        if offset >= -radius {
-            self.collect(high, from, theiler, radius, around);
+    fn collect(&self, node: Node, from: &Point<SIZE>, search: &Search, radius: f64, around: &mut Vec<u32>) {
+        let split = if node.points.len() > LEAF { self.split_of(&node) } else { Split::Same };
+        match split {
+            Split::At { axis, value } => {
+                let offset = from.coordinate(axis) - value;
+                let (low, high) = node.halves();
+                if offset <= radius {
+                    self.collect(low, from, search, radius, around);
+                }
+                if offset >= -radius {
+                    self.collect(high, from, search, radius, around);
+                }
+            }
+            Split::Same => {
+                let near = self.under(&node).iter().filter(|point| {
+                    let distance = point.distance(&from.at);
+                    distance <= radius
+                        && distance > search.farther_than
+                        && point.index.abs_diff(from.index) as usize > search.theiler
+                });
+                around.extend(near.map(|point| point.index));
+            }
         }
     }
 }
 
-fn widest<const SIZE: usize>(points: &[Point<SIZE>]) -> usize {
+/// The coordinate that spreads most, and how far.
+fn widest<const SIZE: usize>(points: &[Point<SIZE>]) -> (usize, f64) {
     let mut low = [f64::INFINITY; SIZE];
     let mut high = [f64::NEG_INFINITY; SIZE];
     for point in points {
@@ -241,8 +273,8 @@ fn widest<const SIZE: usize>(points: &[Point<SIZE>]) -> usize {
             *high = high.max(value);
         }
     }
-    let spread = |axis: &usize| high.get(*axis).unwrap_or(&0.0) - low.get(*axis).unwrap_or(&0.0);
-    (0..SIZE).max_by(|a, b| spread(a).total_cmp(&spread(b))).unwrap_or(0)
+    let spreads = low.iter().zip(&high).map(|(low, high)| high - low).enumerate();
+    spreads.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0))
 }
 
 #[cfg(test)]
@@ -251,7 +283,7 @@ mod tests {
 
     use super::*;
 
-    fn naive(series: &[f64], search: &Search) -> Vec<Pair> {
+    fn naive(series: &[f64], search: &Search) -> Vec<(usize, f64)> {
         let distance = |i: usize, j: usize| {
             (0..search.dimension)
                 .map(|d| (series[i + d * search.delay] - series[j + d * search.delay]).abs())
@@ -259,11 +291,8 @@ mod tests {
         };
         let pair = |from: usize| {
             let others = (0..search.usable).filter(|&to| from.abs_diff(to) > search.theiler);
-            let (distance, to) = others
-                .map(|to| (distance(from, to), to))
-                .filter(|(distance, _)| *distance > SAME)
-                .min_by(|a, b| a.0.total_cmp(&b.0))?;
-            Some(Pair { from, to, distance })
+            let distances = others.map(|to| distance(from, to)).filter(|&distance| distance > search.farther_than);
+            Some((from, distances.min_by(f64::total_cmp)?))
         };
         (0..search.usable).step_by(search.stride).filter_map(pair).collect()
     }
@@ -276,10 +305,16 @@ mod tests {
             dimension in 1_usize..6,
             theiler in 0_usize..9,
             stride in 1_usize..4,
+            farther_than in prop_oneof![Just(SAME), Just(-1.0)],
         ) {
             let usable = series.len() - (dimension - 1) * delay;
-            let search = Search { delay, dimension, usable, theiler, stride };
-            prop_assert_eq!(search.nearest(&series), naive(&series, &search));
+            let search = Search { delay, dimension, usable, theiler, stride, farther_than };
+            let found = search.nearest(&series);
+            for pair in &found {
+                prop_assert!(pair.from.abs_diff(pair.to) > theiler);
+            }
+            let found: Vec<_> = found.into_iter().map(|pair| (pair.from, pair.distance)).collect();
+            prop_assert_eq!(found, naive(&series, &search));
         }
 
         #[test]
@@ -288,8 +323,8 @@ mod tests {
             radius in 0.0..0.6_f64,
             dimension in 1_usize..4,
         ) {
-            let search =
-                Search { delay: 1, dimension, usable: series.len() + 1 - dimension, theiler: 2, stride: 1 };
+            let usable = series.len() + 1 - dimension;
+            let search = Search { delay: 1, dimension, usable, theiler: 2, stride: 1, farther_than: SAME };
             search.within(&series, radius, usize::MAX, |from, around| {
                 let expected: Vec<u32> = (0..search.usable)
                     .filter(|&to| from.abs_diff(to) > 2)

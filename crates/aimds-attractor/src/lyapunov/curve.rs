@@ -97,7 +97,9 @@ impl Divergence {
         let limit = start + RISEN * (ceiling - start);
         let end = self.mean.iter().skip(first).position(|&value| value > limit).map_or(steps, |at| first + at);
         let stride = (end - first).div_ceil(KNOTS).max(1);
-        let shortest = (SHORTEST - 1) * stride;
+        // The curve of a flow goes up and down with every turn: less than one says nothing.
+        let turn = if embedding.delay > 1 { embedding.theiler } else { 0 };
+        let shortest = ((SHORTEST - 1) * stride).max(turn);
         let mut best: Option<(Range<usize>, f64)> = None;
         for from in (first..end).step_by(stride) {
             for to in (from + shortest..end).step_by(stride) {

@@ -56,7 +56,7 @@ pub(crate) fn divergence(
     let Embedding { delay, dimension, theiler } = *embedding;
     let usable = vectors(standard.len(), delay, dimension).saturating_sub(steps);
     let stride = usable.div_ceil(REFERENCES).max(1);
-    let search = Search { delay, dimension, usable, theiler, stride };
+    let search = Search { delay, dimension, usable, theiler, stride, farther_than: SAME };
     let mut curves: Vec<Vec<f64>> = Vec::new();
     search.within(standard, radius, BUDGET, |from, around| {
         if around.len() >= FEWEST {

@@ -50,7 +50,7 @@ pub fn rosenstein_divergence(
 pub(crate) fn pairs(standard: &[f64], embedding: &Embedding, steps: usize) -> Vec<Pair> {
     let Embedding { delay, dimension, theiler } = *embedding;
     let usable = vectors(standard.len(), delay, dimension).saturating_sub(steps);
-    Search { delay, dimension, usable, theiler, stride: 1 }.nearest(standard)
+    Search { delay, dimension, usable, theiler, stride: 1, farther_than: SAME }.nearest(standard)
 }
 
 pub(crate) fn divergence(

@@ -1,4 +1,5 @@
 //! Series whose nature is known: maps, flows, noise.
+#![allow(dead_code, reason = "no test uses all of them")]
 
 /// Reproducible numbers (splitmix64).
 pub struct Random(pub u64);
@@ -112,26 +113,4 @@ pub fn sines(len: usize, waves: &[(f64, f64)]) -> Vec<f64> {
 
 pub fn sum(a: Vec<f64>, b: Vec<f64>, share: f64) -> Vec<f64> {
     a.into_iter().zip(b).map(|(a, b)| a + share * b).collect()
-}
-pub fn all(n: usize) -> Vec<(String, Vec<f64>, f64)> {
-    let mut v = vec![
-        ("logistic4", logistic(n, 4.0), 1.0), ("logistic3.9", logistic(n, 3.9), 1.0), ("logistic3.83", logistic(n, 3.83), 1.0),
-        ("logistic3.5", logistic(n, 3.5), 1.0), ("logistic3.2", logistic(n, 3.2), 1.0), ("henon", henon(n), 1.0), ("lorenz", lorenz(n), 0.01), ("rossler.1", rossler(n, 2), 0.1), ("rossler.3", rossler(n, 6), 0.3),
-        ("sine25.3", sines(n, &[(25.3, 1.0)]), 1.0), ("sine25", sines(n, &[(25.0, 1.0)]), 1.0), ("golden", sines(n, &[(1.6180339887,1.0)]), 1.0),
-        ("two sines", sines(n, &[(25.3, 1.0), (25.3/2f64.sqrt(), 0.7)]), 1.0), ("harmonics", sines(n, &[(30.7, 1.0), (30.7/3.0, 0.5), (30.7/5., 0.2)]), 1.0),
-        ("sine+noise.3", sum(sines(n, &[(25.3, 1.0)]), noise(n, 3), 0.3), 1.0), ("3cycle+noise", sum(logistic(n, 3.83), noise(n, 4), 0.05), 1.0),
-        ("logistic+noise", sum(logistic(n, 4.0), noise(n, 4), 0.02), 1.0),
-        ("ramp", (0..n).map(|i| 2.0 * i as f64).collect(), 1.0), ("constant", vec![3.0; n], 1.0), ("settles", logistic(n, 2.8).iter().enumerate().map(|(i,x)| x + 0.9f64.powi(i as i32)).collect(), 1.0),
-        ("step", (0..n).map(|i| if i > n/2 {1.0} else {0.0}).collect(), 1.0),
-        ("quantised", logistic(n, 4.0).iter().map(|x| (x*50.0).round()).collect(), 1.0),
-        ("counts", { let mut r = Random(5); (0..n).map(|_| (r.unit() * 5.0).floor()).collect() }, 1.0),
-    ].into_iter().map(|(a,b,c)| (a.to_string(), b, c)).collect::<Vec<_>>();
-    for s in 0..4 { 
-        v.push((format!("noise{s}"), noise(n, 10+s), 1.0));
-        v.push((format!("ar.9-{s}"), autoregressive(n, 0.9, 20+s), 1.0));
-        v.push((format!("walk{s}"), walk(n, 30+s), 1.0));
-        v.push((format!("garch{s}"), { let mut h: f64 = 1.0; let mut l: f64 = 0.0; noise(n, 40+s).into_iter().map(|e| { h = 0.1+0.3*l*l+0.6*h; l = h.sqrt()*e; l}).collect() }, 1.0));
-        v.push((format!("tar{s}"), { let mut x: f64 = 0.0; noise(n, 50+s).into_iter().map(|e| { x = if x > 0.0 { -0.8*x } else {0.6*x} + e; x}).collect() }, 1.0));
-    }
-    v
 }
