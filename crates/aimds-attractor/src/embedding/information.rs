@@ -15,15 +15,18 @@
 /// ```
 pub fn mutual_information(series: &[f64], most: usize) -> Vec<f64> {
     let bins = Bins::new(series);
-    (0..=most.min(series.len().saturating_sub(2))).map_while(|lag| bins.information(lag)).collect()
+    (0..=most.min(series.len())).map_while(|lag| bins.information(lag)).collect()
 }
 
 /// The first lag at which the mutual information is smaller than at both neighbours; `None` if there is none up to `most`.
 ///
+/// A single sine without noise has no minimum worth the name: each of its values says all about every other.
+///
 /// ```
-/// let sine: Vec<f64> = (0..1000).map(|i| (f64::from(i) / 10.0).sin()).collect();
-/// let quarter = aimds_attractor::first_minimum(&sine, 50).unwrap();
-/// assert!((12..=19).contains(&quarter));
+/// let wave = |i: i32| (f64::from(i) / 4.0).sin() + 0.7 * (f64::from(i) / 2.8).sin();
+/// let series: Vec<f64> = (0..1000).map(wave).collect();
+/// let quarter = aimds_attractor::first_minimum(&series, 50).unwrap();
+/// assert!((5..=7).contains(&quarter));
 /// ```
 pub fn first_minimum(series: &[f64], most: usize) -> Option<usize> {
     let bins = Bins::new(series);
@@ -69,7 +72,7 @@ impl Bins {
     }
 
     fn information(&self, lag: usize) -> Option<f64> {
-        let later = self.of.get(lag..).filter(|later| !later.is_empty())?;
+        let later = self.of.get(lag..).filter(|later| later.len() >= 2)?;
         let mut joint = vec![0_u32; self.count * self.count];
         for (&a, &b) in self.of.iter().zip(later) {
             if let Some(cell) = joint.get_mut(usize::from(a) * self.count + usize::from(b)) {
