@@ -127,7 +127,8 @@ fn parts(bench: &mut Bench) {
             keep(attractor::surrogate_test(black_box(&lorenz), &flow, 19, 1));
         });
         bench.run(&format!("iaaft {len}"), || keep(attractor::iaaft(black_box(&noise), 1)));
-        bench.run(&format!("recurrence {len}"), || keep(attractor::recurrence(black_box(&noise), &map, 0.25)));
+        bench
+            .run(&format!("recurrence {len}"), || keep(attractor::recurrence(black_box(&noise), &map, 0.25)));
         bench.run(&format!("zero_one {len}"), || keep(attractor::zero_one(black_box(&noise), 1)));
         bench.run(&format!("permutation_entropy {len}"), || {
             keep(attractor::permutation_entropy(black_box(&noise), 4, 1));

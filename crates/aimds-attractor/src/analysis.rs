@@ -33,6 +33,8 @@ const HARDLY: f64 = 0.85;
 const UNPREDICTABLE: f64 = 0.4;
 /// A divergence curve less straight than this has no slope worth its name.
 const STRAIGHT: f64 = 0.9;
+/// Below this K of the 0–1 test the motion is regular, whatever neighbours seem to do.
+const REGULAR: f64 = 0.2;
 /// Vectors within this many times the mean distance of nearest neighbours are neighbours for Kantz's method.
 const KANTZ_RADIUS: f64 = 4.0;
 
@@ -95,7 +97,9 @@ pub fn analyze(series: &[f64], config: &Config) -> Result<Report, Error> {
     let mut report = inspect(window, config)?;
     report.analysed = start..series.len();
     if start > 0 {
-        report.reason.push_str(&format!(" Only the last {MAX_LEN} of {} values were looked at.", series.len()));
+        report
+            .reason
+            .push_str(&format!(" Only the last {MAX_LEN} of {} values were looked at.", series.len()));
     }
     Ok(report)
 }
@@ -109,7 +113,8 @@ pub fn analyze_trajectory(trajectory: &Trajectory, config: &Config) -> Result<Re
     let config = Config { sampling_interval: trajectory.interval(), ..*config };
     let mut report = analyze(trajectory.values(), &config)?;
     if trajectory.duplicates() > 0 {
-        let note = format!(" {} values shared a time with another and were averaged.", trajectory.duplicates());
+        let note =
+            format!(" {} values shared a time with another and were averaged.", trajectory.duplicates());
         report.reason.push_str(&note);
     }
     if trajectory.resampled() {
@@ -165,16 +170,17 @@ fn settled(standard: &[f64]) -> Option<String> {
 
 fn in_motion(standard: &[f64], config: &Config) -> Result<Report, Error> {
     let embedding = Embedding::choose(standard);
+    let thinned: Vec<f64> = standard.iter().copied().step_by(embedding.delay).collect();
+    let k = zero_one(&thinned, config.seed)?;
     let error = surrogate::prediction_error(standard, &embedding);
     let mut report = match period::find(standard, error) {
         Some(cycle) => repeating(&cycle, config.sampling_interval),
         None => match drift::find(standard) {
             Some(drift) => drifting(drift),
-            None => irregular(standard, &embedding, error.unwrap_or(1.0), config),
+            None => irregular(standard, &embedding, error.unwrap_or(1.0), k, config),
         },
     };
-    let thinned: Vec<f64> = standard.iter().copied().step_by(embedding.delay).collect();
-    report.zero_one_k = zero_one(&thinned, config.seed)?;
+    report.zero_one_k = k;
     report.recurrence = recurrence::quantify(standard, &embedding, config.recurrence_radius);
     report.embedding = Some(embedding);
     Ok(report)
@@ -202,7 +208,8 @@ fn repeating(cycle: &Cycle, interval: f64) -> Report {
             Report::of(class, reason)
         }
         Cycle::Incommensurate { periods, unexplained } => {
-            let list: Vec<String> = periods.iter().map(|period| format!("{:.6}", period * interval)).collect();
+            let list: Vec<String> =
+                periods.iter().map(|period| format!("{:.6}", period * interval)).collect();
             let reason = format!(
                 "Spectral lines with the periods {} and no common multiple predict the last third of the series; {:.2} % of \
                  its variance is left.",
@@ -227,7 +234,7 @@ fn drifting(drift: Drift) -> Report {
 }
 
 /// Noise or chaos.
-fn irregular(standard: &[f64], embedding: &Embedding, error: f64, config: &Config) -> Report {
+fn irregular(standard: &[f64], embedding: &Embedding, error: f64, k: Option<f64>, config: &Config) -> Report {
     let test = (config.surrogates > 0)
         .then(|| surrogate::test(standard, embedding, config.surrogates, config.seed))
         .flatten();
@@ -242,7 +249,7 @@ fn irregular(standard: &[f64], embedding: &Embedding, error: f64, config: &Confi
     }
     measure(standard, embedding, config.sampling_interval, &mut report);
     if class == Class::Chaotic {
-        confirm(&mut report);
+        confirm(&mut report, k);
     }
     report
 }
@@ -252,8 +259,8 @@ fn measure(standard: &[f64], embedding: &Embedding, interval: f64, report: &mut 
     let steps = steps(standard.len(), embedding);
     let pairs = lyapunov::pairs(standard, embedding, steps);
     let typical = pairs.iter().map(|pair| pair.distance).sum::<f64>() / pairs.len().max(1) as f64;
-    let exponent = lyapunov::divergence(standard, embedding, steps, &pairs)
-        .and_then(|curve| curve.estimate(embedding));
+    let exponent =
+        lyapunov::divergence(standard, embedding, steps, &pairs).and_then(|curve| curve.estimate(embedding));
     report.lyapunov = exponent.map(|estimate| estimate.per(interval));
     report.kantz = lyapunov::kantz_of(standard, embedding, steps, KANTZ_RADIUS * typical)
         .map(|estimate| estimate.per(interval));
@@ -272,16 +279,28 @@ fn against_surrogates(test: &SurrogateTest) -> (Class, String) {
         return (Class::Stochastic, format!("{tested}: no better than linear noise of the same spectrum."));
     }
     if error > CLEARLY * surrogate_error {
-        return (Class::Undetermined, format!("{tested}: better than linear noise, but too little to be called deterministic."));
+        return (
+            Class::Undetermined,
+            format!("{tested}: better than linear noise, but too little to be called deterministic."),
+        );
     }
     (Class::Chaotic, tested)
 }
 
-/// A deterministic series is chaotic if its neighbours part exponentially for certain.
-fn confirm(report: &mut Report) {
+/// A deterministic series is chaotic if the 0–1 test does not call it regular and its neighbours part exponentially for
+/// certain.
+fn confirm(report: &mut Report, k: Option<f64>) {
+    if k.is_none_or(|k| k < REGULAR) {
+        report.class = Class::Undetermined;
+        let found = k.map_or("has too few values".to_owned(), |k| format!("says regular (K = {k:.2})"));
+        report.reason.push_str(&format!(": deterministic, but the 0-1 test {found}."));
+        return;
+    }
     let Some(Estimate { value, low, high, r2, .. }) = &report.lyapunov else {
         report.class = Class::Undetermined;
-        report.reason.push_str(": deterministic, but there is no stretch over which neighbours part exponentially.");
+        report
+            .reason
+            .push_str(": deterministic, but there is no stretch over which neighbours part exponentially.");
         return;
     };
     let measured = format!("exponent {value:.4}, 95 % interval {low:.4} to {high:.4}, r² {r2:.3}");

@@ -56,15 +56,15 @@ mod zero_one;
 pub use analysis::{Config, MAX_LEN, MIN_LEN, analyze, analyze_trajectory};
 pub use anomaly::{HalfSpaceConfig, HalfSpaceTrees};
 pub use change::{
-    Adwin, AdwinConfig, Bocpd, Change, Cusum, Direction, LikelihoodCusum, PageHinkley, PageHinkleyConfig, Prior,
-    RunLength, Shift, Sides,
+    Adwin, AdwinConfig, Bocpd, Change, Cusum, Direction, LikelihoodCusum, PageHinkley, PageHinkleyConfig,
+    Prior, RunLength, Shift, Sides,
 };
 pub use embedding::{CaoStep, Embedding, MAX_DIMENSION, cao, first_minimum, mutual_information};
 pub use error::Error;
 pub use lyapunov::{Divergence, Estimate, kantz, kantz_divergence, rosenstein, rosenstein_divergence};
 pub use permutation::permutation_entropy;
-pub use recurrence::{MAX_RECURRENCE, Recurrence, recurrence};
 pub use picture::{phase_portrait, recurrence_plot};
+pub use recurrence::{MAX_RECURRENCE, Recurrence, recurrence};
 pub use report::{Class, Exponent, Report, Summary};
 pub use surrogate::{SurrogateTest, iaaft, surrogate_test};
 pub use trajectory::Trajectory;

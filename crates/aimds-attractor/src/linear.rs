@@ -113,6 +113,9 @@ mod tests {
     fn the_error_is_the_textbook_one() {
         let rows = (1..=5).map(|i| vec![1.0, f64::from(i)]);
         let (weights, error) = least_squares_with_error(rows, &[2.0, 4.0, 5.0, 4.0, 5.0]).unwrap();
-        assert!((weights[1] - 0.6).abs() < 1e-9 && (error - 0.08_f64.sqrt()).abs() < 1e-9, "{weights:?} {error}");
+        assert!(
+            (weights[1] - 0.6).abs() < 1e-9 && (error - 0.08_f64.sqrt()).abs() < 1e-9,
+            "{weights:?} {error}"
+        );
     }
 }

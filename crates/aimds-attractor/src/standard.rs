@@ -28,7 +28,9 @@ pub(crate) fn standardise(series: &[f64]) -> Option<Vec<f64>> {
 
 /// The smallest and the largest value; of nothing, infinities.
 pub(crate) fn range(series: &[f64]) -> (f64, f64) {
-    series.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)))
+    series
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)))
 }
 
 /// The sum of `f(a) over pairs`, in four sums that the compiler can compute at once.

@@ -12,7 +12,7 @@ use crate::standard::standardise;
 /// Rounds of exchanging spectrum and values at most; it mostly stops earlier, when no value changes its rank.
 const ROUNDS: usize = 20;
 /// Vectors whose future is predicted.
-const REFERENCES: usize = 500;
+const REFERENCES: usize = 300;
 /// Dimension of the prediction at most.
 const DIMENSION: usize = 4;
 /// Surrogates at most: each costs a transform of the series some twenty times.
@@ -115,7 +115,7 @@ pub struct SurrogateTest {
 
 /// Is the series easier to predict than series that are nothing but its values and its spectrum?
 ///
-/// The error is that of the nearest neighbour's future, `embedding.delay` steps on, for at most 500 vectors of at most four
+/// The error is that of the nearest neighbour's future, `embedding.delay` steps on, for at most 300 vectors of at most four
 /// dimensions (the best discriminating statistic of Schreiber and Schmitz, *Discrimination power of measures for
 /// nonlinearity in a time series*, 1997). The series is first cut where its ends fit together, because a jump there is
 /// broad-band noise to a Fourier transform. 19 surrogates are the fewest that allow p = 0.05. `None` if the series is too short for the embedding.

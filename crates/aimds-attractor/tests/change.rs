@@ -3,8 +3,8 @@
 mod systems;
 
 use aimds_attractor::{
-    Adwin, AdwinConfig, Bocpd, Change, Cusum, Direction, Error, HalfSpaceConfig, HalfSpaceTrees, LikelihoodCusum,
-    PageHinkley, PageHinkleyConfig, Prior, Shift, Sides,
+    Adwin, AdwinConfig, Bocpd, Change, Cusum, Direction, Error, HalfSpaceConfig, HalfSpaceTrees,
+    LikelihoodCusum, PageHinkley, PageHinkleyConfig, Prior, Shift, Sides,
 };
 use proptest::prelude::*;
 use systems::Random;
@@ -128,7 +128,8 @@ fn gamma_ratio(x: f64) -> f64 {
 
 #[test]
 fn a_value_out_of_all_bounds_starts_a_new_stretch() {
-    let mut detector = Bocpd::new(Prior { mean: 0.0, strength: 1.0, shape: 1.0, rate: 1.0 }, 50.0, 100).unwrap();
+    let mut detector =
+        Bocpd::new(Prior { mean: 0.0, strength: 1.0, shape: 1.0, rate: 1.0 }, 50.0, 100).unwrap();
     for _ in 0..80 {
         detector.push(0.0).unwrap();
     }
@@ -141,15 +142,15 @@ fn trees_rank_what_is_far_away_first() {
     let mut random = Random(9);
     let config = HalfSpaceConfig { height: 8, ..HalfSpaceConfig::default() };
     let mut trees = HalfSpaceTrees::new(&[(0.0, 1.0), (0.0, 1.0), (0.0, 1.0)], config).unwrap();
-    let mut usual = || [0.5 + 0.05 * random.normal(), 0.3 + 0.05 * random.normal(), 0.6 + 0.05 * random.normal()];
+    let mut usual =
+        || [0.5 + 0.05 * random.normal(), 0.3 + 0.05 * random.normal(), 0.6 + 0.05 * random.normal()];
     for _ in 0..250 {
         assert_eq!(trees.push(&usual()).unwrap(), None);
     }
     let normal: Vec<f64> = (0..500).map(|_| trees.push(&usual()).unwrap().unwrap()).collect();
     let mut odd = Random(10);
-    let rare: Vec<f64> = (0..200)
-        .map(|_| trees.score(&[odd.unit(), odd.unit(), odd.unit()]).unwrap().unwrap())
-        .collect();
+    let rare: Vec<f64> =
+        (0..200).map(|_| trees.score(&[odd.unit(), odd.unit(), odd.unit()]).unwrap().unwrap()).collect();
     let wins: usize = rare.iter().map(|r| normal.iter().filter(|&n| r > n).count()).sum();
     let area = wins as f64 / (rare.len() * normal.len()) as f64;
     assert!(area > 0.95, "{area}");

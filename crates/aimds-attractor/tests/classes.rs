@@ -78,7 +78,8 @@ fn wandering_is_drift() {
     check(&(0..5000).map(|i| 2.0 * f64::from(i)).collect::<Vec<_>>(), "drifting");
     let trend: Vec<f64> = noise(1000, 4).iter().enumerate().map(|(i, x)| x + 0.01 * i as f64).collect();
     check(&trend, "drifting");
-    let step: Vec<f64> = noise(1000, 5).iter().enumerate().map(|(i, x)| x + if i < 400 { 0.0 } else { 8.0 }).collect();
+    let step: Vec<f64> =
+        noise(1000, 5).iter().enumerate().map(|(i, x)| x + if i < 400 { 0.0 } else { 8.0 }).collect();
     check(&step, "drifting");
 }
 
@@ -94,6 +95,24 @@ fn cycles_have_their_period() {
     check_period(&(0..600).map(|i| f64::from(i % 24 == 0)).collect::<Vec<_>>(), 24.0);
     check_period(&sum(sines(1000, &[(25.3, 1.0)]), noise(1000, 3), 0.3), 25.3);
     check_period(&sum(logistic(1000, 3.83), noise(1000, 4), 0.05), 3.0);
+}
+
+/// Known gap: edges that fall between samples make a spectrum of very many lines, and the class stays open.
+#[test]
+fn sharp_cycles_between_samples_are_not_chaos() {
+    for period in [25.37, 17.3 * 2f64.sqrt()] {
+        let square: Vec<f64> = (0..1000).map(|i| f64::from((f64::from(i) / period).fract() < 0.5)).collect();
+        let sawtooth: Vec<f64> = (0..1000).map(|i| (f64::from(i) / period).fract()).collect();
+        let pulses: Vec<f64> = (0..1000).map(|i| (-40.0 * (f64::from(i) / period).fract()).exp()).collect();
+        for series in [square, sawtooth, pulses] {
+            let report = analyze(&series, &Config::default()).unwrap();
+            assert!(
+                matches!(report.class, Class::Undetermined | Class::Periodic { .. } | Class::QuasiPeriodic),
+                "{}",
+                report.reason
+            );
+        }
+    }
 }
 
 #[test]
@@ -231,7 +250,10 @@ fn time_has_its_unit() {
     let half = analyze_trajectory(&trajectory, &Config::default()).unwrap().lyapunov.unwrap();
     assert!((half.value - 2.0 * one.value).abs() < 1e-12 && half.region == one.region);
     let wave = Trajectory::regular(sines(1000, &[(25.0, 1.0)]), 60.0).unwrap();
-    assert_eq!(analyze_trajectory(&wave, &Config::default()).unwrap().class, Class::Periodic { period: 1500.0 });
+    assert_eq!(
+        analyze_trajectory(&wave, &Config::default()).unwrap().class,
+        Class::Periodic { period: 1500.0 }
+    );
 }
 
 #[test]

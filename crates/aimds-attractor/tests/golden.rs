@@ -2,8 +2,8 @@
 //! neurokit2 and river.
 
 use aimds_attractor::{
-    Adwin, AdwinConfig, Config, Embedding, PageHinkley, PageHinkleyConfig, Sides, analyze, permutation_entropy,
-    recurrence,
+    Adwin, AdwinConfig, Config, Embedding, PageHinkley, PageHinkleyConfig, Sides, analyze,
+    permutation_entropy, recurrence,
 };
 use serde_json::Value;
 
@@ -87,7 +87,9 @@ fn recurrences_are_those_of_neurokit() {
     let theirs = |name: &str| row["neurokit2"][name].as_f64().unwrap();
     let marks = row["recurrent"].as_f64().unwrap() - 300.0;
     assert!((ours.rate - marks / (300.0 * 299.0)).abs() < 1e-12, "{}", ours.rate);
-    let check = |name: &str, ours: f64| assert!((ours - theirs(name)).abs() < 1e-9, "{name}: {ours} and {}", theirs(name));
+    let check = |name: &str, ours: f64| {
+        assert!((ours - theirs(name)).abs() < 1e-9, "{name}: {ours} and {}", theirs(name))
+    };
     check("RecurrenceRate", ours.rate);
     check("Determinism", ours.determinism);
     check("L", ours.mean_diagonal);
@@ -121,11 +123,14 @@ fn adwin_alarms_where_that_of_river_does() {
 fn page_hinkley_alarms_where_that_of_river_does() {
     for row in golden()["drifts"].as_array().unwrap() {
         for (name, sides) in [("up", Sides::Up), ("down", Sides::Down), ("both", Sides::Both)] {
-            let config = PageHinkleyConfig { delta: 0.05, threshold: 20.0, sides, ..PageHinkleyConfig::default() };
+            let config =
+                PageHinkleyConfig { delta: 0.05, threshold: 20.0, sides, ..PageHinkleyConfig::default() };
             let mut test = PageHinkley::new(config).unwrap();
             let stream = numbers(&row["stream"]).into_iter().enumerate();
-            let found: Vec<f64> =
-                stream.filter(|&(_, value)| test.push(value).unwrap().is_some()).map(|(at, _)| at as f64).collect();
+            let found: Vec<f64> = stream
+                .filter(|&(_, value)| test.push(value).unwrap().is_some())
+                .map(|(at, _)| at as f64)
+                .collect();
             assert_eq!(found, numbers(&row["page_hinkley"][name]), "{} {name}", row["name"]);
         }
     }

@@ -41,11 +41,15 @@ fn every_recurrence_is_drawn() {
     let series = henon(120);
     let picture = recurrence_plot(&series, &Embedding::new(1, 2, 0).unwrap(), 0.4, "x").unwrap().unwrap();
     let path = picture.split(" d=\"").nth(1).unwrap().split('"').next().unwrap();
-    let drawn: usize = path.split('h').skip(1).filter_map(|run| run.split('v').next()?.parse::<usize>().ok()).sum();
+    let drawn: usize =
+        path.split('h').skip(1).filter_map(|run| run.split('v').next()?.parse::<usize>().ok()).sum();
     let mean = series.iter().sum::<f64>() / 120.0;
     let deviation = (series.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 120.0).sqrt();
     let near = |i: usize, j: usize| (0..2).all(|d| (series[i + d] - series[j + d]).abs() / deviation <= 0.4);
-    assert_eq!(drawn, (0..119).flat_map(|i| (0..119).map(move |j| (i, j))).filter(|&(i, j)| near(i, j)).count());
+    assert_eq!(
+        drawn,
+        (0..119).flat_map(|i| (0..119).map(move |j| (i, j))).filter(|&(i, j)| near(i, j)).count()
+    );
 }
 
 #[test]
@@ -55,7 +59,11 @@ fn pictures_stay_small_and_have_words() {
     let plot = recurrence_plot(&long, &Embedding::new(1, 1, 0).unwrap(), 0.2, "n").unwrap().unwrap();
     for picture in [portrait, plot] {
         assert!(picture.len() < 400_000, "{}", picture.len());
-        assert!(picture.contains("<title") && picture.contains("<desc") && picture.contains("prefers-color-scheme"));
+        assert!(
+            picture.contains("<title")
+                && picture.contains("<desc")
+                && picture.contains("prefers-color-scheme")
+        );
     }
 }
 
@@ -74,6 +82,9 @@ fn what_cannot_be_drawn_is_refused() {
     assert!(matches!(phase_portrait(&[], 1, ""), Err(Error::Setting { name: "delay", .. })));
     assert_eq!(phase_portrait(&[1.0, f64::NAN], 1, ""), Err(Error::NonFinite { index: 1 }));
     assert_eq!(recurrence_plot(&[f64::NAN], &embedding, 0.1, ""), Err(Error::NonFinite { index: 0 }));
-    assert!(matches!(recurrence_plot(&[1.0], &embedding, 0.0, ""), Err(Error::Setting { name: "radius", .. })));
+    assert!(matches!(
+        recurrence_plot(&[1.0], &embedding, 0.0, ""),
+        Err(Error::Setting { name: "radius", .. })
+    ));
     assert_eq!(recurrence_plot(&[1.0, 2.0], &embedding, 0.1, ""), Ok(None));
 }

@@ -61,7 +61,8 @@ impl Bucket {
 
     /// The group without a part of it.
     fn without(&self, part: &Self) -> Self {
-        let mut rest = Self { count: self.count - part.count, total: self.total - part.total, deviation: 0.0 };
+        let mut rest =
+            Self { count: self.count - part.count, total: self.total - part.total, deviation: 0.0 };
         if rest.count > 0.0 {
             rest.deviation = (self.deviation - part.deviation - rest.between(part)).max(0.0);
         }

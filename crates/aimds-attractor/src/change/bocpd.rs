@@ -111,7 +111,12 @@ impl Bocpd {
         setting("strength", prior.strength, "above 0 and finite", positive(prior.strength))?;
         setting("shape", prior.shape, "above 0 and finite", positive(prior.shape))?;
         setting("rate", prior.rate, "above 0 and finite", positive(prior.rate))?;
-        setting("expected_run", expected_run, "above 1 and finite", expected_run > 1.0 && expected_run.is_finite())?;
+        setting(
+            "expected_run",
+            expected_run,
+            "above 1 and finite",
+            expected_run > 1.0 && expected_run.is_finite(),
+        )?;
         setting("longest", longest as f64, "from 2 to 100000", (2..=100_000).contains(&longest))?;
         let start = Hypothesis::of(&prior, log_gamma(prior.shape + 0.5) - log_gamma(prior.shape));
         let hazard = 1.0 / expected_run;

@@ -4,7 +4,7 @@ use super::neighbours::{SAME, Search};
 use super::{MAX_DIMENSION, vectors};
 
 /// Vectors whose neighbours are looked at: a mean and a share need no more.
-const REFERENCES: usize = 400;
+const REFERENCES: usize = 200;
 /// A neighbour is false if the next coordinate is this many times farther away (Kennel, Brown and Abarbanel, 1992) …
 const APART: f64 = 10.0;
 /// … or farther than this many standard deviations.
@@ -14,7 +14,7 @@ const SATURATED: f64 = 0.9;
 /// … if fewer neighbours than this are false.
 const FALSE_LEFT: f64 = 0.05;
 /// The largest dimension that [`saturation`] chooses: more needs more points than there are.
-const MOST: usize = 6;
+const MOST: usize = 5;
 
 /// What one dimension looks like beside the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,7 +43,7 @@ struct Growth {
 ///
 /// L. Cao, *Practical method for determining the minimum embedding dimension of a scalar time series*, 1997; Kennel, Brown
 /// and Abarbanel, *Determining embedding dimension for phase-space reconstruction using a geometrical construction*, 1992
-/// (with limits 10 and 2). At most 400 vectors are looked at, against all others. Ends early where the series is too short.
+/// (with limits 10 and 2). At most 200 vectors are looked at, against all others. Ends early where the series is too short.
 /// NaN is not looked for: the distances to it are infinite.
 ///
 /// ```

@@ -40,11 +40,26 @@ pub(crate) struct Search {
 macro_rules! by_dimension {
     ($dimension:expr, $size:ident => $body:expr) => {
         match $dimension {
-            0..=2 => { const $size: usize = 2; $body }
-            3 => { const $size: usize = 3; $body }
-            4 => { const $size: usize = 4; $body }
-            5 | 6 => { const $size: usize = 6; $body }
-            _ => { const $size: usize = MAX_DIMENSION; $body }
+            0..=2 => {
+                const $size: usize = 2;
+                $body
+            }
+            3 => {
+                const $size: usize = 3;
+                $body
+            }
+            4 => {
+                const $size: usize = 4;
+                $body
+            }
+            5 | 6 => {
+                const $size: usize = 6;
+                $body
+            }
+            _ => {
+                const $size: usize = MAX_DIMENSION;
+                $body
+            }
         }
     };
 }
@@ -56,10 +71,15 @@ impl Search {
         by_dimension!(self.dimension, SIZE => Tree::<SIZE>::new(series, self).nearest(self))
     }
 
-    /// Calls `found` with each vector looked at and those within `radius` of it. The number of distances computed is
-    /// bounded by `budget`: what is left when it is spent is not looked at.
-    pub(crate) fn within(&self, series: &[f64], radius: f64, budget: usize, found: impl FnMut(usize, &[u32])) {
-        by_dimension!(self.dimension, SIZE => Tree::<SIZE>::new(series, self).within(self, radius, budget, found));
+    /// Calls `found` with each vector looked at and those within `radius` of it, in the order of time.
+    pub(crate) fn within(
+        &self,
+        series: &[f64],
+        radius: f64,
+        budget: usize,
+        found: impl FnMut(usize, &[u32]),
+    ) {
+        by_dimension!(self.dimension, SIZE => Tree::<SIZE>::new(series, self).within(self, radius, found));
     }
 }
 
@@ -78,7 +98,10 @@ struct Point<const SIZE: usize> {
 /// Where the points of a node are halved, or that there is nothing to halve.
 #[derive(Clone, Copy)]
 enum Split {
-    At { axis: usize, value: f64 },
+    At {
+        axis: usize,
+        value: f64,
+    },
     /// All points are the same. Without this, a series of few values would be compared pair by pair.
     Same,
 }
@@ -142,7 +165,8 @@ impl<const SIZE: usize> Tree<SIZE> {
         let (axis, spread) = widest(points);
         let split = if spread > 0.0 {
             let middle = low.points.len();
-            let by_axis = |a: &Point<SIZE>, b: &Point<SIZE>| a.coordinate(axis).total_cmp(&b.coordinate(axis));
+            let by_axis =
+                |a: &Point<SIZE>, b: &Point<SIZE>| a.coordinate(axis).total_cmp(&b.coordinate(axis));
             let (_, at, _) = points.select_nth_unstable_by(middle, by_axis);
             Split::At { axis, value: at.coordinate(axis) }
         } else {
@@ -219,9 +243,8 @@ impl<const SIZE: usize> Tree<SIZE> {
         }
     }
 
-    fn within(&self, search: &Search, radius: f64, budget: usize, mut found: impl FnMut(usize, &[u32])) {
+    fn within(&self, search: &Search, radius: f64, mut found: impl FnMut(usize, &[u32])) {
         let mut around = Vec::new();
-        let mut left = budget;
         let mut places: Vec<&Point<SIZE>> = self.points.iter().collect();
         places.sort_unstable_by_key(|point| point.index);
         for point in places.into_iter().step_by(search.stride.max(1)) {
@@ -230,10 +253,6 @@ impl<const SIZE: usize> Tree<SIZE> {
             self.collect(root, point, search, radius, &mut around);
             around.sort_unstable();
             found(point.index as usize, &around);
-            left = left.saturating_sub(around.len() + LEAF);
-            if left == 0 {
-                return;
-            }
         }
     }
 
@@ -291,7 +310,8 @@ mod tests {
         };
         let pair = |from: usize| {
             let others = (0..search.usable).filter(|&to| from.abs_diff(to) > search.theiler);
-            let distances = others.map(|to| distance(from, to)).filter(|&distance| distance > search.farther_than);
+            let distances =
+                others.map(|to| distance(from, to)).filter(|&distance| distance > search.farther_than);
             Some((from, distances.min_by(f64::total_cmp)?))
         };
         (0..search.usable).step_by(search.stride).filter_map(pair).collect()
@@ -325,7 +345,7 @@ mod tests {
         ) {
             let usable = series.len() + 1 - dimension;
             let search = Search { delay: 1, dimension, usable, theiler: 2, stride: 1, farther_than: SAME };
-            search.within(&series, radius, usize::MAX, |from, around| {
+            search.within(&series, radius, |from, around| {
                 let expected: Vec<u32> = (0..search.usable)
                     .filter(|&to| from.abs_diff(to) > 2)
                     .filter(|&to| (0..dimension).all(|d| (series[from + d] - series[to + d]).abs() <= radius))

@@ -95,7 +95,8 @@ impl Divergence {
         let tail = self.mean.get(steps - steps / 4..).filter(|tail| !tail.is_empty())?;
         let ceiling = tail.iter().sum::<f64>() / tail.len() as f64;
         let limit = start + RISEN * (ceiling - start);
-        let end = self.mean.iter().skip(first).position(|&value| value > limit).map_or(steps, |at| first + at);
+        let end =
+            self.mean.iter().skip(first).position(|&value| value > limit).map_or(steps, |at| first + at);
         let stride = (end - first).div_ceil(KNOTS).max(1);
         // The curve of a flow goes up and down with every turn: less than one says nothing.
         let turn = if embedding.delay > 1 { embedding.theiler } else { 0 };

@@ -12,8 +12,6 @@ const REFERENCES: usize = 500;
 const FEWEST: usize = 5;
 /// More neighbours than this bring nothing.
 const MOST: usize = 60;
-/// Neighbours looked at in one call: what is left when they are spent is left out.
-const BUDGET: usize = 4_000_000;
 
 /// The exponent by Kantz's method, per sample. See [`rosenstein`](super::rosenstein) for the arguments; `radius` is in
 /// standard deviations of the series.
@@ -58,7 +56,7 @@ pub(crate) fn divergence(
     let stride = usable.div_ceil(REFERENCES).max(1);
     let search = Search { delay, dimension, usable, theiler, stride, farther_than: SAME };
     let mut curves: Vec<Vec<f64>> = Vec::new();
-    search.within(standard, radius, BUDGET, |from, around| {
+    search.within(standard, radius, |from, around| {
         if around.len() >= FEWEST {
             let thin = around.len().div_ceil(MOST);
             let around: Vec<u32> = around.iter().copied().step_by(thin).collect();

@@ -17,6 +17,11 @@ pub(crate) use rosenstein::{divergence, pairs};
 use crate::embedding::Embedding;
 
 /// [`kantz`] of a series of mean 0 and variance 1.
-pub(crate) fn kantz_of(standard: &[f64], embedding: &Embedding, steps: usize, radius: f64) -> Option<Estimate> {
+pub(crate) fn kantz_of(
+    standard: &[f64],
+    embedding: &Embedding,
+    steps: usize,
+    radius: f64,
+) -> Option<Estimate> {
     kantz::divergence(standard, embedding, steps, radius)?.estimate(embedding)
 }

@@ -29,7 +29,8 @@ pub fn phase_portrait(series: &[f64], delay: usize, title: &str) -> Result<Strin
     setting("delay", delay as f64, "at least 1 and below the number of values", holds)?;
     let shown = series.get(series.len().saturating_sub(MOST + delay)..).unwrap_or_default();
     let (low, high) = range(shown);
-    let place = |value: f64| if high > low { (value * 0.5 - low * 0.5) / (high * 0.5 - low * 0.5) } else { 0.5 };
+    let place =
+        |value: f64| if high > low { (value * 0.5 - low * 0.5) / (high * 0.5 - low * 0.5) } else { 0.5 };
     let places: Vec<f64> = shown.iter().map(|&value| place(value)).collect();
     let jumps: f64 = places.iter().zip(places.iter().skip(1)).map(|(a, b)| (b - a).abs()).sum();
     let joined = jumps / (places.len() - 1).max(1) as f64 <= JUMP;

@@ -51,7 +51,7 @@ pub fn recurrence_plot(
         states.len(),
         super::number(radius)
     );
-    let (start, end) = (first as f64, (all - 1) as f64);
+    let (start, end) = (first as f64, (first + (states.len() - 1) * stride) as f64);
     let frame = Frame {
         name: "recurrence-plot",
         title,
@@ -72,8 +72,10 @@ fn cells(states: &[Vec<f64>], radius: f64) -> String {
     let size = SIDE / states.len() as f64;
     let mut path = String::new();
     for (row, state) in states.iter().enumerate() {
-        let near: Vec<bool> =
-            states.iter().map(|other| state.iter().zip(other).all(|(a, b)| (a - b).abs() <= radius)).collect();
+        let near: Vec<bool> = states
+            .iter()
+            .map(|other| state.iter().zip(other).all(|(a, b)| (a - b).abs() <= radius))
+            .collect();
         let mut column = 0;
         for run in near.chunk_by(|a, b| a == b) {
             if run.first() == Some(&true) {

@@ -87,10 +87,16 @@ fn frequencies(train: &[f64]) -> Option<Vec<f64>> {
         let weights = least_squares(rows(), &rest)?;
         let without: Vec<f64> = rows()
             .zip(&rest)
-            .map(|(row, value)| value - row.iter().zip(&weights).map(|(wave, weight)| wave * weight).sum::<f64>())
+            .map(|(row, value)| {
+                value - row.iter().zip(&weights).map(|(wave, weight)| wave * weight).sum::<f64>()
+            })
             .collect();
         let remains = variance(&without);
         let gain = 1.0 - remains / left.max(f64::MIN_POSITIVE);
+        // The strongest of a few lines explains more than its share.
+        if found.is_empty() && gain < 1.0 / MOST as f64 {
+            return None;
+        }
         if gain < GAIN && !found.is_empty() {
             break;
         }
@@ -155,8 +161,8 @@ fn power_at(input: &[f64], frequency: f64) -> f64 {
 
 /// The frequency of which all lines are multiples, if there is one that the fit allows.
 ///
-/// Lines are taken for multiples if they miss by less than the error that a frequency has after so many samples. Of lines
-/// above a quarter of the sampling rate the multiples fold back, so that they count modulo 1.
+/// Lines are taken for multiples if they miss by less than the error that a frequency has after so many samples. Multiples
+/// above half of the sampling rate, which fold back, are not looked for.
 pub(crate) fn common_frequency(lines: &Lines) -> Option<f64> {
     let strongest = lines.lines.first()?;
     let strong: Vec<Line> =

@@ -60,7 +60,11 @@ pub(crate) fn windowed_power(series: &[f64], padded: usize) -> Vec<f64> {
 
 fn windowed(series: &[f64]) -> Vec<f64> {
     let turn = TAU / series.len().max(1) as f64;
-    series.iter().enumerate().map(|(at, value)| value * (0.5 - 0.5 * (turn * (at as f64 + 0.5)).cos())).collect()
+    series
+        .iter()
+        .enumerate()
+        .map(|(at, value)| value * (0.5 - 0.5 * (turn * (at as f64 + 0.5)).cos()))
+        .collect()
 }
 
 /// One over the mean frequency of the power spectrum, in samples: what Rosenstein takes for the time between two visits.
@@ -77,7 +81,8 @@ pub(crate) fn mean_period(standard: &[f64]) -> f64 {
 /// The share of the variance in the `count` slowest frequencies.
 pub(crate) fn slow_share(standard: &[f64], count: usize) -> f64 {
     let amplitudes = Transform::new(standard.len()).forward(standard);
-    let power = |amplitudes: &[Complex64]| amplitudes.iter().map(|amplitude| amplitude.norm_sqr()).sum::<f64>();
+    let power =
+        |amplitudes: &[Complex64]| amplitudes.iter().map(|amplitude| amplitude.norm_sqr()).sum::<f64>();
     let rest = amplitudes.get(1..).unwrap_or_default();
     let slow = rest.get(..count.min(rest.len())).unwrap_or_default();
     power(slow) / power(rest).max(f64::MIN_POSITIVE)

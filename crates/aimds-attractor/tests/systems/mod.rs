@@ -107,7 +107,9 @@ pub fn walk(len: usize, seed: u64) -> Vec<f64> {
 }
 
 pub fn sines(len: usize, waves: &[(f64, f64)]) -> Vec<f64> {
-    let at = |i: usize| waves.iter().map(|(period, size)| size * (std::f64::consts::TAU * i as f64 / period).sin()).sum();
+    let at = |i: usize| {
+        waves.iter().map(|(period, size)| size * (std::f64::consts::TAU * i as f64 / period).sin()).sum()
+    };
     (0..len).map(at).collect()
 }
 
