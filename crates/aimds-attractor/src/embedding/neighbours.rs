@@ -72,13 +72,7 @@ impl Search {
     }
 
     /// Calls `found` with each vector looked at and those within `radius` of it, in the order of time.
-    pub(crate) fn within(
-        &self,
-        series: &[f64],
-        radius: f64,
-        budget: usize,
-        found: impl FnMut(usize, &[u32]),
-    ) {
+    pub(crate) fn within(&self, series: &[f64], radius: f64, found: impl FnMut(usize, &[u32])) {
         by_dimension!(self.dimension, SIZE => Tree::<SIZE>::new(series, self).within(self, radius, found));
     }
 }

@@ -111,9 +111,6 @@ fn frequencies(train: &[f64]) -> Option<Vec<f64>> {
         if found.len() == FIRST && left > 0.5 * all {
             return None;
         }
-        if gain < 1e-6 {
-            break;
-        }
     }
     (left < 0.5 * all).then_some(found)
 }
