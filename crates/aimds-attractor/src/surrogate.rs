@@ -187,7 +187,7 @@ fn matched_ends(series: &[f64]) -> &[f64] {
 /// Has no prime factor above five.
 fn is_smooth(mut number: usize) -> bool {
     for prime in [2, 3, 5] {
-        while number % prime == 0 {
+        while number.is_multiple_of(prime) {
             number /= prime;
         }
     }

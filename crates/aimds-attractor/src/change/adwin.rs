@@ -128,7 +128,7 @@ impl Adwin {
         self.window = self.window.with(&bucket);
         self.insert(bucket);
         self.ticks += 1;
-        if self.ticks % self.config.clock != 0 || self.width() <= self.config.grace_period {
+        if !self.ticks.is_multiple_of(self.config.clock) || self.width() <= self.config.grace_period {
             return Ok(None);
         }
         let change = self.shrink();

@@ -187,7 +187,7 @@ impl<const SIZE: usize> Tree<SIZE> {
     }
 
     fn nearest(&self, search: &Search) -> Vec<Pair> {
-        let looked_at = |point: &&Point<SIZE>| point.index as usize % search.stride.max(1) == 0;
+        let looked_at = |point: &&Point<SIZE>| (point.index as usize).is_multiple_of(search.stride.max(1));
         let mut pairs: Vec<Pair> = self
             .points
             .iter()

@@ -38,7 +38,7 @@ impl Transform {
         if let Some(first) = amplitudes.first_mut() {
             first.im = 0.0;
         }
-        if let Some(last) = amplitudes.last_mut().filter(|_| self.len % 2 == 0) {
+        if let Some(last) = amplitudes.last_mut().filter(|_| self.len.is_multiple_of(2)) {
             last.im = 0.0;
         }
         let mut output = self.inverse.make_output_vec();
