@@ -7,7 +7,7 @@ use crate::error::{Error, finite, setting};
 use crate::standard::standardise;
 
 /// Vectors compared at most, the last ones: all pairs are looked at.
-pub const MAX_RECURRENCE: usize = 1000;
+pub const MAX_RECURRENCE: usize = 500;
 /// A line has at least this many points.
 const LINE: usize = 2;
 
@@ -30,11 +30,11 @@ pub struct Recurrence {
     pub trapping_time: f64,
 }
 
-/// Quantifies the recurrences of the last 1,000 delay vectors.
+/// Quantifies the recurrences of the last 500 delay vectors.
 ///
 /// Two vectors are near each other if no coordinate differs by more than `radius` standard deviations of the series. Pairs
 /// at most `embedding.theiler` samples apart are left out, and lines end there. `None` for a constant series and one with
-/// fewer than two vectors. O(n²), so 1,000 at most.
+/// fewer than two vectors. O(n²), so 500 at most.
 ///
 /// # Errors
 ///

@@ -11,7 +11,7 @@ use crate::standard::standardise;
 /// States on each side of the picture at most.
 const MOST: usize = 250;
 
-/// The recurrences of the last 1,000 delay vectors (every fourth of them, so that the picture stays small) as an SVG
+/// The recurrences of the last 500 delay vectors (every second of them, so that the picture stays small) as an SVG
 /// document. A mark at (i, j) says that no coordinate of the vectors i and j differs by more than `radius` standard
 /// deviations. A constant series is always the same; `None` if there is no vector.
 ///
