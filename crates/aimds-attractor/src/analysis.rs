@@ -26,7 +26,7 @@ const ORDER: usize = 4;
 /// A p at most this is evidence.
 const SIGNIFICANT: f64 = 0.05;
 /// Deterministic series are predicted with less than this share of the error of their surrogates …
-const CLEARLY: f64 = 0.6;
+const CLEARLY: f64 = 0.3;
 /// … and above this share there is nothing to see, whatever p is.
 const HARDLY: f64 = 0.85;
 /// Neighbours of a stochastic series say less than this about its future.
