@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{Status, audit, bench, calibrate, config, eval, policy, scan, serve};
+use crate::{Status, attractor, audit, bench, calibrate, config, eval, policy, scan, serve};
 
 /// AIMDS: a firewall for LLM applications and agents.
 #[derive(Debug, Parser)]
@@ -68,6 +68,9 @@ pub enum Command {
     /// Temporal policies: evaluate them, check them on a model, re-check proofs
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// What kind of motion a series of measurements shows
+    #[command(subcommand)]
+    Attractor(attractor::Attractor),
     /// Verify, export and watch the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -87,6 +90,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Calibrate(calibrate) => calibrate::run(&calibrate, &cli.global),
         Command::Config(config) => config::run(&config, &cli.global),
         Command::Policy(policy) => policy::run(&policy, &cli.global),
+        Command::Attractor(attractor) => attractor::run(&attractor, &cli.global),
         Command::Audit(audit) => audit::run(&audit, &cli.global),
         Command::Bench(bench) => bench::run(&bench, &cli.global),
     }

@@ -26,6 +26,7 @@ mod status;
 mod suggestion;
 mod terminal;
 
+pub mod attractor;
 pub mod audit;
 pub mod bench;
 pub mod calibrate;

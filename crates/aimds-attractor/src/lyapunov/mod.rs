@@ -1,0 +1,27 @@
+//! The largest Lyapunov exponent: how fast neighbours in phase space part, per sample, from the slope of the mean logarithm of
+//! their distance.
+//!
+//! The number means nothing without the piece of the curve it was read from: the region is chosen by how straight the curve
+//! is, and the result says which it was, how straight, and how much the slope differs between parts of the series.
+
+mod curve;
+mod kantz;
+mod rosenstein;
+
+pub use curve::{Divergence, Estimate};
+pub use kantz::{kantz, kantz_divergence};
+pub use rosenstein::{rosenstein, rosenstein_divergence};
+
+pub(crate) use rosenstein::{divergence, pairs};
+
+use crate::embedding::Embedding;
+
+/// [`kantz`] of a series of mean 0 and variance 1.
+pub(crate) fn kantz_of(
+    standard: &[f64],
+    embedding: &Embedding,
+    steps: usize,
+    radius: f64,
+) -> Option<Estimate> {
+    kantz::divergence(standard, embedding, steps, radius)?.estimate(embedding)
+}
