@@ -200,11 +200,14 @@ impl Table {
 fn cells(line: &str) -> Vec<&str> {
     let line = line.trim();
     let separator = [',', ';', '\t'].into_iter().find(|&separator| line.contains(separator));
-    let unquoted = |cell: &'_ str| cell.trim().trim_matches('"');
     match separator {
         Some(separator) => line.split(separator).map(unquoted).collect(),
         None => line.split_whitespace().map(unquoted).collect(),
     }
+}
+
+fn unquoted(cell: &str) -> &str {
+    cell.trim().trim_matches('"')
 }
 
 #[cfg(test)]

@@ -96,7 +96,8 @@ fn sentences() {
     check("after a, eventually b", "G(a -> F b)");
     check("after a, eventually b within 1m", "G(a -> F[0,60000ms] b)");
     check("after a, always b", "G(a -> G b)");
-    check("at most 1 p", "!p W p W G !p");
+    check("at most 1 p", "G(p -> WX G !p)");
+    check("at most 0 p", "G !p");
     check(
         "forall id. every threat(id) is followed by mitigated(id) within 10ms",
         "G(threat(id) -> F[0,10ms] mitigated(id))",

@@ -57,7 +57,7 @@ impl Formula {
     /// | `after A, eventually B` | `G(A -> F B)` |
     /// | `after A, eventually B within T` | `G(A -> F[0,T] B)` |
     /// | `after A, always B` | `G(A -> G B)` |
-    /// | `at most N A` | at most N separate occurrences of A |
+    /// | `at most N A` | A at no more than N steps |
     ///
     /// A, B and C are operands (an atom, or a formula in parentheses), T is a number and a unit. "After" includes the step
     /// itself. `always answer within …` is the sentence; the first word is an atom's name if an operator follows.

@@ -3,7 +3,6 @@
 use super::lexer::Token;
 use super::parser::{Parsed, Parser};
 use crate::formula::{Binary, Formula, Interval, Unary};
-use crate::patterns::{Pattern, Scope};
 
 /// The words that begin a sentence. As the names of atoms they are printed in quotes.
 pub(super) fn is_keyword(word: &str) -> bool {
@@ -107,7 +106,9 @@ impl Parser<'_> {
     fn at_most(&mut self) -> Parsed<Formula> {
         self.keyword("most")?;
         let times = self.occurrences()?;
-        Ok(Pattern::BoundedExistence(self.operand()?, times).within(&Scope::Globally))
+        let event = self.operand()?;
+        let none = globally(!event.clone());
+        Ok((0..times).fold(none, |rest, _| whenever(event.clone(), Formula::unary(Unary::WeakNext, rest))))
     }
 
     fn within(&mut self) -> Parsed<Option<Interval>> {
