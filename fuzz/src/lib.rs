@@ -9,17 +9,19 @@ use aimds_detect::Origin;
 use aimds_detect::rules::{RuleMask, RuleSet};
 use aimds_engine::{Cleared, Conversation, Engine, Role, Session, Timestamp, Verdict};
 use aimds_policy::{Action, Policy};
+use aimds_temporal::{Event, Formula, Policy as TemporalPolicy, Term, Trace, Verdict as Verdict4};
 use aimds_text::{Limits, Mapped, normalise};
 
 /// A property and its name.
 pub type Property = (&'static str, fn(&[u8]));
 
 /// Every property.
-pub const PROPERTIES: [Property; 5] = [
+pub const PROPERTIES: [Property; 6] = [
     ("normalise_total", normalise_total),
     ("rules_match_naive", rules_match_naive),
     ("validators_total", validators_total),
     ("policy_parse", policy_parse),
+    ("temporal_parse", temporal_parse),
     ("inspect_total", inspect_total),
 ];
 
@@ -95,6 +97,40 @@ pub fn policy_parse(bytes: &[u8]) {
             let _ = engine.inspect(&conversation, &mut Session::new(""), Timestamp(0));
         }
         Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// A temporal formula is accepted or refused with a place in the text; what is accepted comes back from its print, and can be
+/// evaluated and monitored without the two contradicting each other.
+pub fn temporal_parse(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let formula = match Formula::parse(&text) {
+        Ok(formula) => formula,
+        Err(error) => return assert!(error.span.start <= error.span.end && error.span.end <= text.len()),
+    };
+    assert_eq!(Formula::parse(&formula.to_string()).as_ref(), Ok(&formula));
+    let Ok(policy) = TemporalPolicy::compile(&formula) else { return };
+    let mut monitor = policy.monitor();
+    let mut trace = Trace::new();
+    for (step, byte) in (0..).zip(bytes.iter().take(8)) {
+        let atoms = formula.atoms().into_iter().enumerate();
+        let happening = atoms.filter(|(place, _)| byte >> (place % 8) & 1 == 1).map(|(_, atom)| Event {
+            name: atom.name.clone(),
+            args: atom
+                .args
+                .iter()
+                .map(|(Term::Constant(text) | Term::Variable(text))| text.clone())
+                .collect(),
+        });
+        let events: Vec<Event> = happening.collect();
+        trace.push(step, events.clone()).expect("times are in order");
+        monitor.step(step, &events).expect("times are in order");
+    }
+    let undecided = [Verdict4::PresumablyTrue, Verdict4::PresumablyFalse].contains(&monitor.verdict());
+    if let Ok(closed) = aimds_temporal::evaluate(&formula, &trace)
+        && undecided
+    {
+        assert_eq!(monitor.close().holds, closed.holds, "{formula}");
     }
 }
 

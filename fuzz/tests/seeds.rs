@@ -72,6 +72,11 @@ fn policy_parse() {
 }
 
 #[test]
+fn temporal_parse() {
+    holds("temporal_parse");
+}
+
+#[test]
 fn inspect_total() {
     holds("inspect_total");
 }

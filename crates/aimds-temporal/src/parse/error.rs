@@ -1,3 +1,5 @@
+//! What went wrong, where, and what was probably meant.
+
 use std::ops::Range;
 
 /// Why a text is not a formula.

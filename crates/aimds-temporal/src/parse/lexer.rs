@@ -1,3 +1,5 @@
+//! Text to words, quoted texts and signs.
+
 use std::ops::Range;
 
 use super::error::ParseError;

@@ -1,22 +1,4 @@
 //! Text to formulas.
-//!
-//! ```text
-//! policy    = [ "forall" name { "," name } "." ] ( sentence | formula )
-//! formula   = operand { operator operand }
-//!             operators from weak to strong:  <->   ->   | or ||   & or &&   U R V W S
-//!             & and | group to the left, the others to the right
-//! operand   = ( "!" | "X" | "WX" | "F" | "G" | "Y" | "Z" | "O" | "H" ) operand
-//!           | "true" | "false" | atom | macro | "(" formula ")"
-//! atom      = ( identifier | quoted ) [ "(" argument { "," argument } ")" ]
-//! argument  = variable | quoted | a word that begins with a digit
-//! macro     = "@" pattern "(" formula { "," formula } [ "," number ] ")" [ scope ]
-//! bound     = "[" number [ unit ] "," number unit "]"     after F, G, O, H, U, S;  unit = ms | s | m | h | d
-//! ```
-//!
-//! An identifier is made of letters, digits, `_`, `.`, `-`, `:` and ends with none of the last three. The words that name
-//! operators, `true` and `false` are atoms only in quotes: `"G"`. Letters without a gap are one identifier: `GFp` is an
-//! atom, `G F p` is not. `V` is another name of `R`. An argument without quotes is a variable, made of letters, digits and
-//! `_`; if there is a `forall`, it must name every variable.
 
 mod error;
 mod lexer;
@@ -38,7 +20,25 @@ pub const MAX_NODES: usize = 4096;
 pub const MAX_DEPTH: usize = 256;
 
 impl Formula {
-    /// Parses a formula, a formula with macros, or one of the sentences below.
+    /// Parses a formula, a formula with macros ([`Pattern`](crate::Pattern)), or one of the sentences below.
+    ///
+    /// ```text
+    /// policy    = [ "forall" name { "," name } "." ] ( sentence | formula )
+    /// formula   = operand { operator operand }
+    ///             operators from weak to strong:  <->   ->   | or ||   & or &&   U R V W S
+    ///             & and | group to the left, the others to the right
+    /// operand   = ( "!" | "X" | "WX" | "F" | "G" | "Y" | "Z" | "O" | "H" ) operand
+    ///           | "true" | "false" | atom | macro | "(" formula ")"
+    /// atom      = ( identifier | quoted ) [ "(" argument { "," argument } ")" ]
+    /// argument  = variable | quoted | a word that begins with a digit
+    /// macro     = "@" pattern "(" formula { "," formula } [ "," number ] ")" [ scope ]
+    /// bound     = "[" number [ unit ] "," number unit "]"     after F, G, O, H, U, S;  unit = ms | s | m | h | d
+    /// ```
+    ///
+    /// An identifier is made of letters, digits, `_`, `.`, `-`, `:` and ends with none of the last three. The words that name
+    /// operators, `true` and `false` are atoms only in quotes: `"G"`. Letters without a gap are one identifier: `GFp` is an
+    /// atom, `G F p` is not. `V` is another name of `R`. An argument without quotes is a variable, made of letters, digits and
+    /// `_`; if there is a `forall`, it must name every variable.
     ///
     /// | sentence | stands for |
     /// |---|---|
@@ -64,7 +64,7 @@ impl Formula {
     ///
     /// # Errors
     ///
-    /// Where the text does not follow the grammar of this module, or a limit is exceeded.
+    /// Where the text does not follow the grammar, or a limit is exceeded.
     ///
     /// ```
     /// use aimds_temporal::Formula;

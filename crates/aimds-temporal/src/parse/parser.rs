@@ -1,3 +1,5 @@
+//! Tokens to formulas, by recursive descent to a limited depth.
+
 use std::ops::Range;
 
 use super::error::{ParseError, nearest_operator};
@@ -378,29 +380,25 @@ impl<'a> Parser<'a> {
     fn pattern(&mut self) -> Parsed<Formula> {
         self.enter()?;
         let Token::Word(name) = self.token.clone() else { return Err(self.expected(PATTERNS)) };
-        if !PATTERNS.contains(name.as_str()) || name.len() < 7 {
-            return Err(self.expected(PATTERNS));
-        }
+        let make = match name.as_str() {
+            "absence" => Made::One(Pattern::Absence),
+            "existence" => Made::One(Pattern::Existence),
+            "universality" => Made::One(Pattern::Universality),
+            "precedence" => Made::Two(Pattern::Precedence),
+            "response" => Made::Two(Pattern::Response),
+            "bounded_existence" => Made::Counted(Pattern::BoundedExistence),
+            _ => return Err(self.expected(PATTERNS)),
+        };
         self.advance()?;
         self.sign("(")?;
         let first = self.formula()?;
-        let pattern = match name.as_str() {
-            "absence" => Pattern::Absence(first),
-            "existence" => Pattern::Existence(first),
-            "universality" => Pattern::Universality(first),
-            "bounded_existence" => {
-                self.sign(",")?;
-                Pattern::BoundedExistence(first, self.occurrences()?)
-            }
-            _ => {
-                self.sign(",")?;
-                let second = self.formula()?;
-                if name == "response" {
-                    Pattern::Response(first, second)
-                } else {
-                    Pattern::Precedence(first, second)
-                }
-            }
+        if !matches!(make, Made::One(_)) {
+            self.sign(",")?;
+        }
+        let pattern = match make {
+            Made::One(make) => make(first),
+            Made::Two(make) => make(first, self.formula()?),
+            Made::Counted(make) => make(first, self.occurrences()?),
         };
         self.sign(")")?;
         let scope = self.scope()?;
@@ -433,6 +431,13 @@ impl<'a> Parser<'a> {
         self.take_word("globally")?;
         Ok(Scope::Globally)
     }
+}
+
+/// How a pattern is made from its operands.
+enum Made {
+    One(fn(Formula) -> Pattern),
+    Two(fn(Formula, Formula) -> Pattern),
+    Counted(fn(Formula, usize) -> Pattern),
 }
 
 const PATTERNS: &str = "one of absence, existence, bounded_existence, universality, precedence, response";
