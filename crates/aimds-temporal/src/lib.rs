@@ -6,6 +6,7 @@
 //! - [`evaluate_open`]: the verdict over a trace that may go on, definite as soon as no continuation can change it.
 //! - [`Policy`] and [`Monitor`]: the same while the trace happens, in bounded time and memory; [`MonitorSet`] for many
 //!   policies at once.
+//! - [`model`]: whether a formula holds on every run of a model, with a counterexample or a proof.
 //!
 //! ```
 //! use aimds_temporal::{Event, Policy, Verdict};

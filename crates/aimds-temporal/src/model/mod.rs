@@ -17,9 +17,7 @@
 //! )?;
 //! let formula = Formula::parse("G (threat -> F blocked)")?;
 //! let Outcome::Violated(lasso) = check(&model, &formula, &Limits::default())? else { unreachable!() };
-//! let names = |states: &[_]| states.iter().map(|&state| model.name(state)).collect::<Vec<_>>();
-//! assert_eq!(names(&lasso.prefix), ["idle", "threat"]);
-//! assert_eq!(names(&lasso.cycle), ["idle"]);
+//! assert_eq!(lasso.to_text(&model), "for ever:\n1. idle: nothing\n2. threat: threat\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -83,7 +83,7 @@ impl<'a> Evaluation<'a> {
 /// let received = Proof::from_json(&proof.to_json())?;
 /// received.verify()?;
 /// assert!(received.holds());
-/// assert_eq!((received.model(), received.formula()), (&model, "G (request -> F answer)"));
+/// assert_eq!((received.model(), received.formula()), (&model, "G(request -> F answer)"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
