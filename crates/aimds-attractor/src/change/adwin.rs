@@ -70,7 +70,7 @@ impl Bucket {
     }
 }
 
-/// ADWIN2. Some 100 ns a value on average; O(log n) memory for a window of n values.
+/// ADWIN2. Some 50 ns a value on average; O(log n) memory for a window of n values.
 ///
 /// Alarms come at the same values as from `river.drift.ADWIN` with the same settings, and as there the window begins anew
 /// after an alarm.
