@@ -88,6 +88,11 @@ impl Transform {
         }
     }
 
+    /// Whether it reads single words in another way, so that a second time shows nothing new.
+    fn is_spelling(self) -> bool {
+        matches!(self, Self::RunTogether | Self::Leet | Self::Unaccented)
+    }
+
     /// Whether whoever wrote the text must have meant to hide it. Escapes and accents turn up in ordinary text.
     #[must_use]
     pub fn hides(self) -> bool {
@@ -168,6 +173,9 @@ pub fn normalise(text: &str, limits: &Limits) -> Normalised {
             let back = undone.first().filter(|undone| transforms.last() == Some(undone));
             if matches!(back, Some(Transform::Reversed | Transform::Rot | Transform::Atbash)) {
                 continue; // the way back
+            }
+            if undone.iter().all(|undone| undone.is_spelling() && transforms.contains(undone)) {
+                continue; // what it left the first time are no words
             }
             if undone.len() > room {
                 meter.too_deep();

@@ -217,12 +217,16 @@ fn write(letters: &[(Option<char>, u32)], out: &mut Mapped) {
 /// Longest word that is read as leetspeak.
 const LONGEST_LEET: usize = 40;
 
-/// Digits and symbols for letters: `1gn0r3`. Made where at least one long or two short words become known.
+/// Two words that become known by accident lie further apart in prose than words that somebody wrote like this.
+const NEAR: usize = 96;
+
+/// Digits and symbols for letters: `1gn0r3`. Made where one long or two short words near each other become known.
 pub(super) fn leet(canonical: &str) -> Option<Decoded> {
     let parts = |byte: &u8| matches!(byte, b' ' | b'\n' | b'-' | b'/' | b',' | b'.' | b':' | b'"');
     let bytes = canonical.as_bytes();
     let mut mapped = Mapped::default();
-    let (mut done, mut at, mut gain) = (0, 0, 0);
+    let (mut done, mut at) = (0, 0);
+    let (mut gain, mut last_gain, mut best) = (0, 0, 0);
     while let Some(mark) =
         bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| unleet(byte, false).is_some()))
     {
@@ -251,7 +255,11 @@ pub(super) fn leet(canonical: &str) -> Option<Decoded> {
         let bare = if word.last() == Some(&b'!') { word.len() - 1 } else { 0 };
         let readings = [eye.get(..word.len()), ell.get(..word.len()), eye.get(..bare)];
         let known = readings.into_iter().flatten().find(|word| LEXICON.knows(word));
-        gain += known.map_or(0, |word| if word.len() >= 5 { 2 } else { 1 });
+        if let Some(word) = known {
+            gain = if start - last_gain > NEAR { 0 } else { gain } + if word.len() >= 5 { 2 } else { 1 };
+            last_gain = start;
+            best = best.max(gain);
+        }
         // All ASCII: a word may hold one byte that is neither letter nor mark, and no other character is one byte.
         let plain = known.or(eye.get(..word.len())).and_then(|plain| std::str::from_utf8(plain).ok());
         let Some(plain) = plain else { continue };
@@ -259,7 +267,7 @@ pub(super) fn leet(canonical: &str) -> Option<Decoded> {
         mapped.copy(plain, start);
         done = start + plain.len();
     }
-    if gain < 2 {
+    if best < 2 {
         return None;
     }
     mapped.copy(canonical.get(done..).unwrap_or_default(), done);
