@@ -40,7 +40,7 @@ pub struct Analyze {
     #[arg(long, value_name = "T", default_value_t = 1.0)]
     pub interval: f64,
     /// Surrogate series of the test that stands before chaos
-    #[arg(long, value_name = "N", default_value_t = 19)]
+    #[arg(long, value_name = "N", default_value_t = 39)]
     pub surrogates: usize,
     /// Where randomness comes from: the same seed gives the same answer
     #[arg(long, value_name = "N", default_value_t = 1)]
