@@ -1,6 +1,7 @@
 //! The verdict as every surface prints it: CLI lines, `POST /v1/guard`, bindings.
 
 use aimds_detect::{Conversation, Finding};
+use aimds_policy::{Action, Decision, Reason};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -26,6 +27,10 @@ pub struct Verdict {
     pub would: Option<&'static str>,
     /// Calibrated manipulation risk in \[0, 1\].
     pub score: f32,
+    /// Index of the first provider message that asks for the decision; left out where the conversation has only one text, and
+    /// where nothing was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<usize>,
     /// Identifiers of the categories found, each once, sorted.
     pub categories: Vec<&'static str>,
     /// Everything found, by message and position.
@@ -79,6 +84,7 @@ impl Verdict {
             decision: decision.action().as_str(),
             would: (decision.would() != decision.action()).then(|| decision.would().as_str()),
             score: round(assessment.score),
+            turn: first_that_decided(decision, conversation).filter(|_| !single),
             categories: assessment.categories().into_iter().map(|category| category.as_str()).collect(),
             findings: wire_findings(&assessment.findings, conversation, single),
             reasons: decision.reasons().iter().map(|reason| reason.text.clone()).collect(),
@@ -88,6 +94,13 @@ impl Verdict {
             latency_us,
         }
     }
+}
+
+/// Where the conversation first deserved what is done.
+fn first_that_decided(decision: &Decision, conversation: &Conversation) -> Option<usize> {
+    let decided = |reason: &&Reason| reason.action == decision.would() && reason.action != Action::Allow;
+    let first = decision.reasons().iter().filter(decided).filter_map(|reason| reason.message).min()?;
+    conversation.messages.get(first).map(|message| message.index)
 }
 
 /// Findings are sorted by message and start, so that one walk over each text converts every offset.

@@ -152,3 +152,15 @@ fn policies_about_tools_are_left_out_where_no_tool_is_used() {
         assert_eq!(cannot_fail_without_tools(&formula, &groups), expected, "{formula}");
     }
 }
+
+#[test]
+fn a_policy_that_cannot_be_followed_is_violated() {
+    let calls: Vec<String> =
+        (0..=aimds_temporal::MAX_INSTANCES).map(|tool| format!("call tool{tool} {{}}")).collect();
+    let lines: Vec<&str> = calls.iter().map(String::as_str).collect();
+    let entry = "[[temporal]]\nname = \"test\"\nformula = \"G (call(x) -> F result(x))\"\n";
+    assert_eq!(decide(entry, &lines[..100]).action(), Action::Allow);
+    let decision = decide(entry, &lines);
+    assert_eq!(decision.action(), Action::Block);
+    assert_eq!(decision.reasons()[0].text, "the policy \"test\" cannot be followed any further");
+}
