@@ -1,7 +1,8 @@
 //! The verdict as every surface prints it: CLI lines, `POST /v1/guard`, bindings.
 
+use aimds_analyze::Assessment;
 use aimds_detect::{Conversation, Finding};
-use aimds_policy::{Action, Decision, Reason};
+use aimds_policy::{Action, Decision, Reason, ReasonCode};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -85,7 +86,7 @@ impl Verdict {
             would: (decision.would() != decision.action()).then(|| decision.would().as_str()),
             score: round(assessment.score),
             turn: first_that_decided(decision, conversation).filter(|_| !single),
-            categories: assessment.categories().into_iter().map(|category| category.as_str()).collect(),
+            categories: categories(assessment, decision),
             findings: wire_findings(&assessment.findings, conversation, single),
             reasons: decision.reasons().iter().map(|reason| reason.text.clone()).collect(),
             path: outcome.path.as_str(),
@@ -94,6 +95,20 @@ impl Verdict {
             latency_us,
         }
     }
+}
+
+/// What was found in the texts, and what the conversation as a whole violates.
+fn categories(assessment: &Assessment, decision: &Decision) -> Vec<&'static str> {
+    let violations = decision.reasons().iter().filter(|reason| reason.code == ReasonCode::Temporal);
+    let mut categories: Vec<_> = assessment
+        .categories()
+        .into_iter()
+        .chain(violations.filter_map(|reason| reason.category))
+        .map(|category| category.as_str())
+        .collect();
+    categories.sort_unstable();
+    categories.dedup();
+    categories
 }
 
 /// Where the conversation first deserved what is done.
