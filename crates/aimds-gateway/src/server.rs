@@ -31,6 +31,7 @@ use crate::error::{Failure, Shape};
 use crate::metrics::Metrics;
 use crate::request_id::RequestId;
 use crate::routes::{Access, DECISION, ROUTES, Route};
+use crate::stream::hold_back::Window;
 use crate::upstream::Upstream;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-aimds-request-id");
@@ -102,6 +103,7 @@ impl Gateway {
             public_metrics,
             keys,
             upstream,
+            stream,
             block,
             on_full,
             ..
@@ -120,9 +122,10 @@ impl Gateway {
             block,
             recorder: Recorder::new(audit),
             on_full,
-            upstream: upstream.map(Upstream::new),
+            upstream: Upstream::new(upstream),
+            window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
-            in_flight: Semaphore::new(limits.max_in_flight),
+            in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // A short queue for each core: who waits longer than that would miss the deadline anyway.
             deep: Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from)),
             routes,
@@ -346,11 +349,11 @@ async fn admitted(
     check_head(&request, app.limits.header_bytes)?;
     let key = authenticate(&app, route, &request)?;
     // Operations stay visible while the gateway is busy.
-    let _place = match route.guarded {
-        true => Some(app.in_flight.try_acquire().map_err(|_| Failure::Overloaded)?),
+    let place = match route.guarded {
+        true => Some(Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| Failure::Overloaded)?),
         false => None,
     };
-    let call = Call { app: Arc::clone(&app), id, key, route, started };
+    let call = Call { app: Arc::clone(&app), id, key, route, started, _place: place };
     let answer = AssertUnwindSafe(async { (route.handler)(call, request).await }).catch_unwind().await;
     answer.unwrap_or_else(|_| {
         tracing::error!(request_id = id.as_str(), route = route.path, "a handler panicked");

@@ -1,0 +1,418 @@
+//! A stream of events between the upstream and the caller: bytes in, bytes out, no input or output of its own.
+//!
+//! Events go on whole and in order, each as soon as all of its texts may (see [`hold_back`]). An event in which nothing is
+//! replaced goes on byte for byte. What an event holds is said by the provider's [`Dialogue`].
+
+pub(crate) mod hold_back;
+pub(crate) mod sse;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+
+use aimds_engine::Conversation;
+
+use crate::error::Failure;
+use crate::json::{self, Document};
+use crate::providers::{Found, Places, Speaker, Texts};
+use hold_back::{HoldBack, Judgement, Stop, Window};
+
+/// Deepest nesting of an event.
+const DEPTH: usize = 128;
+
+/// Texts that are open at the same time. A stream with more is no model's answer.
+const MAX_CHANNELS: usize = 1024;
+
+/// The provider's side of a stream.
+pub(crate) trait Dialogue {
+    /// What an event is. `name` is the name that it was sent under, empty where there is none.
+    fn event(&self, name: &str, document: &Document) -> Event;
+
+    /// The text that a piece at this place of the event goes on with; `None` where it is a text of its own.
+    fn channel(&self, event: &Event, place: &str) -> Option<Channel>;
+
+    /// Takes note of an event that goes to the caller.
+    fn told(&mut self, document: &Document);
+
+    /// The events with which a block ends the stream. `said` tells whether the caller has seen any words.
+    fn refuse(&self, said: bool) -> String;
+
+    /// The event with which a failure ends the stream.
+    fn fail(&self, failure: &Failure) -> String;
+}
+
+/// What an event is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// Its texts are whole; else they are pieces.
+    pub(crate) whole: bool,
+    /// What the names of its channels begin with.
+    pub(crate) scope: String,
+    /// Channels that it closes, by the beginnings of their names.
+    pub(crate) closes: Vec<String>,
+    pub(crate) end: End,
+}
+
+/// Whether a stream may end with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    No,
+    /// It may end here, if nothing is left open.
+    Possible,
+    /// Nothing follows.
+    Last,
+    /// The upstream reports an error; nothing follows.
+    Error,
+}
+
+impl Event {
+    pub(crate) fn delta(scope: &str) -> Self {
+        Self { whole: false, scope: scope.to_owned(), closes: Vec::new(), end: End::No }
+    }
+
+    pub(crate) fn whole() -> Self {
+        Self { whole: true, ..Self::delta("") }
+    }
+}
+
+/// One of the texts that a stream brings in pieces.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Channel {
+    /// Its name.
+    key: String,
+    /// When a part begins, the other parts of its group are complete.
+    group: String,
+    part: String,
+    /// Nothing of it goes on before it is complete: half the arguments of a call are not half a call.
+    call: bool,
+}
+
+impl Channel {
+    pub(crate) fn prose(key: &str, group: &str, part: &str) -> Self {
+        Self { key: key.to_owned(), group: group.to_owned(), part: part.to_owned(), call: false }
+    }
+
+    pub(crate) fn call(key: &str, group: &str, part: &str) -> Self {
+        Self { call: true, ..Self::prose(key, group, part) }
+    }
+}
+
+/// What is inspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// A part of a text that still grows.
+    Window,
+    /// A text that is complete.
+    Whole,
+    /// Texts of one event that are complete in it.
+    Event,
+}
+
+/// Asks the policy.
+pub(crate) type Judge<'a> = dyn FnMut(Extent, Conversation) -> Result<Judgement, Failure> + 'a;
+
+/// How a stream ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// As the upstream ended it.
+    Complete,
+    /// With an error that the upstream reported.
+    Reported,
+    /// The policy blocked it.
+    Blocked,
+    /// It was blocked for something that has already gone on.
+    Late,
+    /// It cannot go on.
+    Failed(Failure),
+}
+
+impl From<Stop> for Ended {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Blocked => Self::Blocked,
+            Stop::Late => Self::Late,
+        }
+    }
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// An event that waits until all of its texts may go on.
+struct Waiting {
+    frame: sse::Frame,
+    document: Option<Document>,
+    /// Pieces: which text, which part of it, where in the event.
+    pieces: Vec<(usize, Range<usize>, Range<usize>)>,
+    /// Changes that are certain already.
+    edits: Vec<(Range<usize>, String)>,
+    repetitions: Vec<(Range<usize>, &'static str)>,
+    has_texts: bool,
+}
+
+struct Open {
+    channel: Channel,
+    text: HoldBack,
+}
+
+/// A stream between upstream and caller.
+pub(crate) struct Relay {
+    dialogue: Box<dyn Dialogue + Send>,
+    envelope: &'static [&'static str],
+    window: Window,
+    /// Bytes that may be kept, of texts and of events.
+    limit: usize,
+    kept: usize,
+    parser: sse::Parser,
+    channels: Vec<Open>,
+    names: BTreeMap<String, usize>,
+    queue: VecDeque<Waiting>,
+    /// A text went on after it had been complete: nothing more goes on before the end.
+    disordered: bool,
+    said: bool,
+    end: End,
+}
+
+impl Relay {
+    pub(crate) fn new(
+        dialogue: Box<dyn Dialogue + Send>,
+        envelope: &'static [&'static str],
+        window: Window,
+        limit: usize,
+    ) -> Self {
+        Self {
+            dialogue,
+            envelope,
+            window,
+            limit,
+            kept: 0,
+            parser: sse::Parser::default(),
+            channels: Vec::new(),
+            names: BTreeMap::new(),
+            queue: VecDeque::new(),
+            disordered: false,
+            said: false,
+            end: End::No,
+        }
+    }
+
+    /// Whether the caller has been sent any words.
+    pub(crate) fn has_said(&self) -> bool {
+        self.said
+    }
+
+    /// Takes bytes of the upstream and appends what may go on. `Err` is the end: nothing of it is in `out`, it is
+    /// shaped by [`Relay::close`].
+    pub(crate) fn push(
+        &mut self,
+        bytes: &[u8],
+        judge: &mut Judge<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Ended> {
+        self.parser.push(bytes);
+        self.kept += bytes.len();
+        if self.kept > self.limit {
+            return Err(Failure::UpstreamTooLarge.into());
+        }
+        while let Some(frame) = self.parser.next()? {
+            self.take(frame, judge)?;
+            self.release(out)?;
+            if matches!(self.end, End::Last | End::Error) {
+                return self.finish(judge, out);
+            }
+        }
+        self.inspect_windows(judge)?;
+        self.release(out)
+    }
+
+    /// The upstream has closed.
+    pub(crate) fn finish(&mut self, judge: &mut Judge<'_>, out: &mut Vec<u8>) -> Result<(), Ended> {
+        let open = self.channels.iter().any(|open| !open.text.is_complete());
+        self.complete(|_| true, judge)?;
+        self.disordered = false;
+        self.release(out)?;
+        Err(match self.end {
+            End::Last => Ended::Complete,
+            End::Error => Ended::Reported,
+            End::Possible if !open && self.parser.pending() == 0 => Ended::Complete,
+            End::Possible | End::No => Ended::Failed(Failure::UpstreamDown),
+        })
+    }
+
+    /// What the caller is sent at the end, behind everything that was released.
+    pub(crate) fn close(&self, ended: &Ended) -> String {
+        match ended {
+            Ended::Complete | Ended::Reported => String::new(),
+            Ended::Blocked | Ended::Late => self.dialogue.refuse(self.said),
+            Ended::Failed(failure) => self.dialogue.fail(failure),
+        }
+    }
+
+    fn take(&mut self, frame: sse::Frame, judge: &mut Judge<'_>) -> Result<(), Ended> {
+        let mut waiting = Waiting {
+            frame,
+            document: None,
+            pieces: Vec::new(),
+            edits: Vec::new(),
+            repetitions: Vec::new(),
+            has_texts: false,
+        };
+        let Some(data) = waiting.frame.data.as_deref() else {
+            self.queue.push_back(waiting);
+            return Ok(());
+        };
+        if data.trim() == "[DONE]" {
+            self.end = End::Last;
+            self.queue.push_back(waiting);
+            return Ok(());
+        }
+        let garbage = |_| Failure::UpstreamGarbage;
+        let document = json::check(data.as_bytes(), DEPTH).and_then(Document::parse).map_err(garbage)?;
+        let event = self.dialogue.event(&waiting.frame.name, &document);
+        let mut texts = Texts::with(&document, Places::Indexes);
+        texts.object(&document.root, self.envelope, &Speaker::model(0), "").map_err(garbage)?;
+        let Found { conversation, spans, repetitions } = texts.found;
+        waiting.repetitions = repetitions;
+        waiting.has_texts = !spans.is_empty();
+        let mut whole = Found::default();
+        let mut begun = Vec::new();
+        for (message, span) in conversation.messages.into_iter().zip(spans) {
+            let channel = match event.whole {
+                true => None,
+                false => self.dialogue.channel(&event, &message.pointer),
+            };
+            let Some(channel) = channel else {
+                whole.conversation.messages.push(message);
+                whole.spans.push(span);
+                continue;
+            };
+            let number = self.open(channel)?;
+            begun.push(number);
+            if let Some(open) = self.channels.get_mut(number) {
+                if open.text.is_complete() {
+                    open.text.reopen();
+                    self.disordered = true;
+                }
+                waiting.pieces.push((number, open.text.push(&message.text), span));
+            }
+        }
+        if !whole.spans.is_empty() {
+            let Judgement::Cleared(cleared) = judge(Extent::Event, whole.conversation)? else {
+                return Err(Ended::Blocked);
+            };
+            waiting.edits = crate::providers::replacements(&cleared, &whole.spans)?;
+        }
+        self.complete_others(&begun, judge)?;
+        self.complete(
+            |channel| event.closes.iter().any(|start| channel.key.starts_with(start.as_str())),
+            judge,
+        )?;
+        self.end = if event.end == End::No { self.end } else { event.end };
+        waiting.document = Some(document);
+        self.queue.push_back(waiting);
+        Ok(())
+    }
+
+    /// The number of a channel, which is opened where it is new.
+    fn open(&mut self, channel: Channel) -> Result<usize, Ended> {
+        if let Some(&number) = self.names.get(&channel.key) {
+            return Ok(number);
+        }
+        let number = self.channels.len();
+        if number >= MAX_CHANNELS {
+            return Err(Failure::UpstreamGarbage.into());
+        }
+        self.names.insert(channel.key.clone(), number);
+        let text = if channel.call { HoldBack::until_complete() } else { HoldBack::default() };
+        self.channels.push(Open { channel, text });
+        Ok(number)
+    }
+
+    /// Where a part has begun, the other parts of its group are complete.
+    fn complete_others(&mut self, begun: &[usize], judge: &mut Judge<'_>) -> Result<(), Ended> {
+        let names = |number: &usize| {
+            self.channels.get(*number).map(|open| (open.channel.group.clone(), open.channel.part.clone()))
+        };
+        let begun: Vec<(String, String)> = begun.iter().filter_map(names).collect();
+        if begun.is_empty() {
+            return Ok(());
+        }
+        let over = |channel: &Channel| {
+            let mut same = begun.iter().filter(|(group, _)| *group == channel.group).peekable();
+            same.peek().is_some() && same.all(|(_, part)| *part != channel.part)
+        };
+        self.complete(over, judge)
+    }
+
+    /// Inspects texts that are complete.
+    fn complete(&mut self, which: impl Fn(&Channel) -> bool, judge: &mut Judge<'_>) -> Result<(), Ended> {
+        for Open { channel, text } in &mut self.channels {
+            if !text.is_complete() && which(channel) {
+                let judgement = judge(Extent::Whole, words(text.text()))?;
+                text.complete(&judgement)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn inspect_windows(&mut self, judge: &mut Judge<'_>) -> Result<(), Ended> {
+        for Open { text, .. } in &mut self.channels {
+            let Some(look) = text.look(&self.window) else { continue };
+            let judgement =
+                judge(Extent::Window, words(text.text().get(look.range.clone()).unwrap_or_default()))?;
+            text.judge(&look, &judgement, &self.window)?;
+        }
+        Ok(())
+    }
+
+    /// Sends on every event at the front of the queue that may go.
+    fn release(&mut self, out: &mut Vec<u8>) -> Result<(), Ended> {
+        while let Some(waiting) = self.queue.front() {
+            let ready = waiting.pieces.iter().all(|(number, range, _)| {
+                self.channels.get(*number).is_some_and(|open| open.text.has_released(range))
+            });
+            if !ready || self.disordered {
+                return Ok(());
+            }
+            let Some(mut waiting) = self.queue.pop_front() else { return Ok(()) };
+            for (number, range, span) in &waiting.pieces {
+                let part = self.channels.get(*number).and_then(|open| open.text.part(range));
+                if let Some(part) = part {
+                    waiting.edits.push((span.clone(), serde_json::Value::from(part).to_string()));
+                }
+            }
+            if let Some(document) = &waiting.document {
+                self.dialogue.told(document);
+            }
+            self.said |= waiting.has_texts && !waiting.pieces.is_empty();
+            out.extend_from_slice(&waiting.bytes());
+        }
+        Ok(())
+    }
+}
+
+impl Waiting {
+    /// The event as the caller gets it.
+    fn bytes(self) -> Vec<u8> {
+        let Self { frame, document, mut edits, repetitions, .. } = self;
+        let Some(data) = frame.data else { return b":\n\n".to_vec() };
+        let name = Some(frame.name.as_str()).filter(|name| !name.is_empty());
+        match document {
+            Some(document) if !edits.is_empty() => {
+                edits.extend(repetitions.into_iter().map(|(span, emptied)| (span, emptied.to_owned())));
+                sse::text(name, &document.edited(edits)).into_bytes()
+            }
+            _ if frame.raw.is_empty() => sse::text(name, &data).into_bytes(),
+            _ => frame.raw,
+        }
+    }
+}
+
+/// A text of the model.
+fn words(text: &str) -> Conversation {
+    Conversation::single(aimds_engine::Origin::Model, text)
+}
