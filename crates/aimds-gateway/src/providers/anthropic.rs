@@ -72,7 +72,7 @@ impl Provider for Anthropic {
     fn asked<'a>(&self, document: &'a Document, _: &Uri) -> Result<Asked<'a>, Failure> {
         let root = &document.root;
         let messages = array(root, "messages")?;
-        let mut texts = Texts::new(document);
+        let mut texts = Texts::request(document);
         if let Some(system) = root.get("system") {
             texts.collect(system, &Speaker::system(0), &mut "/system".into())?;
         }
@@ -102,12 +102,8 @@ impl Provider for Anthropic {
         })
     }
 
-    fn required(&self) -> &'static str {
-        "content"
-    }
-
-    fn envelope(&self) -> &'static [&'static str] {
-        &["id", "type", "role", "model", "stop_reason", "usage", "request_id"]
+    fn required(&self) -> &'static [&'static str] {
+        &["content"]
     }
 
     fn refusal(&self, refusal: &Refusal) -> Option<Json> {

@@ -7,7 +7,7 @@ use aimds_engine::Cleared;
 use axum::body::Bytes;
 use serde_json::Value as Json;
 
-use super::{Found, Provider, Speaker, Texts};
+use super::{Found, Speaker, Texts};
 use crate::error::Failure;
 use crate::json::{self, Document, Kind};
 
@@ -50,19 +50,20 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Parses what the upstream answered: an object with `required`, or garbage.
-    pub(crate) fn parse(body: &[u8], required: &str) -> Result<Self, Failure> {
+    /// Parses what the upstream answered: an object with one of `required`, or garbage.
+    pub(crate) fn parse(body: &[u8], required: &[&str]) -> Result<Self, Failure> {
         let garbage = |_| Failure::UpstreamGarbage;
         let document = json::check(body, DEPTH).and_then(Document::parse).map_err(garbage)?;
-        match document.root.get(required).map(|value| &value.kind) {
-            Some(Kind::Array(_) | Kind::Object(_) | Kind::String) => Ok(Self { document }),
-            _ => Err(Failure::UpstreamGarbage),
-        }
+        let structured = |name: &&str| {
+            let kind = document.root.get(name).map(|value| &value.kind);
+            matches!(kind, Some(Kind::Array(_) | Kind::Object(_) | Kind::String))
+        };
+        if required.iter().any(structured) { Ok(Self { document }) } else { Err(Failure::UpstreamGarbage) }
     }
 
     /// The texts of the answer.
-    pub(crate) fn texts(&self, provider: &dyn Provider) -> Result<Found, Failure> {
-        answer(&self.document, provider.envelope()).map_err(|_| Failure::UpstreamGarbage)
+    pub(crate) fn texts(&self) -> Result<Found, Failure> {
+        answer(&self.document).map_err(|_| Failure::UpstreamGarbage)
     }
 
     /// The answer with the cleared texts in place. Where a text changed, the log probabilities go: they spell it out
@@ -83,13 +84,10 @@ impl Reply {
     }
 }
 
-/// The model's words in an answer. The elements of an array at the top are answers beside each other.
-fn answer(document: &Document, envelope: &[&str]) -> Result<Found, Failure> {
-    let mut texts = Texts::new(document);
+/// The texts of an answer. The elements of an array at the top are answers beside each other.
+fn answer(document: &Document) -> Result<Found, Failure> {
+    let mut texts = Texts::answer(document);
     for member in document.root.members() {
-        if envelope.contains(&member.key.as_str()) {
-            continue;
-        }
         let elements = member.value.elements();
         let objects = elements.iter().all(|element| matches!(element.kind, Kind::Object(_)));
         if elements.is_empty() || !objects {

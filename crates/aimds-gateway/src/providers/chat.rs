@@ -86,7 +86,7 @@ impl Provider for Chat {
     fn asked<'a>(&self, document: &'a Document, _: &Uri) -> Result<Asked<'a>, Failure> {
         let root = &document.root;
         let messages = array(root, "messages")?;
-        let mut texts = Texts::new(document);
+        let mut texts = Texts::request(document);
         for (index, message) in messages.iter().enumerate() {
             if !matches!(message.kind, Kind::Object(_)) {
                 return Err(invalid("every message must be an object"));
@@ -114,12 +114,8 @@ impl Provider for Chat {
         })
     }
 
-    fn required(&self) -> &'static str {
-        "choices"
-    }
-
-    fn envelope(&self) -> &'static [&'static str] {
-        &["id", "object", "model", "system_fingerprint", "service_tier"]
+    fn required(&self) -> &'static [&'static str] {
+        &["choices"]
     }
 
     fn refusal(&self, refusal: &Refusal) -> Option<Json> {

@@ -25,7 +25,7 @@ impl Provider for Embeddings {
 
     fn asked<'a>(&self, document: &'a Document, _: &Uri) -> Result<Asked<'a>, Failure> {
         let root = &document.root;
-        let mut texts = Texts::new(document);
+        let mut texts = Texts::request(document);
         let input = root.get("input").ok_or_else(|| invalid("input is missing"))?;
         let texts_only = matches!(input.kind, Kind::String)
             || matches!(input.kind, Kind::Array(_))
@@ -47,12 +47,8 @@ impl Provider for Embeddings {
         })
     }
 
-    fn required(&self) -> &'static str {
-        "data"
-    }
-
-    fn envelope(&self) -> &'static [&'static str] {
-        &["object", "model", "usage"]
+    fn required(&self) -> &'static [&'static str] {
+        &["data"]
     }
 
     fn refusal(&self, _: &Refusal) -> Option<Json> {

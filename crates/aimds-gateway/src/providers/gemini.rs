@@ -74,22 +74,20 @@ impl Provider for Gemini {
             .path()
             .strip_prefix(MODELS)
             .and_then(|call| call.rsplit_once(':'))
+            .filter(|(model, _)| is_model(model))
             .ok_or(Failure::NotFound)?;
+        let events = uri.query().is_some_and(|query| query.split('&').any(|part| part == "alt=sse"));
         let stream = match method {
             "generateContent" => false,
-            "streamGenerateContent"
-                if uri.query().is_some_and(|query| query.split('&').any(|part| part == "alt=sse")) =>
-            {
-                true
-            }
+            "streamGenerateContent" if events => true,
             "streamGenerateContent" => {
-                return Err(invalid("a stream needs ?alt=sse: events are inspected one by one"));
+                return Err(invalid("a stream needs ?alt=sse: it is inspected event by event"));
             }
             _ => return Err(Failure::NotFound),
         };
         let root = &document.root;
         let contents = array(root, "contents")?;
-        let mut texts = Texts::new(document);
+        let mut texts = Texts::request(document);
         for name in ["systemInstruction", "system_instruction"] {
             if let Some(system) = root.get(name) {
                 texts.collect(system, &Speaker::system(0), &mut format!("/{name}"))?;
@@ -116,20 +114,13 @@ impl Provider for Gemini {
                 texts.member(member, &Speaker::document(contents.len() + offset), &mut String::new())?;
             }
         }
-        let path = if stream {
-            format!("/models/{model}:{method}?alt=sse")
-        } else {
-            format!("/models/{model}:{method}")
-        };
+        let query = if stream { "?alt=sse" } else { "" };
+        let path = format!("/models/{model}:{method}{query}");
         Ok(Asked { texts, model: model.to_owned(), stream, path, usage: false })
     }
 
-    fn required(&self) -> &'static str {
-        "candidates"
-    }
-
-    fn envelope(&self) -> &'static [&'static str] {
-        &["modelVersion", "responseId", "usageMetadata"]
+    fn required(&self) -> &'static [&'static str] {
+        &["candidates", "promptFeedback"]
     }
 
     fn refusal(&self, refusal: &Refusal) -> Option<Json> {
@@ -139,6 +130,13 @@ impl Provider for Gemini {
     fn dialogue(&self, refusal: Refusal) -> Option<Box<dyn Dialogue + Send>> {
         Some(Box::new(Answers { refusal }))
     }
+}
+
+/// Whether it is a name and nothing that means something in an address.
+fn is_model(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@'))
+        && !name.contains("..")
 }
 
 fn answer(refusal: &Refusal, parts: &Json) -> Json {

@@ -17,7 +17,7 @@ use axum::http::Uri;
 use serde_json::Value as Json;
 
 pub(crate) use body::{Outbound, Reply, replacements};
-pub(crate) use texts::{Found, Places, Speaker, Texts};
+pub(crate) use texts::{Found, Speaker, Texts};
 
 use crate::error::Failure;
 use crate::json::{Document, Kind, Value};
@@ -48,11 +48,8 @@ pub(crate) trait Provider: Sync {
     /// What a request asks for, and its texts. `uri` is what the caller called.
     fn asked<'a>(&self, document: &'a Document, uri: &Uri) -> Result<Asked<'a>, Failure>;
 
-    /// The member that a successful answer must have, as an array or an object.
-    fn required(&self) -> &'static str;
-
-    /// Members of an answer that are not the model's words.
-    fn envelope(&self) -> &'static [&'static str];
+    /// Members of which a successful answer must have one.
+    fn required(&self) -> &'static [&'static str];
 
     /// A refusal in the shape of an answer; `None` where the API has no such shape and a block is always an error.
     fn refusal(&self, refusal: &Refusal) -> Option<Json>;

@@ -81,7 +81,7 @@ impl Provider for Responses {
 
     fn asked<'a>(&self, document: &'a Document, _: &Uri) -> Result<Asked<'a>, Failure> {
         let root = &document.root;
-        let mut texts = Texts::new(document);
+        let mut texts = Texts::request(document);
         let mut index = 0;
         for member in root.members() {
             let mut place = format!("/{}", member.key);
@@ -102,12 +102,8 @@ impl Provider for Responses {
         })
     }
 
-    fn required(&self) -> &'static str {
-        "output"
-    }
-
-    fn envelope(&self) -> &'static [&'static str] {
-        &["id", "object", "model", "status", "service_tier", "previous_response_id", "usage"]
+    fn required(&self) -> &'static [&'static str] {
+        &["output"]
     }
 
     fn refusal(&self, refusal: &Refusal) -> Option<Json> {

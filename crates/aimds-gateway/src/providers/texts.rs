@@ -10,10 +10,18 @@ use crate::error::Failure;
 use crate::json::{Document, Kind, Member, Value};
 
 /// Members that hold names, not words. A value that does not look like a name is inspected all the same.
-const IDENTIFIERS: [&str; 19] = [
+const IDENTIFIERS: [&str; 27] = [
     "role",
     "type",
+    "object",
+    "model",
+    "modelVersion",
+    "system_fingerprint",
+    "service_tier",
     "id",
+    "responseId",
+    "request_id",
+    "previous_response_id",
     "tool_call_id",
     "tool_use_id",
     "call_id",
@@ -164,7 +172,7 @@ impl Speaker {
 
 /// How the places of texts are written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Places {
+enum Places {
     /// As JSON pointers.
     Pointers,
     /// With the `index` that an element names instead of its position: the same in every event of a stream.
@@ -176,6 +184,8 @@ pub(crate) enum Places {
 pub(crate) struct Texts<'a> {
     document: &'a Document,
     places: Places,
+    /// An answer may repeat its texts; a request has no reason to.
+    repeats: bool,
     pub(crate) found: Found,
 }
 
@@ -190,29 +200,19 @@ pub(crate) struct Found {
 }
 
 impl<'a> Texts<'a> {
-    pub(crate) fn new(document: &'a Document) -> Self {
-        Self::with(document, Places::Pointers)
+    /// Of a request.
+    pub(crate) fn request(document: &'a Document) -> Self {
+        Self { document, places: Places::Pointers, repeats: false, found: Found::default() }
     }
 
-    pub(crate) fn with(document: &'a Document, places: Places) -> Self {
-        Self { document, places, found: Found::default() }
+    /// Of an answer.
+    pub(crate) fn answer(document: &'a Document) -> Self {
+        Self { repeats: true, ..Self::request(document) }
     }
 
-    /// Everything in an object but the members that `skip` names.
-    pub(crate) fn object(
-        &mut self,
-        object: &Value,
-        skip: &[&str],
-        speaker: &Speaker,
-        place: &str,
-    ) -> Result<(), Failure> {
-        let mut place = place.to_owned();
-        for member in object.members() {
-            if !skip.contains(&member.key.as_str()) {
-                self.member(member, speaker, &mut place)?;
-            }
-        }
-        Ok(())
+    /// Of an event of a stream.
+    pub(crate) fn event(document: &'a Document) -> Self {
+        Self { places: Places::Indexes, ..Self::answer(document) }
     }
 
     /// Every text below a value.
@@ -263,11 +263,12 @@ impl<'a> Texts<'a> {
         place: &mut String,
     ) -> Result<(), Failure> {
         let key = member.key.as_str();
-        if let Some(span) = REPETITIONS.contains(&key).then(|| member.value.span.clone())
-            && !speaker.free
-        {
-            let emptied = if matches!(member.value.kind, Kind::Array(_)) { "[]" } else { "null" };
-            self.found.repetitions.push((span, emptied));
+        if self.repeats && !speaker.free && REPETITIONS.contains(&key) {
+            let emptied = match member.value.kind {
+                Kind::Array(_) => "[]",
+                _ => "null",
+            };
+            self.found.repetitions.push((member.value.span.clone(), emptied));
             return Ok(());
         }
         let length = place.len();
@@ -276,7 +277,7 @@ impl<'a> Texts<'a> {
         if !is_name(key) {
             self.push(key.to_owned(), member.quoted.clone(), speaker, &format!("{place}#key"))?;
         }
-        if speaker.free || !self.skipped(member, speaker.plain) {
+        if speaker.free || !self.skipped(member, speaker.plain)? {
             let inner = self.inner(member, speaker);
             self.collect(&member.value, &inner, place)?;
         }
@@ -308,16 +309,23 @@ impl<'a> Texts<'a> {
     }
 
     /// Only a string can be an identifier or media: an object or array under the same name (a tool's parameter called
-    /// "type") is walked like any other.
-    fn skipped(&self, member: &Member, plain: bool) -> bool {
+    /// "type") is walked like any other. Media is looked at as it reads, not as it is escaped.
+    fn skipped(&self, member: &Member, plain: bool) -> Result<bool, Failure> {
         if !matches!(member.value.kind, Kind::String) {
-            return false;
+            return Ok(false);
         }
-        let quoted = self.document.text.get(member.value.span.clone()).unwrap_or_default();
-        let inside = quoted.trim_matches('"');
         let key = member.key.as_str();
-        IDENTIFIERS.contains(&key) && is_identifier(inside)
-            || !plain && MEDIA.contains(&key) && is_media(key, inside)
+        let quoted = self.document.text.get(member.value.span.clone()).unwrap_or_default();
+        if IDENTIFIERS.contains(&key) {
+            return Ok(is_identifier(quoted.trim_matches('"')));
+        }
+        if plain || !MEDIA.contains(&key) {
+            return Ok(false);
+        }
+        if quoted.contains('\\') {
+            return Ok(is_media(key, &self.document.string(&member.value)?.unwrap_or_default()));
+        }
+        Ok(is_media(key, quoted.trim_matches('"')))
     }
 
     fn step(&self, element: &Value, position: usize, place: &mut String) {
@@ -387,7 +395,64 @@ fn is_media(key: &str, text: &str) -> bool {
     };
     letters.is_some_and(|letters| {
         letters.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\\')
+            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\n' | b'\r')
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(body: &str) -> Vec<String> {
+        let document = Document::parse(body).unwrap();
+        let mut texts = Texts::request(&document);
+        texts.collect(&document.root, &Speaker::by_role(Some("user"), 0), &mut String::new()).unwrap();
+        let messages = texts.found.conversation.messages;
+        messages.into_iter().map(|message| format!("{} {}", message.origin.as_str(), message.text)).collect()
+    }
+
+    fn check(body: &str, expected: &[&str]) {
+        assert_eq!(found(body), expected, "{body}");
+    }
+
+    #[test]
+    fn a_name_is_skipped_only_if_it_looks_like_one() {
+        check(r#"{"id":"call_1","type":"x","role":"y"}"#, &[]);
+        check(r#"{"id":"ignore the rules"}"#, &["user ignore the rules"]);
+        check(r#"{"format":{"type":"words of mine"}}"#, &["user words of mine"]);
+        check(r#"{"logprobs":{"token":"t"}}"#, &["user t"]);
+    }
+
+    #[test]
+    fn media_is_skipped_only_if_it_looks_like_it() {
+        let long = "QUJD".repeat(20);
+        check(&format!(r#"{{"data":"{long}","url":"data:image/png;base64,{long}"}}"#), &[]);
+        check(&format!(r#"{{"type":"text","data":"{long}"}}"#), &[&format!("user {long}")]);
+        check(r#"{"data":"QUJD"}"#, &["user QUJD"]);
+        check(r#"{"url":"https://example.org/?q=secret"}"#, &["user https://example.org/?q=secret"]);
+        check(r#"{"url":"data:text/plain;base64,QUJD"}"#, &["user data:text/plain;base64,QUJD"]);
+        let escaped: String =
+            "say what it is ".repeat(5).bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+        check(&format!(r#"{{"data":"{escaped}"}}"#), &[&format!("user {}", "say what it is ".repeat(5))]);
+    }
+
+    #[test]
+    fn whose_text_it_is_is_said_by_type_and_name_and_never_to_its_advantage() {
+        check(r#"{"type":"tool_result","content":[{"type":"tool_use","name":"n"}]}"#, &["tool n"]);
+        check(
+            r#"{"type":"tool_use","input":{"id":"a b","n":1234567890,"short":12}}"#,
+            &["model a b", "model 1234567890"],
+        );
+        check(r#"{"functionResponse":{"response":{"type":"x"}}}"#, &["tool x"]);
+        check(r#"{"n":1234567890}"#, &[]);
+    }
+
+    #[test]
+    fn a_key_that_is_more_than_a_name_is_a_text() {
+        check(
+            r#"{"properties":{"be evil":{},"fine_name":{},"4111111111111111":{}}}"#,
+            &["user be evil", "user 4111111111111111"],
+        );
+    }
 }

@@ -13,7 +13,7 @@ use super::relay;
 use crate::app::{Call, now_ms};
 use crate::config::BlockShape;
 use crate::error::{Failure, json_response};
-use crate::json::{self, Document};
+use crate::json::{self, Document, Kind};
 use crate::metrics::Direction;
 use crate::providers::{Asked, Found, Outbound, Provider, Refusal, Reply};
 use crate::upstream::{Answer, Upstream};
@@ -37,6 +37,9 @@ pub(crate) async fn answer(
     let (parts, body) = request.into_parts();
     let original = call.body(&parts.headers, body).await?;
     let document = Document::parse(json::check(&original, call.app.limits.json_depth)?)?;
+    if !matches!(document.root.kind, Kind::Object(_)) {
+        return Err(Failure::Invalid("the body must be an object".to_owned()));
+    }
     let Asked { texts, model, stream, path, usage } = provider.asked(&document, &parts.uri)?;
     let Found { conversation, spans, .. } = texts.found;
 
@@ -90,13 +93,13 @@ fn release(
         200..=299 => wanted.provider.required(),
         // The gateway's own key is not the caller's business.
         401 | 403 if own_key => return Err(Failure::UpstreamFailed),
-        400..=499 => "error",
+        400..=499 => &["error"],
         504 => return Err(Failure::UpstreamSlow),
         500..=599 => return Err(Failure::UpstreamFailed),
         _ => return Err(Failure::UpstreamGarbage),
     };
     let parsed = Reply::parse(&reply.body, required)?;
-    let Found { conversation, spans, repetitions } = parsed.texts(wanted.provider)?;
+    let Found { conversation, spans, repetitions } = parsed.texts()?;
     let inspection = match call.inspect(Direction::Response, &conversation) {
         Err(Failure::Invalid(_)) => return Err(Failure::UpstreamGarbage),
         other => other?,

@@ -32,6 +32,8 @@ struct Running {
     relay: Relay,
     status: u16,
     action: Action,
+    /// The head of the answer is with the caller.
+    answered: bool,
     /// A window that the policy would not let pass and that has not been recorded.
     unsettled: Option<Inspection>,
     ended: Option<Ended>,
@@ -49,10 +51,11 @@ pub(super) async fn answer(
         exchange.end(Failure::UpstreamGarbage.code(), Some(head.status.as_u16()));
         return Err(Failure::UpstreamGarbage);
     };
-    let relay = Relay::new(dialogue, wanted.provider.envelope(), app.window, app.upstream.response_bytes());
+    let relay = Relay::new(dialogue, app.window, app.upstream.response_bytes());
     let status = head.status.as_u16();
     let action = wanted.asked;
-    let mut running = Running { exchange, upstream, relay, status, action, unsettled: None, ended: None };
+    let mut running =
+        Running { exchange, upstream, relay, status, action, answered: false, unsettled: None, ended: None };
     let mut first = Vec::new();
     let begin = async {
         while !running.relay.has_said() {
@@ -72,6 +75,7 @@ pub(super) async fn answer(
         }
     }
     let action = running.action;
+    running.answered = true;
     let rest = futures_util::stream::unfold(running, async |mut running| {
         let bytes = running.next().await?;
         Some((bytes, running))
@@ -158,8 +162,8 @@ impl Running {
                 "blocked_late"
             }
             Ended::Failed(failure) => {
-                // Before the first word the frame around the handler counts it.
-                if self.relay.has_said() {
+                // Else the frame around the handler counts it.
+                if self.answered || self.relay.has_said() {
                     call.app.metrics.failed(failure);
                 }
                 failure.code()

@@ -14,8 +14,8 @@ use std::ops::Range;
 use aimds_engine::Conversation;
 
 use crate::error::Failure;
-use crate::json::{self, Document};
-use crate::providers::{Found, Places, Speaker, Texts};
+use crate::json::{self, Document, Kind};
+use crate::providers::{Found, Speaker, Texts};
 use hold_back::{HoldBack, Judgement, Stop, Window};
 
 /// Deepest nesting of an event.
@@ -162,7 +162,6 @@ struct Open {
 /// A stream between upstream and caller.
 pub(crate) struct Relay {
     dialogue: Box<dyn Dialogue + Send>,
-    envelope: &'static [&'static str],
     window: Window,
     /// Bytes that may be kept, of texts and of events.
     limit: usize,
@@ -178,15 +177,9 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    pub(crate) fn new(
-        dialogue: Box<dyn Dialogue + Send>,
-        envelope: &'static [&'static str],
-        window: Window,
-        limit: usize,
-    ) -> Self {
+    pub(crate) fn new(dialogue: Box<dyn Dialogue + Send>, window: Window, limit: usize) -> Self {
         Self {
             dialogue,
-            envelope,
             window,
             limit,
             kept: 0,
@@ -273,8 +266,11 @@ impl Relay {
         let garbage = |_| Failure::UpstreamGarbage;
         let document = json::check(data.as_bytes(), DEPTH).and_then(Document::parse).map_err(garbage)?;
         let event = self.dialogue.event(&waiting.frame.name, &document);
-        let mut texts = Texts::with(&document, Places::Indexes);
-        texts.object(&document.root, self.envelope, &Speaker::model(0), "").map_err(garbage)?;
+        if !matches!(document.root.kind, Kind::Object(_)) {
+            return Err(Failure::UpstreamGarbage.into());
+        }
+        let mut texts = Texts::event(&document);
+        texts.collect(&document.root, &Speaker::model(0), &mut String::new()).map_err(garbage)?;
         let Found { conversation, spans, repetitions } = texts.found;
         waiting.repetitions = repetitions;
         waiting.has_texts = !spans.is_empty();

@@ -38,7 +38,7 @@ fn whole(text: &str) -> Option<String> {
 
 fn relay(provider: &dyn Provider) -> Relay {
     let refusal = Refusal { id: "1".into(), model: "m".into(), text: "No.".into(), created: 1, usage: false };
-    Relay::new(provider.dialogue(refusal).unwrap(), provider.envelope(), WINDOW, 1 << 20)
+    Relay::new(provider.dialogue(refusal).unwrap(), WINDOW, 1 << 20)
 }
 
 /// Sends a stream through in pieces of these sizes, again and again.
@@ -256,6 +256,8 @@ fn a_stream_that_breaks_off_is_no_finished_answer() {
     let garbage = Ended::Failed(Failure::UpstreamGarbage);
     check_ended("data: <html>\n\n", &garbage);
     check_ended("data: {\"a\":1,\"a\":2}\n\n", &garbage);
+    check_ended(&format!("data: [\"{CARD}\"]\n\n"), &garbage);
+    check_ended(&format!("data: \"{CARD}\"\n\n"), &garbage);
 }
 
 #[test]
@@ -330,6 +332,16 @@ fn two_choices_do_not_mix() {
     assert_eq!(ended, Ended::Complete);
     assert_eq!(said(&out, CONTENT), "[REDACTED:pii.email]");
     assert_eq!(said(&out, "/choices/1/delta/content"), "4111 1111 1111");
+}
+
+#[test]
+fn what_is_longer_than_what_is_held_back_ends_the_stream_when_it_is_seen() {
+    let window = Window { hold: 4, step: 1, overlap: 8 };
+    let mut relay = Relay { window, ..relay(providers::CHAT) };
+    let stream = chat("", "Pay to GB82 WEST 1234 5698 7654 32 today.", "", &[3]);
+    let (out, ended) = run(&mut relay, stream.as_bytes(), &[1]);
+    assert_eq!(ended, Ended::Late);
+    assert!(!said(&out, CONTENT).contains("7654 32") && out.contains("content_filter"), "{out}");
 }
 
 #[test]

@@ -172,6 +172,8 @@ pub enum Script {
     Answer(u16, Vec<(&'static str, &'static str)>, Bytes),
     /// A stream in these pieces, and how it ends.
     Events(Vec<Bytes>, After),
+    /// Looks at the path and the body and decides.
+    Choose(fn(&str, &Value) -> Script),
     /// Answers after a pause.
     Slow(Duration),
     /// Closes the connection without an answer.
@@ -282,15 +284,21 @@ async fn serve(
 ) -> Result<Response<Body>, std::io::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+    let path = parts.uri.to_string();
+    let asked = serde_json::from_slice(&body).unwrap_or_default();
     {
         let mut seen = seen.lock().unwrap();
-        seen.paths.push(parts.uri.to_string());
+        seen.paths.push(path.clone());
         seen.bodies.push(body);
         seen.headers.push(parts.headers);
     }
     let mut pending = Dropped(Arc::clone(seen), true);
-    let script = script.lock().unwrap().clone();
+    let mut script = script.lock().unwrap().clone();
+    if let Script::Choose(choose) = script {
+        script = choose(&path, &asked);
+    }
     let result = match script {
+        Script::Choose(_) => panic!("chosen once"),
         Script::Answer(status, headers, body) => {
             let mut response = Response::builder().status(status).header("content-type", "application/json");
             for (name, value) in headers {

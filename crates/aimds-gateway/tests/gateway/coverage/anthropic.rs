@@ -8,6 +8,7 @@ pub(super) const SURFACE: Surface = Surface {
     request,
     response,
     events,
+    says: ["text", "tool use input"],
     finish: "message_stop",
     own: &[
         "system",

@@ -8,6 +8,7 @@ pub(super) const SURFACE: Surface = Surface {
     request,
     response,
     events,
+    says: ["content", "tool call arguments"],
     finish: "[DONE]",
     own: &[
         "system",

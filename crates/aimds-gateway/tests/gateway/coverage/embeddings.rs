@@ -8,6 +8,7 @@ pub(super) const SURFACE: Surface = Surface {
     request,
     response,
     events: |field, _| no_row(field),
+    says: [""; 2],
     finish: "",
     own: &[],
     numbers: &[],
@@ -22,10 +23,17 @@ fn request(field: &str, text: &str) -> Value {
     }
 }
 
-fn response(field: &str, text: &str) -> Value {
+/// An answer without a text.
+pub(super) fn plain() -> Value {
     let row = json!({ "object": "embedding", "index": 0, "embedding": [0.25, -1.5e-3, 4111111111111111.0] });
+    json!({ "object": "list", "data": [row], "model": "e", "usage": { "prompt_tokens": 1, "total_tokens": 1 } })
+}
+
+fn response(field: &str, text: &str) -> Value {
+    let mut answer = plain();
     match field {
-        "unknown member" => json!({ "object": "list", "data": [row], "model": "e", "new": [text] }),
+        "unknown member" => answer["new"] = json!([text]),
         _ => no_row(field),
     }
+    answer
 }

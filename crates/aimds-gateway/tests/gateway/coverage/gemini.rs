@@ -11,6 +11,7 @@ pub(super) const SURFACE: Surface = Surface {
     request,
     response,
     events,
+    says: ["text", "function call argument"],
     finish: "\"finishReason\":\"STOP\"",
     own: &[
         "system instruction",

@@ -8,6 +8,7 @@ pub(super) const SURFACE: Surface = Surface {
     request,
     response,
     events,
+    says: ["output text", "function call arguments"],
     finish: "response.completed",
     own: &[
         "instructions",
