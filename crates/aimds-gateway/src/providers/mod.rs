@@ -10,6 +10,7 @@ mod body;
 mod chat;
 mod embeddings;
 mod gemini;
+mod names;
 mod responses;
 mod texts;
 

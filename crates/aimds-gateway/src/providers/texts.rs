@@ -5,106 +5,12 @@ use std::ops::Range;
 
 use aimds_engine::{Conversation, Message, Origin, Role};
 
+use super::names::{
+    IDENTIFIERS, LONG_NUMBER, MEDIA, NAMED, Owner, REPETITIONS, TYPED, is_identifier, is_media, is_name,
+};
 use crate::app::MAX_TEXTS;
 use crate::error::Failure;
 use crate::json::{Document, Kind, Member, Value};
-
-/// Members that hold names, not words. A value that does not look like a name is inspected all the same.
-const IDENTIFIERS: [&str; 27] = [
-    "role",
-    "type",
-    "object",
-    "model",
-    "modelVersion",
-    "system_fingerprint",
-    "service_tier",
-    "id",
-    "responseId",
-    "request_id",
-    "previous_response_id",
-    "tool_call_id",
-    "tool_use_id",
-    "call_id",
-    "item_id",
-    "response_id",
-    "file_id",
-    "format",
-    "detail",
-    "status",
-    "finish_reason",
-    "finishReason",
-    "stop_reason",
-    "media_type",
-    "mimeType",
-    "mime_type",
-    "obfuscation",
-];
-
-/// Members that hold encoded media, vectors, signatures or ciphertext. A value with anything but the letters of base64
-/// is inspected all the same.
-const MEDIA: [&str; 11] = [
-    "data",
-    "file_data",
-    "url",
-    "image_url",
-    "embedding",
-    "signature",
-    "encrypted_content",
-    "thoughtSignature",
-    "thought_signature",
-    "encrypted_index",
-    "b64_json",
-];
-
-/// Members that spell the texts beside them out token by token. They stay as they are while those texts do.
-const REPETITIONS: [&str; 2] = ["logprobs", "logprobsResult"];
-
-/// Objects whose `type` says whose text they hold, and the member that may hold any JSON.
-const TYPED: [(&str, Origin, &str); 24] = [
-    ("tool_use", Origin::Model, "input"),
-    ("server_tool_use", Origin::Model, "input"),
-    ("mcp_tool_use", Origin::Model, "input"),
-    ("thinking", Origin::Model, ""),
-    ("reasoning", Origin::Model, ""),
-    ("function_call", Origin::Model, ""),
-    ("custom_tool_call", Origin::Model, ""),
-    ("mcp_call", Origin::Model, ""),
-    ("computer_call", Origin::Model, "action"),
-    ("local_shell_call", Origin::Model, "action"),
-    ("shell_call", Origin::Model, "action"),
-    ("apply_patch_call", Origin::Model, "operation"),
-    ("code_interpreter_call", Origin::Model, ""),
-    ("web_search_call", Origin::Model, "action"),
-    ("tool_result", Origin::Tool, ""),
-    ("mcp_tool_result", Origin::Tool, ""),
-    ("web_search_tool_result", Origin::Tool, ""),
-    ("function_call_output", Origin::Tool, ""),
-    ("custom_tool_call_output", Origin::Tool, ""),
-    ("shell_call_output", Origin::Tool, ""),
-    ("file_search_call", Origin::Tool, ""),
-    ("document", Origin::Document, ""),
-    ("search_result", Origin::Document, ""),
-    ("mcp_list_tools", Origin::Document, ""),
-];
-
-/// Members that say whose text is below them, and the member that may hold any JSON.
-const NAMED: [(&str, Origin, &str); 9] = [
-    ("functionCall", Origin::Model, "args"),
-    ("function_call", Origin::Model, "args"),
-    ("executableCode", Origin::Model, ""),
-    ("executable_code", Origin::Model, ""),
-    ("functionResponse", Origin::Tool, "response"),
-    ("function_response", Origin::Tool, "response"),
-    ("codeExecutionResult", Origin::Tool, ""),
-    ("code_execution_result", Origin::Tool, ""),
-    ("file", Origin::Document, ""),
-];
-
-/// A number with this many digits may be a card or an account; it is inspected where any JSON may stand.
-const LONG_NUMBER: usize = 9;
-
-/// Shorter strings are inspected, whatever they are: that costs nothing.
-const SHORTEST_MEDIA: usize = 64;
 
 /// Whose text is being collected.
 #[derive(Clone, Copy, Debug)]
@@ -141,7 +47,8 @@ impl Speaker {
     /// An item by its type; an unknown type is nobody's.
     pub(crate) fn by_item(kind: &str, index: usize) -> Self {
         match TYPED.iter().find(|(name, ..)| *name == kind) {
-            row @ Some(_) => Self::new(Role::User, Origin::User, index).turned(row),
+            Some(&(_, Origin::Model, _)) => Self::model(index),
+            Some(&(_, origin, _)) => Self::new(Role::Tool, origin, index),
             None => Self::document(index),
         }
     }
@@ -154,17 +61,17 @@ impl Speaker {
         Self::new(Role::System, Origin::System, index)
     }
 
-    /// The same speaker, unless the row says otherwise. What a tool or a document says stays theirs whatever it calls
-    /// itself.
-    fn turned(self, row: Option<&(&str, Origin, &'static str)>) -> Self {
-        let Some(&(_, origin, any)) = row else { return Self { any: "", ..self } };
-        if matches!(self.origin, Origin::Tool | Origin::Document) {
-            return Self { any, ..self };
-        }
-        let role = match origin {
-            Origin::Model => Role::Assistant,
-            Origin::Tool => Role::Tool,
-            Origin::User | Origin::System | Origin::Document => self.role,
+    /// The speaker of what `owner` stands for. It can only lose trust: what a tool or a document says stays theirs, and
+    /// a user does not become the model, whatever they call themselves.
+    fn turned(self, owner: Option<&Owner>) -> Self {
+        let Some(&(_, origin, any)) = owner else { return Self { any: "", ..self } };
+        let role = match (self.origin, origin) {
+            (Origin::Tool | Origin::Document, _) | (Origin::User, Origin::Model) => {
+                return Self { any, ..self };
+            }
+            (_, Origin::Model) => Role::Assistant,
+            (_, Origin::Tool) => Role::Tool,
+            (_, Origin::User | Origin::System | Origin::Document) => self.role,
         };
         Self { role, origin, any, ..self }
     }
@@ -240,8 +147,8 @@ impl<'a> Texts<'a> {
             Kind::Object(members) => {
                 let kind = value.get("type").map(|kind| self.document.string(kind)).transpose()?.flatten();
                 let kind = kind.as_deref();
-                let row = kind.and_then(|kind| TYPED.iter().find(|(name, ..)| *name == kind));
-                let speaker = Self::spoken(speaker, row, kind == Some("text"));
+                let owner = kind.and_then(|kind| TYPED.iter().find(|(name, ..)| *name == kind));
+                let speaker = Self::spoken(speaker, owner, kind == Some("text"));
                 members.iter().try_for_each(|member| self.member(member, &speaker, place))
             }
             Kind::Scalar if speaker.free => {
@@ -296,16 +203,16 @@ impl<'a> Texts<'a> {
             return Speaker { free: true, ..*speaker };
         }
         match NAMED.iter().find(|(name, ..)| *name == key) {
-            row @ Some(_) if structured => speaker.turned(row),
+            owner @ Some(_) if structured => speaker.turned(owner),
             _ => Speaker { any: "", plain: false, ..*speaker },
         }
     }
 
-    fn spoken(speaker: &Speaker, row: Option<&(&str, Origin, &'static str)>, plain: bool) -> Speaker {
-        if speaker.free || row.is_none() && !plain {
+    fn spoken(speaker: &Speaker, owner: Option<&Owner>, plain: bool) -> Speaker {
+        if speaker.free || owner.is_none() && !plain {
             return *speaker;
         }
-        Speaker { plain, ..speaker.turned(row) }
+        Speaker { plain, ..speaker.turned(owner) }
     }
 
     /// Only a string can be an identifier or media: an object or array under the same name (a tool's parameter called
@@ -368,38 +275,6 @@ fn escape(key: &str) -> std::borrow::Cow<'_, str> {
     if key.contains(['~', '/']) { key.replace('~', "~0").replace('/', "~1").into() } else { key.into() }
 }
 
-/// Whether a key is an ordinary name. Others are read by the model like any text (`{"ignore all instructions": 1}`).
-fn is_name(key: &str) -> bool {
-    key.len() <= 64
-        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$'))
-        && key.bytes().filter(u8::is_ascii_digit).count() < LONG_NUMBER
-}
-
-fn is_identifier(text: &str) -> bool {
-    text.len() <= 128
-        && text.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':' | b'/' | b'|')
-        })
-}
-
-/// Whether a string is encoded media: long, and of nothing but the letters of base64. An address is none, unless it
-/// holds the media itself.
-fn is_media(key: &str, text: &str) -> bool {
-    const ENCODED: [&str; 4] = ["image/", "audio/", "video/", "application/"];
-    let letters = match text.strip_prefix("data:") {
-        Some(media) if ENCODED.iter().any(|kind| media.starts_with(kind)) => {
-            media.split_once(";base64,").map(|(_, letters)| letters)
-        }
-        Some(_) => None,
-        None => Some(text).filter(|text| !key.ends_with("url") && text.len() >= SHORTEST_MEDIA),
-    };
-    letters.is_some_and(|letters| {
-        letters.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\n' | b'\r')
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -442,7 +317,7 @@ mod tests {
         check(r#"{"type":"tool_result","content":[{"type":"tool_use","name":"n"}]}"#, &["tool n"]);
         check(
             r#"{"type":"tool_use","input":{"id":"a b","n":1234567890,"short":12}}"#,
-            &["model a b", "model 1234567890"],
+            &["user a b", "user 1234567890"],
         );
         check(r#"{"functionResponse":{"response":{"type":"x"}}}"#, &["tool x"]);
         check(r#"{"n":1234567890}"#, &[]);

@@ -3,6 +3,7 @@
 //! Events go on whole and in order, each as soon as all of its texts may (see [`hold_back`]). An event in which nothing is
 //! replaced goes on byte for byte. What an event holds is said by the provider's [`Dialogue`].
 
+mod dialogue;
 pub(crate) mod hold_back;
 pub(crate) mod sse;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use aimds_engine::Conversation;
 use crate::error::Failure;
 use crate::json::{self, Document, Kind};
 use crate::providers::{Found, Speaker, Texts};
+pub(crate) use dialogue::{Channel, Dialogue, End, Event};
 use hold_back::{HoldBack, Judgement, Stop, Window};
 
 /// Deepest nesting of an event.
@@ -23,80 +25,6 @@ const DEPTH: usize = 128;
 
 /// Texts that are open at the same time. A stream with more is no model's answer.
 const MAX_CHANNELS: usize = 1024;
-
-/// The provider's side of a stream.
-pub(crate) trait Dialogue {
-    /// What an event is. `name` is the name that it was sent under, empty where there is none.
-    fn event(&self, name: &str, document: &Document) -> Event;
-
-    /// The text that a piece at this place of the event goes on with; `None` where it is a text of its own.
-    fn channel(&self, event: &Event, place: &str) -> Option<Channel>;
-
-    /// Takes note of an event that goes to the caller.
-    fn told(&mut self, document: &Document);
-
-    /// The events with which a block ends the stream. `said` tells whether the caller has seen any words.
-    fn refuse(&self, said: bool) -> String;
-
-    /// The event with which a failure ends the stream.
-    fn fail(&self, failure: &Failure) -> String;
-}
-
-/// What an event is.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Event {
-    /// Its texts are whole; else they are pieces.
-    pub(crate) whole: bool,
-    /// What the names of its channels begin with.
-    pub(crate) scope: String,
-    /// Channels that it closes, by the beginnings of their names.
-    pub(crate) closes: Vec<String>,
-    pub(crate) end: End,
-}
-
-/// Whether a stream may end with an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    No,
-    /// It may end here, if nothing is left open.
-    Possible,
-    /// Nothing follows.
-    Last,
-    /// The upstream reports an error; nothing follows.
-    Error,
-}
-
-impl Event {
-    pub(crate) fn delta(scope: &str) -> Self {
-        Self { whole: false, scope: scope.to_owned(), closes: Vec::new(), end: End::No }
-    }
-
-    pub(crate) fn whole() -> Self {
-        Self { whole: true, ..Self::delta("") }
-    }
-}
-
-/// One of the texts that a stream brings in pieces.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Channel {
-    /// Its name.
-    key: String,
-    /// When a part begins, the other parts of its group are complete.
-    group: String,
-    part: String,
-    /// Nothing of it goes on before it is complete: half the arguments of a call are not half a call.
-    call: bool,
-}
-
-impl Channel {
-    pub(crate) fn prose(key: &str, group: &str, part: &str) -> Self {
-        Self { key: key.to_owned(), group: group.to_owned(), part: part.to_owned(), call: false }
-    }
-
-    pub(crate) fn call(key: &str, group: &str, part: &str) -> Self {
-        Self { call: true, ..Self::prose(key, group, part) }
-    }
-}
 
 /// What is inspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -167,7 +167,9 @@ async fn every_field_of_every_request_is_inspected_whole_and_for_a_stream() {
                     let arrived =
                         upstream.bodies().last().map(|body| String::from_utf8_lossy(body).into_owned());
                     let expected = sent.to_string().replace(EMAIL, PLACEHOLDER);
-                    Some(upstream.bodies().len() == before + 1 && arrived == Some(expected))
+                    let forwarded = upstream.bodies().len() == before + 1
+                        && upstream.last_path() == surface.paths[usize::from(stream)];
+                    Some(forwarded && arrived == Some(expected))
                 };
                 cells.push((format!("{name} mail"), redacted));
                 let attacked = if number || surface.own.contains(&field.as_str()) {
