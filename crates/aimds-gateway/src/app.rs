@@ -2,6 +2,7 @@
 //! recording the answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aimds_engine::{Conversation, Degraded, Engine, Outcome, Session, Timestamp, Verdict};
@@ -61,6 +62,26 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     /// Its place among the requests in progress, kept until its answer has ended.
     pub(crate) _place: Option<OwnedSemaphorePermit>,
+    pub(crate) _in_flight: Gauge,
+}
+
+/// Counts something for as long as it is there, also if it is dropped half-way.
+pub(crate) struct Gauge {
+    app: Arc<App>,
+    which: fn(&Metrics) -> &AtomicI64,
+}
+
+impl Gauge {
+    pub(crate) fn up(app: Arc<App>, which: fn(&Metrics) -> &AtomicI64) -> Self {
+        which(&app.metrics).fetch_add(1, Ordering::Relaxed);
+        Self { app, which }
+    }
+}
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        (self.which)(&self.app.metrics).fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What the engine says about one conversation.
@@ -178,7 +199,7 @@ impl Call {
     fn append(&self, kind: &str, body: serde_json::Value) -> Result<(), audit::NotTaken> {
         let subject = Subject { at_ms: now_ms(), request_id: self.id.as_str(), tenant: self.tenant() };
         self.app.recorder.append(&subject, kind, body).inspect_err(|_| {
-            self.app.metrics.unrecorded.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.app.metrics.unrecorded.fetch_add(1, Ordering::Relaxed);
         })
     }
 }

@@ -78,7 +78,7 @@ async fn what_became_of_a_stream_is_recorded_once_for_each_text() {
     let words = vec!["All is well in the garden. "; 40];
     upstream.streams(&chunks(&[&words[..], &[EMAIL]].concat(), "stop"));
     gate.post("/v1/chat/completions", &body).await;
-    upstream.streams(&chunks(&[&words[..], &[CARD], &words[..]].concat(), "stop"));
+    upstream.streams(&chunks(&[&words[..], &[CARD, " is it. "], &words[..]].concat(), "stop"));
     gate.post("/v1/chat/completions", &body).await;
     upstream.acts(Script::Events(vec!["data: {}\n\n".into()], After::Break));
     gate.post("/v1/chat/completions", &body).await;

@@ -158,6 +158,94 @@ async fn every_text_of_a_request_is_inspected() {
 }
 
 #[tokio::test]
+async fn a_value_over_two_parts_of_a_message_is_a_known_gap() {
+    let upstream = Upstream::start().await;
+    let gate = gate_before(&upstream, "").await;
+    let part = |text: &str| json!({ "type": "text", "text": text });
+    let body =
+        json!({ "messages": [{ "role": "user", "content": [part("4111 1111 "), part("1111 1111")] }] });
+    assert_eq!(gate.post(CHAT, &body).await.decision(), "allow", "the parts are inspected one by one");
+}
+
+#[tokio::test]
+async fn what_is_no_object_is_refused() {
+    let upstream = Upstream::start().await;
+    let gate = gate_before(&upstream, "").await;
+    for path in [CHAT, "/v1/responses", "/v1/embeddings", "/v1/messages", "/v1beta/models/m:generateContent"]
+    {
+        for body in [json!([CARD]), json!(CARD), json!(null)] {
+            assert_eq!(gate.post(path, &body).await.status, 400, "{path}");
+        }
+    }
+    assert!(upstream.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn only_the_two_methods_of_gemini_are_forwarded() {
+    let upstream = Upstream::start().await;
+    let gate = gate_before(&upstream, "").await;
+    let body = json!({ "contents": [{ "parts": [{ "text": "hello" }] }] });
+    for (call, status) in [
+        ("m:countTokens", 404),
+        ("m", 404),
+        ("m%2F..%2Fx:generateContent", 404),
+        ("..:generateContent", 404),
+        ("m:streamGenerateContent", 400),
+    ] {
+        let reply = gate.post(&format!("/v1beta/models/{call}"), &body).await;
+        assert_eq!(reply.status, status, "{call}");
+        assert_eq!(reply.json()["error"]["code"], status, "{call}");
+    }
+    assert!(upstream.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn credentials_go_to_their_own_provider_only() {
+    let upstream = Upstream::start().await;
+    let gate = gate_before(&upstream, "").await;
+    let messages = json!({ "messages": [{ "role": "user", "content": "hello" }] });
+    let contents = json!({ "contents": [{ "parts": [{ "text": "hello" }] }] });
+    let bearer = ("authorization", format!("Bearer {}", gate.key));
+    for (path, body, name) in [
+        ("/v1/messages", &messages, "x-api-key"),
+        ("/v1beta/models/m:generateContent", &contents, "x-goog-api-key"),
+    ] {
+        let sent = |name: &'static str, value: &str| {
+            let headers = [bearer.clone(), (name, value.to_owned())];
+            let body = Bytes::from(body.to_string());
+            let gate = &gate;
+            async move { gate.send(Method::POST, path, &headers, body).await }
+        };
+        sent(name, "the-callers-own").await;
+        let arrived = upstream.last_headers();
+        assert_eq!(arrived[name], "the-callers-own");
+        assert!(!arrived.contains_key("authorization"), "{path}");
+        sent(name, &gate.key).await;
+        assert!(!upstream.last_headers().contains_key(name), "{path}");
+        sent("ocp-apim-subscription-key", "another").await;
+        assert!(!upstream.last_headers().contains_key("ocp-apim-subscription-key"));
+    }
+}
+
+#[tokio::test]
+async fn errors_have_the_shape_of_the_provider() {
+    let upstream = Upstream::start().await;
+    upstream.acts(Script::HangUp);
+    let gate = gate_before(&upstream, "").await;
+    let messages = json!({ "messages": [{ "role": "user", "content": "hello" }] });
+    let reply = gate.post("/v1/messages", &messages).await;
+    let id = reply.header("x-aimds-request-id");
+    let message = "upstream_unreachable: the upstream model cannot be reached";
+    let expected =
+        json!({ "type": "error", "error": { "type": "api_error", "message": message }, "request_id": id });
+    assert_eq!((reply.status.as_u16(), reply.json()), (502, expected));
+    let contents = json!({ "contents": [{ "parts": [{ "text": "hello" }] }] });
+    let reply = gate.post("/v1beta/models/m:generateContent", &contents).await;
+    let expected = json!({ "error": { "code": 502, "message": message, "status": "UNAVAILABLE" } });
+    assert_eq!((reply.status.as_u16(), reply.json()), (502, expected));
+}
+
+#[tokio::test]
 async fn what_two_readers_would_read_differently_is_refused() {
     let upstream = Upstream::start().await;
     let gate = gate_before(&upstream, "").await;
