@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use aimds_engine::Conversation;
 
+use crate::app::MAX_TEXTS;
 use crate::error::Failure;
 use crate::json::{self, Document, Kind};
 use crate::providers::{Found, Speaker, Texts};
@@ -22,9 +23,6 @@ use hold_back::{HoldBack, Judgement, Stop, Window};
 
 /// Deepest nesting of an event.
 const DEPTH: usize = 128;
-
-/// Texts that are open at the same time. A stream with more is no model's answer.
-const MAX_CHANNELS: usize = 1024;
 
 /// What is inspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +77,6 @@ struct Waiting {
     /// Changes that are certain already.
     edits: Vec<(Range<usize>, String)>,
     repetitions: Vec<(Range<usize>, &'static str)>,
-    has_texts: bool,
 }
 
 struct Open {
@@ -126,8 +123,8 @@ impl Relay {
         self.said
     }
 
-    /// Takes bytes of the upstream and appends what may go on. `Err` is the end: nothing of it is in `out`, it is
-    /// shaped by [`Relay::close`].
+    /// Takes bytes of the upstream and appends what may go on. `Err` is the end of the stream, behind what is in `out`
+    /// then; what it looks like to the caller is said by [`Relay::close`].
     pub(crate) fn push(
         &mut self,
         bytes: &[u8],
@@ -141,21 +138,23 @@ impl Relay {
         }
         while let Some(frame) = self.parser.next()? {
             self.take(frame, judge)?;
-            self.release(out)?;
+            self.release(out);
             if matches!(self.end, End::Last | End::Error) {
                 return self.finish(judge, out);
             }
         }
         self.inspect_windows(judge)?;
-        self.release(out)
+        self.release(out);
+        Ok(())
     }
 
     /// The upstream has closed.
     pub(crate) fn finish(&mut self, judge: &mut Judge<'_>, out: &mut Vec<u8>) -> Result<(), Ended> {
-        let open = self.channels.iter().any(|open| !open.text.is_complete());
+        // In disorder nothing tells which texts the upstream meant to have completed.
+        let open = !self.disordered && self.channels.iter().any(|open| !open.text.is_complete());
         self.complete(|_| true, judge)?;
         self.disordered = false;
-        self.release(out)?;
+        self.release(out);
         Err(match self.end {
             End::Last => Ended::Complete,
             End::Error => Ended::Reported,
@@ -174,14 +173,8 @@ impl Relay {
     }
 
     fn take(&mut self, frame: sse::Frame, judge: &mut Judge<'_>) -> Result<(), Ended> {
-        let mut waiting = Waiting {
-            frame,
-            document: None,
-            pieces: Vec::new(),
-            edits: Vec::new(),
-            repetitions: Vec::new(),
-            has_texts: false,
-        };
+        let mut waiting =
+            Waiting { frame, document: None, pieces: Vec::new(), edits: Vec::new(), repetitions: Vec::new() };
         let Some(data) = waiting.frame.data.as_deref() else {
             self.queue.push_back(waiting);
             return Ok(());
@@ -193,15 +186,14 @@ impl Relay {
         }
         let garbage = |_| Failure::UpstreamGarbage;
         let document = json::check(data.as_bytes(), DEPTH).and_then(Document::parse).map_err(garbage)?;
-        let event = self.dialogue.event(&waiting.frame.name, &document);
         if !matches!(document.root.kind, Kind::Object(_)) {
             return Err(Failure::UpstreamGarbage.into());
         }
+        let event = self.dialogue.event(&waiting.frame.name, &document);
         let mut texts = Texts::event(&document);
         texts.collect(&document.root, &Speaker::model(0), &mut String::new()).map_err(garbage)?;
         let Found { conversation, spans, repetitions } = texts.found;
         waiting.repetitions = repetitions;
-        waiting.has_texts = !spans.is_empty();
         let mut whole = Found::default();
         let mut begun = Vec::new();
         for (message, span) in conversation.messages.into_iter().zip(spans) {
@@ -230,11 +222,13 @@ impl Relay {
             };
             waiting.edits = crate::providers::replacements(&cleared, &whole.spans)?;
         }
-        self.complete_others(&begun, judge)?;
-        self.complete(
-            |channel| event.closes.iter().any(|start| channel.key.starts_with(start.as_str())),
-            judge,
-        )?;
+        // In disorder everything waits for the end: texts that take turns are not inspected again at each turn.
+        if !self.disordered {
+            self.complete_others(&begun, judge)?;
+            let closed =
+                |channel: &Channel| event.closes.iter().any(|start| channel.key.starts_with(start.as_str()));
+            self.complete(closed, judge)?;
+        }
         self.end = if event.end == End::No { self.end } else { event.end };
         waiting.document = Some(document);
         self.queue.push_back(waiting);
@@ -247,7 +241,7 @@ impl Relay {
             return Ok(number);
         }
         let number = self.channels.len();
-        if number >= MAX_CHANNELS {
+        if number >= MAX_TEXTS {
             return Err(Failure::UpstreamGarbage.into());
         }
         self.names.insert(channel.key.clone(), number);
@@ -294,15 +288,15 @@ impl Relay {
     }
 
     /// Sends on every event at the front of the queue that may go.
-    fn release(&mut self, out: &mut Vec<u8>) -> Result<(), Ended> {
+    fn release(&mut self, out: &mut Vec<u8>) {
         while let Some(waiting) = self.queue.front() {
             let ready = waiting.pieces.iter().all(|(number, range, _)| {
                 self.channels.get(*number).is_some_and(|open| open.text.has_released(range))
             });
             if !ready || self.disordered {
-                return Ok(());
+                return;
             }
-            let Some(mut waiting) = self.queue.pop_front() else { return Ok(()) };
+            let Some(mut waiting) = self.queue.pop_front() else { return };
             for (number, range, span) in &waiting.pieces {
                 let part = self.channels.get(*number).and_then(|open| open.text.part(range));
                 if let Some(part) = part {
@@ -312,10 +306,9 @@ impl Relay {
             if let Some(document) = &waiting.document {
                 self.dialogue.told(document);
             }
-            self.said |= waiting.has_texts && !waiting.pieces.is_empty();
+            self.said |= !waiting.pieces.is_empty();
             out.extend_from_slice(&waiting.bytes());
         }
-        Ok(())
     }
 }
 

@@ -316,6 +316,27 @@ fn a_text_that_goes_on_after_its_end_waits_for_the_end_of_the_stream() {
 }
 
 #[test]
+fn texts_that_take_turns_are_inspected_once_more_and_no_more() {
+    let turns: String = (0..2000)
+        .map(|number| {
+            chunk(&json!({ (if number % 2 == 0 { "content" } else { "reasoning" }): "word " }), None)
+        })
+        .collect();
+    let stream = turns + &chunk(&json!({}), Some("stop"));
+    let mut inspected = 0;
+    let mut relay = relay(providers::CHAT);
+    let mut out = Vec::new();
+    let mut counting = |extent, conversation: Conversation| {
+        inspected += conversation.messages[0].text.len();
+        judge(extent, conversation)
+    };
+    relay.push(stream.as_bytes(), &mut counting, &mut out).unwrap();
+    assert_eq!(relay.finish(&mut counting, &mut out).unwrap_err(), Ended::Complete);
+    assert_eq!(std::str::from_utf8(&out).unwrap(), stream);
+    assert!(inspected < 4 * 2000 * "word ".len(), "{inspected} bytes");
+}
+
+#[test]
 fn two_choices_do_not_mix() {
     let both = |texts: [&str; 2]| {
         let choices: Vec<_> = (0..2)
