@@ -82,8 +82,7 @@ impl Provider for Responses {
     fn asked<'a>(&self, document: &'a Document, _: &Uri) -> Result<Asked<'a>, Failure> {
         let root = &document.root;
         let mut texts = Texts::request(document);
-        let mut index = 0;
-        for member in root.members() {
+        for (index, member) in root.members().iter().enumerate() {
             let mut place = format!("/{}", member.key);
             match member.key.as_str() {
                 "instructions" => texts.collect(&member.value, &Speaker::system(0), &mut place)?,
@@ -91,7 +90,6 @@ impl Provider for Responses {
                 key if SETTINGS.contains(&key) => {}
                 _ => texts.member(member, &Speaker::document(index), &mut String::new())?,
             }
-            index += 1;
         }
         Ok(Asked {
             texts,
@@ -284,8 +282,10 @@ impl Dialogue for Items {
     }
 
     fn fail(&self, failure: &Failure) -> String {
-        let error = failure.body(Shape::OpenAi, &self.refusal.id);
-        let (code, message) = (&error["error"]["code"], &error["error"]["message"]);
+        let body = failure.body(Shape::OpenAi, &self.refusal.id);
+        let part =
+            |name: &str| body.get("error").and_then(|error| error.get(name)).cloned().unwrap_or_default();
+        let (code, message) = (part("code"), part("message"));
         let sequence = self.sequence;
         let event = json!({ "type": "error", "code": code, "message": message, "param": null, "sequence_number": sequence });
         sse::event(Some("error"), &event)
