@@ -9,8 +9,8 @@ use crate::error::{Failure, Shape};
 use crate::json::{Document, Kind};
 use crate::stream::{Channel, Dialogue, End, Event, sse};
 
-/// Where the surface starts on both sides.
-const MODELS: &str = "/v1beta/models/";
+/// Where the surface starts on both sides: Google's client speaks the first, and spoke the second for long.
+const MODELS: [&str; 2] = ["/v1/models/", "/v1beta/models/"];
 
 /// Members of a request that the model does not read.
 const SETTINGS: [&str; 8] = [
@@ -70,9 +70,9 @@ impl Provider for Gemini {
     }
 
     fn asked<'a>(&self, document: &'a Document, uri: &Uri) -> Result<Asked<'a>, Failure> {
-        let (model, method) = uri
-            .path()
-            .strip_prefix(MODELS)
+        let (model, method) = MODELS
+            .iter()
+            .find_map(|models| uri.path().strip_prefix(models))
             .and_then(|call| call.rsplit_once(':'))
             .filter(|(model, _)| is_model(model))
             .ok_or(Failure::NotFound)?;
@@ -115,7 +115,7 @@ impl Provider for Gemini {
             }
         }
         let query = if stream { "?alt=sse" } else { "" };
-        let path = format!("/models/{model}:{method}{query}");
+        let path = format!("{}{query}", uri.path());
         Ok(Asked { texts, model: model.to_owned(), stream, path, usage: false })
     }
 

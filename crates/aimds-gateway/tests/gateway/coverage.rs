@@ -39,8 +39,8 @@ struct Surface {
     numbers: &'static [&'static str],
 }
 
-const SURFACES: [Surface; 5] =
-    [chat::SURFACE, responses::SURFACE, embeddings::SURFACE, anthropic::SURFACE, gemini::SURFACE];
+const SURFACES: [Surface; 6] =
+    [chat::SURFACE, responses::SURFACE, embeddings::SURFACE, anthropic::SURFACE, gemini::SURFACE, gemini::V1];
 
 /// Every proxied route, with its fields as the product lists them.
 fn listed() -> Vec<(String, Vec<String>, Vec<String>, bool)> {
@@ -78,7 +78,7 @@ pub fn model_answer(path: &str, asked: &Value) -> Script {
         "/v1/embeddings" => &embeddings::SURFACE,
         "/v1/responses" => &responses::SURFACE,
         "/v1/messages" => &anthropic::SURFACE,
-        path if path.starts_with("/v1beta/") => &gemini::SURFACE,
+        path if path.contains("/models/") => &gemini::SURFACE,
         _ => &chat::SURFACE,
     };
     let asked_text = asked.to_string();

@@ -251,7 +251,7 @@ impl Upstream {
     pub fn config(&self) -> String {
         let address = self.address;
         format!(
-            "[anthropic]\nbase_url = \"http://{address}/v1\"\n[gemini]\nbase_url = \"http://{address}/v1beta\"\n\
+            "[anthropic]\nbase_url = \"http://{address}/v1\"\n[gemini]\nbase_url = \"http://{address}\"\n\
              [upstream]\nbase_url = \"http://{address}/v1\"\n"
         )
     }

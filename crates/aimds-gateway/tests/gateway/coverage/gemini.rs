@@ -27,6 +27,13 @@ pub(super) const SURFACE: Surface = Surface {
     numbers: &["function call argument number"],
 };
 
+/// The same under the newer path.
+pub(super) const V1: Surface = Surface {
+    route: "/v1/models/{call}",
+    paths: ["/v1/models/gemini-x:generateContent", "/v1/models/gemini-x:streamGenerateContent?alt=sse"],
+    ..SURFACE
+};
+
 fn request(field: &str, text: &str) -> Value {
     let one = |role: &str, part: Value| json!({ "contents": [{ "role": role, "parts": [part] }] });
     let call =
