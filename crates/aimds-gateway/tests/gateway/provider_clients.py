@@ -94,8 +94,9 @@ for asked in ASKED:
 pieces = list(client.models.generate_content_stream(model="gemini-x", contents="call"))
 calls = [call for piece in pieces for call in piece.function_calls or []]
 check(f"{calls}", calls[0].name == "f" and "Hello there." in str(calls[0].args))
+stranger = gemini("aimds_wrong")
 try:
-    gemini("aimds_wrong").models.generate_content(model="gemini-x", contents="hello")
+    stranger.models.generate_content(model="gemini-x", contents="hello")
     raise SystemExit("a wrong key was let in")
 except errors.ClientError as error:
     check("gemini error", error.code == 401 and error.status == "UNAUTHENTICATED")
