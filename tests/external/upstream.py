@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import re
 import threading
 import urllib.request
 
@@ -10,7 +11,7 @@ class Upstream:
     """Answers `POST .../chat/completions`. `bodies` holds every request as text, in order."""
 
     def __init__(self, answer):
-        """`answer` takes the bytes of a request and gives the bytes of the answer."""
+        """`answer` takes the bytes of a request and gives the type and the bytes of the answer."""
         self.bodies = []
         outer = self
 
@@ -20,9 +21,9 @@ class Upstream:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 outer.bodies.append(body.decode())
-                reply = answer(body)
+                kind, reply = answer(body)
                 self.send_response(200)
-                self.send_header("content-type", "application/json")
+                self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(reply)))
                 self.end_headers()
                 self.wfile.write(reply)
@@ -45,18 +46,32 @@ class Upstream:
 
 
 def scripted(content):
-    """Always the same words, in the shape of OpenAI's chat completions."""
-    body = {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "scripted",
-        "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
-        ],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-    }
-    return lambda _: json.dumps(body).encode()
+    """Always the same words, in the shape of OpenAI's chat completions: whole, or word by word as a stream."""
+    beside = {"id": "chatcmpl-1", "created": 1, "model": "scripted"}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+
+    def whole():
+        message = {"role": "assistant", "content": content}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        return json.dumps({**beside, "object": "chat.completion", "choices": choices, "usage": usage}).encode()
+
+    def events(with_usage):
+        deltas = [{"role": "assistant", "content": ""}]
+        deltas += [{"content": word} for word in re.findall(r"\s*\S+", content)]
+        choices = [[{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas]
+        choices.append([{"index": 0, "delta": {}, "finish_reason": "stop"}])
+        chunks = [{**beside, "object": "chat.completion.chunk", "choices": choice} for choice in choices]
+        if with_usage:
+            chunks.append({**beside, "object": "chat.completion.chunk", "choices": [], "usage": usage})
+        return "".join(f"data: {data}\n\n" for data in [*map(json.dumps, chunks), "[DONE]"]).encode()
+
+    def answer(body):
+        asked = json.loads(body)
+        if not asked.get("stream"):
+            return "application/json", whole()
+        return "text/event-stream", events(asked.get("stream_options", {}).get("include_usage", False))
+
+    return answer
 
 
 def forwarded(address, seconds):
@@ -67,6 +82,6 @@ def forwarded(address, seconds):
             f"{address}/v1/chat/completions", body, {"content-type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=seconds) as reply:
-            return reply.read()
+            return reply.headers.get("content-type", ""), reply.read()
 
     return answer

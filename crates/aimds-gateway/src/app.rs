@@ -2,6 +2,7 @@
 //! recording the answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aimds_engine::{Conversation, Degraded, Engine, Outcome, Session, Timestamp, Verdict};
@@ -10,7 +11,7 @@ use axum::http::header;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::{self, Recorder, Subject};
 use crate::auth::{ApiKey, Keys};
@@ -20,6 +21,7 @@ use crate::json;
 use crate::metrics::{Direction, Metrics};
 use crate::request_id::RequestId;
 use crate::routes::Route;
+use crate::stream::hold_back::Window;
 use crate::upstream::Upstream;
 
 /// Texts together larger than this are scanned where they do not hold up other requests.
@@ -41,9 +43,11 @@ pub(crate) struct App {
     pub(crate) block: Block,
     pub(crate) recorder: Recorder,
     pub(crate) on_full: OnFull,
-    pub(crate) upstream: Option<Upstream>,
+    pub(crate) upstream: Upstream,
+    /// How streams are held back.
+    pub(crate) window: Window,
     pub(crate) metrics: Metrics,
-    pub(crate) in_flight: Semaphore,
+    pub(crate) in_flight: Arc<Semaphore>,
     /// Places on the deep path; who gets none is answered by the fast path, degraded.
     pub(crate) deep: Semaphore,
     pub(crate) routes: &'static [Route],
@@ -56,6 +60,28 @@ pub(crate) struct Call {
     pub(crate) key: Option<Arc<ApiKey>>,
     pub(crate) route: &'static Route,
     pub(crate) started: Instant,
+    /// Its place among the requests in progress, kept until its answer has ended.
+    pub(crate) _place: Option<OwnedSemaphorePermit>,
+    pub(crate) _in_flight: Gauge,
+}
+
+/// Counts something for as long as it is there, also if it is dropped half-way.
+pub(crate) struct Gauge {
+    app: Arc<App>,
+    which: fn(&Metrics) -> &AtomicI64,
+}
+
+impl Gauge {
+    pub(crate) fn up(app: Arc<App>, which: fn(&Metrics) -> &AtomicI64) -> Self {
+        which(&app.metrics).fetch_add(1, Ordering::Relaxed);
+        Self { app, which }
+    }
+}
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        (self.which)(&self.app.metrics).fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What the engine says about one conversation.
@@ -112,6 +138,13 @@ impl Call {
         direction: Direction,
         conversation: &Conversation,
     ) -> Result<Inspection, Failure> {
+        let inspection = self.look(conversation)?;
+        self.settle(direction, &inspection)?;
+        Ok(inspection)
+    }
+
+    /// Asks the engine. What it says about a part of an answer is not yet a decision.
+    pub(crate) fn look(&self, conversation: &Conversation) -> Result<Inspection, Failure> {
         if conversation.messages.len() > MAX_TEXTS {
             return Err(Failure::Invalid(format!("the request holds more than {MAX_TEXTS} texts")));
         }
@@ -131,11 +164,16 @@ impl Call {
             outcome = beside(|| inspect(&|| started.elapsed() > app.limits.deep_deadline));
         }
         let took = started.elapsed();
-        app.metrics.decided(direction, outcome.decision.action(), &outcome.assessment.findings, took);
         let verdict = Verdict::new(&outcome, conversation, Some(audit::micros(took)));
-        let inspection = Inspection { outcome, verdict, took };
-        self.record_decision(direction, &inspection)?;
-        Ok(inspection)
+        Ok(Inspection { outcome, verdict, took })
+    }
+
+    /// Counts and records what the engine said. An error means that the answer must not be used.
+    pub(crate) fn settle(&self, direction: Direction, inspection: &Inspection) -> Result<(), Failure> {
+        let Inspection { outcome, took, .. } = inspection;
+        let metrics = &self.app.metrics;
+        metrics.decided(direction, outcome.decision.action(), &outcome.assessment.findings, *took);
+        self.record_decision(direction, inspection)
     }
 
     fn record_decision(&self, direction: Direction, inspection: &Inspection) -> Result<(), Failure> {
@@ -161,7 +199,7 @@ impl Call {
     fn append(&self, kind: &str, body: serde_json::Value) -> Result<(), audit::NotTaken> {
         let subject = Subject { at_ms: now_ms(), request_id: self.id.as_str(), tenant: self.tenant() };
         self.app.recorder.append(&subject, kind, body).inspect_err(|_| {
-            self.app.metrics.unrecorded.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.app.metrics.unrecorded.fetch_add(1, Ordering::Relaxed);
         })
     }
 }

@@ -219,7 +219,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The keys that a request presents, in every header that a client of a drop-in shape may use.
 fn presented(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let named = ["x-api-key", "ocp-apim-subscription-key", "api-key"];
+    let named = ["x-api-key", "x-goog-api-key", "ocp-apim-subscription-key", "api-key"];
     bearer(headers).into_iter().chain(
         named
             .into_iter()
@@ -251,6 +251,7 @@ mod tests {
             ("x-api-key", new.secret.clone()),
             ("Ocp-Apim-Subscription-Key", new.secret.clone()),
             ("api-key", new.secret.clone()),
+            ("x-goog-api-key", new.secret.clone()),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::HeaderName::try_from(name).unwrap(), value.parse().unwrap());

@@ -25,8 +25,14 @@ pub struct GatewayConfig {
     pub limits: LimitsFile,
     /// Who may use it.
     pub auth: AuthFile,
-    /// The model behind the in-line proxy.
+    /// The models behind the in-line proxy: OpenAI or whoever speaks its API, and what holds for all of them.
     pub upstream: UpstreamFile,
+    /// Anthropic behind the in-line proxy.
+    pub anthropic: ServiceFile,
+    /// Gemini behind the in-line proxy.
+    pub gemini: ServiceFile,
+    /// How streamed answers are inspected.
+    pub stream: StreamFile,
     /// What a block looks like.
     pub block: BlockFile,
     /// The audit log.
@@ -110,6 +116,28 @@ pub struct UpstreamFile {
     pub connect_timeout_ms: u64,
     /// Largest answer, in bytes.
     pub response_bytes: NonZeroUsize,
+}
+
+/// One more provider behind the in-line proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServiceFile {
+    /// Base address; empty where there is none.
+    pub base_url: String,
+    /// Name of the environment variable with the provider's API key; empty where there is none.
+    pub api_key_env: String,
+}
+
+/// How streamed answers are inspected.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamFile {
+    /// Last bytes of a growing text that are held back (64 to 65536).
+    pub hold_bytes: usize,
+    /// Bytes that are inspected at once where no sentence ends before.
+    pub step_bytes: NonZeroUsize,
+    /// Bytes already sent on that are inspected again with what follows.
+    pub overlap_bytes: usize,
 }
 
 /// What a block looks like.
@@ -273,6 +301,12 @@ impl Default for UpstreamFile {
     }
 }
 
+impl Default for StreamFile {
+    fn default() -> Self {
+        Self { hold_bytes: 128, step_bytes: at_least_one(64), overlap_bytes: 512 }
+    }
+}
+
 impl Default for BlockFile {
     fn default() -> Self {
         Self {
@@ -351,8 +385,10 @@ pub struct Config {
     pub public_metrics: bool,
     /// The keys.
     pub keys: Vec<ApiKey>,
-    /// The model behind the in-line proxy, if there is one.
-    pub upstream: Option<UpstreamConfig>,
+    /// The models behind the in-line proxy.
+    pub upstream: UpstreamConfig,
+    /// How streamed answers are inspected.
+    pub stream: StreamConfig,
     /// What a block looks like.
     pub block: Block,
     /// The audit log, if there is one.
@@ -390,14 +426,16 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
-/// The model behind the in-line proxy.
-#[derive(Clone)]
+/// The models behind the in-line proxy.
+#[derive(Clone, Debug)]
 pub struct UpstreamConfig {
-    /// Full address of the chat completions endpoint.
-    pub chat_completions: Uri,
-    /// The `Authorization` header to send, marked as sensitive.
-    pub authorization: Option<HeaderValue>,
-    /// Time for the whole answer.
+    /// OpenAI or whoever speaks its API.
+    pub openai: Option<ServiceConfig>,
+    /// Anthropic.
+    pub anthropic: Option<ServiceConfig>,
+    /// Gemini.
+    pub gemini: Option<ServiceConfig>,
+    /// Time for the whole answer; for a stream, between two pieces of it.
     pub timeout: Duration,
     /// Time to connect.
     pub connect_timeout: Duration,
@@ -405,13 +443,33 @@ pub struct UpstreamConfig {
     pub response_bytes: usize,
 }
 
-impl std::fmt::Debug for UpstreamConfig {
+/// One provider.
+#[derive(Clone)]
+pub struct ServiceConfig {
+    /// Base address, without a slash at its end.
+    pub base: String,
+    /// The value of the header with the provider's API key, marked as sensitive.
+    pub key: Option<HeaderValue>,
+}
+
+impl std::fmt::Debug for ServiceConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UpstreamConfig")
-            .field("chat_completions", &self.chat_completions)
-            .field("has_key", &self.authorization.is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("ServiceConfig")
+            .field("base", &self.base)
+            .field("has_key", &self.key.is_some())
+            .finish()
     }
+}
+
+/// How streamed answers are inspected, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamConfig {
+    /// Last bytes of a growing text that are held back.
+    pub hold: usize,
+    /// Bytes that are inspected at once where no sentence ends before.
+    pub step: usize,
+    /// Bytes already sent on that are inspected again with what follows.
+    pub overlap: usize,
 }
 
 /// What a block looks like.
@@ -467,7 +525,19 @@ impl Config {
     /// # Errors
     /// Any [`ConfigError::Value`].
     pub fn from_file(file: GatewayConfig) -> Result<Self, ConfigError> {
-        let GatewayConfig { listen, limits, auth, upstream, block, audit, policy, log } = file;
+        let GatewayConfig {
+            listen,
+            limits,
+            auth,
+            upstream,
+            anthropic,
+            gemini,
+            stream,
+            block,
+            audit,
+            policy,
+            log,
+        } = file;
         let keys = auth
             .keys
             .into_iter()
@@ -489,7 +559,8 @@ impl Config {
             require_auth: auth.require,
             public_metrics: auth.public_metrics,
             keys,
-            upstream: resolve_upstream(&upstream)?,
+            upstream: resolve_upstream(upstream, &anthropic, &gemini)?,
+            stream: resolve_stream(&stream)?,
             block: Block { shape: block.shape, text: block.refusal_text, status },
             audit: (!audit.path.is_empty()).then(|| AuditConfig {
                 path: audit.path.into(),
@@ -545,38 +616,68 @@ fn resolve_key(index: usize, file: KeyFile) -> Result<ApiKey, ConfigError> {
     Ok(ApiKey::new(file.id, hash, file.tenant, file.scopes.as_deref().unwrap_or(&Scope::ALL)))
 }
 
-fn resolve_upstream(file: &UpstreamFile) -> Result<Option<UpstreamConfig>, ConfigError> {
-    if file.base_url.is_empty() {
-        return Ok(None);
-    }
-    let address = format!("{}/chat/completions", file.base_url.trim_end_matches('/'));
-    let chat_completions: Uri = address
-        .parse()
-        .ok()
-        .filter(|uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some())
-        .ok_or_else(|| value("upstream.base_url", "must be an http:// or https:// address"))?;
-    let authorization = match file.api_key_env.as_str() {
-        "" => None,
-        name => {
-            let key = std::env::var(name)
-                .map_err(|_| value("upstream.api_key_env", "the environment variable is not set"))?;
-            let mut header = HeaderValue::try_from(format!("Bearer {}", key.trim())).map_err(|_| {
-                value("upstream.api_key_env", "the environment variable does not hold a usable key")
-            })?;
-            header.set_sensitive(true);
-            Some(header)
-        }
-    };
+fn resolve_upstream(
+    file: UpstreamFile,
+    anthropic: &ServiceFile,
+    gemini: &ServiceFile,
+) -> Result<UpstreamConfig, ConfigError> {
     if file.timeout_ms == 0 || file.connect_timeout_ms == 0 {
         return Err(value("upstream", "timeouts must be at least 1 millisecond"));
     }
-    Ok(Some(UpstreamConfig {
-        chat_completions,
-        authorization,
+    let openai = ServiceFile { base_url: file.base_url, api_key_env: file.api_key_env };
+    Ok(UpstreamConfig {
+        openai: resolve_service("upstream", &openai, "Bearer ")?,
+        anthropic: resolve_service("anthropic", anthropic, "")?,
+        gemini: resolve_service("gemini", gemini, "")?,
         timeout: Duration::from_millis(file.timeout_ms),
         connect_timeout: Duration::from_millis(file.connect_timeout_ms),
         response_bytes: file.response_bytes.get(),
-    }))
+    })
+}
+
+fn resolve_service(
+    table: &str,
+    file: &ServiceFile,
+    scheme: &str,
+) -> Result<Option<ServiceConfig>, ConfigError> {
+    if file.base_url.is_empty() {
+        return Ok(None);
+    }
+    let base = file.base_url.trim_end_matches('/');
+    let uri = base.parse::<Uri>().ok().filter(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none()
+    });
+    if uri.is_none() {
+        return Err(value(&format!("{table}.base_url"), "must be an http:// or https:// address"));
+    }
+    let key = match file.api_key_env.as_str() {
+        "" => None,
+        name => Some(resolve_secret(&format!("{table}.api_key_env"), name, scheme)?),
+    };
+    Ok(Some(ServiceConfig { base: base.to_owned(), key }))
+}
+
+/// The value of a header that holds the key from an environment variable.
+fn resolve_secret(place: &str, name: &str, scheme: &str) -> Result<HeaderValue, ConfigError> {
+    let key = std::env::var(name).map_err(|_| value(place, "the environment variable is not set"))?;
+    let mut header = HeaderValue::try_from(format!("{scheme}{}", key.trim()))
+        .map_err(|_| value(place, "the environment variable does not hold a usable key"))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// The bounds of what is held back: shorter than an account number it would let one through in two halves, longer than
+/// an answer it would be no stream.
+const HOLD: std::ops::RangeInclusive<usize> = 64..=65_536;
+
+fn resolve_stream(file: &StreamFile) -> Result<StreamConfig, ConfigError> {
+    if !HOLD.contains(&file.hold_bytes) {
+        return Err(value("stream.hold_bytes", "must be between 64 and 65536"));
+    }
+    if file.overlap_bytes > *HOLD.end() {
+        return Err(value("stream.overlap_bytes", "must be at most 65536"));
+    }
+    Ok(StreamConfig { hold: file.hold_bytes, step: file.step_bytes.get(), overlap: file.overlap_bytes })
 }
 
 /// Turns the parser's message into ours: line and column, and for an unknown key the known one that looks most like it.
@@ -651,6 +752,12 @@ mod tests {
             "[upstream]\nbase_url = \"ftp://x\"\n",
             "upstream.base_url: must be an http:// or https:// address",
         );
+        check(
+            "[anthropic]\nbase_url = \"http://x/v1?a=b\"\n",
+            "anthropic.base_url: must be an http:// or https:// address",
+        );
+        check("[stream]\nhold_bytes = 8\n", "stream.hold_bytes: must be between 64 and 65536");
+        check("[stream]\noverlap_bytes = 70000\n", "stream.overlap_bytes: must be at most 65536");
         check("[limits]\njson_depth = 500\n", "limits.json_depth: must be at most 128");
         check(
             "[[auth.keys]]\nid = \"a\"\nhash = \"sha1:00\"\n",

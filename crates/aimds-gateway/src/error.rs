@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::auth::{Denied, Scope};
 
@@ -81,6 +81,10 @@ pub(crate) enum Shape {
     OpenAi,
     /// `{"error": {"code", "message"}}`
     Azure,
+    /// `{"type": "error", "error": {"type", "message"}, "request_id"}`
+    Anthropic,
+    /// `{"error": {"code", "message", "status"}}`
+    Google,
 }
 
 impl Failure {
@@ -181,10 +185,10 @@ impl Failure {
         }
     }
 
-    /// The wire answer.
-    pub(crate) fn respond(&self, shape: Shape, request_id: &str) -> Response<Body> {
-        let (status, code, message) = (self.status(), self.code(), self.message());
-        let body = match shape {
+    /// The body of the wire answer.
+    pub(crate) fn body(&self, shape: Shape, request_id: &str) -> Value {
+        let (status, code, message) = (self.status().as_u16(), self.code(), self.message());
+        match shape {
             Shape::Native => {
                 let mut error = json!({ "code": code, "message": message });
                 if let (Some(place), Some(error)) = (self.place(), error.as_object_mut()) {
@@ -194,7 +198,7 @@ impl Failure {
                 json!({ "error": error, "request_id": request_id })
             }
             Shape::OpenAi => {
-                let kind = match status.as_u16() {
+                let kind = match status {
                     429 => "rate_limit_error",
                     500.. => "server_error",
                     _ => "invalid_request_error",
@@ -202,7 +206,42 @@ impl Failure {
                 json!({ "error": { "message": message, "type": kind, "param": null, "code": code } })
             }
             Shape::Azure => json!({ "error": { "code": code, "message": message } }),
-        };
+            Shape::Anthropic => {
+                let kind = match status {
+                    401 => "authentication_error",
+                    403 => "permission_error",
+                    404 => "not_found_error",
+                    413 => "request_too_large",
+                    429 => "rate_limit_error",
+                    503 => "overloaded_error",
+                    504 => "timeout_error",
+                    500.. => "api_error",
+                    _ => "invalid_request_error",
+                };
+                let error = json!({ "type": kind, "message": format!("{code}: {message}") });
+                json!({ "type": "error", "error": error, "request_id": request_id })
+            }
+            Shape::Google => {
+                let name = match status {
+                    401 => "UNAUTHENTICATED",
+                    403 => "PERMISSION_DENIED",
+                    404 => "NOT_FOUND",
+                    429 => "RESOURCE_EXHAUSTED",
+                    502 | 503 => "UNAVAILABLE",
+                    504 => "DEADLINE_EXCEEDED",
+                    500.. => "INTERNAL",
+                    _ => "INVALID_ARGUMENT",
+                };
+                let message = format!("{code}: {message}");
+                json!({ "error": { "code": status, "message": message, "status": name } })
+            }
+        }
+    }
+
+    /// The wire answer.
+    pub(crate) fn respond(&self, shape: Shape, request_id: &str) -> Response<Body> {
+        let status = self.status();
+        let body = self.body(shape, request_id);
         let mut response = json_response(status, body.to_string());
         if matches!(self, Self::Overloaded | Self::Unrecorded) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

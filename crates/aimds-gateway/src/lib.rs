@@ -45,18 +45,19 @@ mod error;
 mod json;
 mod messages;
 mod metrics;
-mod openai;
+mod providers;
 mod request_id;
 mod routes;
 mod server;
-mod sse;
+mod stream;
 mod upstream;
 
 pub use auth::{ApiKey, KeyHash, NewKey, NoRandom, Scope, generate_key};
 pub use config::{
     AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, Config, ConfigError, DEFAULT_CONFIG,
     Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, OnFull,
-    PolicyPathFile, UpstreamConfig, UpstreamFile, config_schema,
+    PolicyPathFile, ServiceConfig, ServiceFile, StreamConfig, StreamFile, UpstreamConfig, UpstreamFile,
+    config_schema,
 };
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};

@@ -97,6 +97,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: AtomicI64,
     pub(crate) connections_refused: AtomicU64,
     pub(crate) cancelled: AtomicU64,
+    /// Streams that were blocked for something that had already been sent on.
+    pub(crate) late: AtomicU64,
     pub(crate) unrecorded: AtomicU64,
 }
 
@@ -115,6 +117,7 @@ impl Metrics {
             connections: AtomicI64::new(0),
             connections_refused: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
+            late: AtomicU64::new(0),
             unrecorded: AtomicU64::new(0),
         }
     }
@@ -216,6 +219,12 @@ impl Metrics {
             "counter",
             "Requests whose caller went away before the answer.",
             one(load(&self.cancelled).into()),
+        );
+        family(
+            "aimds_stream_late_total",
+            "counter",
+            "Streams blocked for something that had already been sent on.",
+            one(load(&self.late).into()),
         );
         family(
             "aimds_audit_unrecorded_total",

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aimds_engine::Engine;
@@ -23,7 +23,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::app::{App, Call};
+use crate::app::{App, Call, Gauge};
 use crate::audit::Recorder;
 use crate::auth::{ApiKey, Keys, Scope};
 use crate::config::{Config, Limits};
@@ -31,6 +31,7 @@ use crate::error::{Failure, Shape};
 use crate::metrics::Metrics;
 use crate::request_id::RequestId;
 use crate::routes::{Access, DECISION, ROUTES, Route};
+use crate::stream::hold_back::Window;
 use crate::upstream::Upstream;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-aimds-request-id");
@@ -102,6 +103,7 @@ impl Gateway {
             public_metrics,
             keys,
             upstream,
+            stream,
             block,
             on_full,
             ..
@@ -120,9 +122,10 @@ impl Gateway {
             block,
             recorder: Recorder::new(audit),
             on_full,
-            upstream: upstream.map(Upstream::new),
+            upstream: Upstream::new(upstream),
+            window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
-            in_flight: Semaphore::new(limits.max_in_flight),
+            in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // A short queue for each core: who waits longer than that would miss the deadline anyway.
             deep: Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from)),
             routes,
@@ -195,7 +198,7 @@ impl Connection {
         watcher: Watcher,
         head_timeout: Duration,
     ) {
-        let _open = Gauge::up(&self.app, |metrics| &metrics.connections);
+        let _open = Gauge::up(Arc::clone(&self.app), |metrics| &metrics.connections);
         let begun = Arc::new(AtomicBool::new(false));
         let service = {
             let begun = Arc::clone(&begun);
@@ -314,8 +317,8 @@ async fn answer(
 ) -> Response<Body> {
     let started = Instant::now();
     let id = RequestId::new();
-    let _in_flight = Gauge::up(&app, |metrics| &metrics.in_flight);
-    let result = admitted(Arc::clone(&app), route, id, started, request).await;
+    let in_flight = Gauge::up(Arc::clone(&app), |metrics| &metrics.in_flight);
+    let result = admitted(Arc::clone(&app), route, id, (started, in_flight), request).await;
     let response = result.unwrap_or_else(|failure| {
         app.metrics.failed(&failure);
         let mut response = failure.respond(route.shape, id.as_str());
@@ -340,17 +343,17 @@ async fn admitted(
     app: Arc<App>,
     route: &'static Route,
     id: RequestId,
-    started: Instant,
+    (started, in_flight): (Instant, Gauge),
     request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
     check_head(&request, app.limits.header_bytes)?;
     let key = authenticate(&app, route, &request)?;
     // Operations stay visible while the gateway is busy.
-    let _place = match route.guarded {
-        true => Some(app.in_flight.try_acquire().map_err(|_| Failure::Overloaded)?),
+    let place = match route.guarded {
+        true => Some(Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| Failure::Overloaded)?),
         false => None,
     };
-    let call = Call { app: Arc::clone(&app), id, key, route, started };
+    let call = Call { app: Arc::clone(&app), id, key, route, started, _place: place, _in_flight: in_flight };
     let answer = AssertUnwindSafe(async { (route.handler)(call, request).await }).catch_unwind().await;
     answer.unwrap_or_else(|_| {
         tracing::error!(request_id = id.as_str(), route = route.path, "a handler panicked");
@@ -378,23 +381,6 @@ fn authenticate(app: &App, route: &Route, request: &Request<Body>) -> Result<Opt
             tracing::info!(route = route.path, ?denied, "caller turned away");
             Err(Failure::Denied(denied, scope))
         }
-    }
-}
-
-/// Counts something for as long as it is there, also if it is dropped half-way.
-struct Gauge<'a>(&'a AtomicI64);
-
-impl<'a> Gauge<'a> {
-    fn up(app: &'a App, which: impl FnOnce(&Metrics) -> &AtomicI64) -> Self {
-        let gauge = which(&app.metrics);
-        gauge.fetch_add(1, Ordering::Relaxed);
-        Self(gauge)
-    }
-}
-
-impl Drop for Gauge<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

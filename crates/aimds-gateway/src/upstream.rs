@@ -5,23 +5,33 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::config::UpstreamConfig;
+use crate::auth::{Keys, bearer};
+use crate::config::{ServiceConfig, UpstreamConfig};
 use crate::error::Failure;
-use crate::openai::Outbound;
+use crate::providers::{Outbound, Service};
 
-/// Headers of the caller that the upstream may see.
-const FORWARDED: [&str; 4] = ["openai-organization", "openai-project", "openai-beta", "idempotency-key"];
+/// Headers of the caller that an upstream may see.
+const FORWARDED: [&str; 6] = [
+    "openai-organization",
+    "openai-project",
+    "openai-beta",
+    "anthropic-version",
+    "anthropic-beta",
+    "idempotency-key",
+];
 
-/// Headers of the upstream that the caller may see.
-const RETURNED: [&str; 10] = [
+/// Headers of an upstream that the caller may see.
+const RETURNED: [&str; 17] = [
     "retry-after",
     "x-request-id",
+    "request-id",
     "openai-processing-ms",
     "openai-version",
     "x-ratelimit-limit-requests",
@@ -30,16 +40,65 @@ const RETURNED: [&str; 10] = [
     "x-ratelimit-remaining-tokens",
     "x-ratelimit-reset-requests",
     "x-ratelimit-reset-tokens",
+    "anthropic-ratelimit-requests-limit",
+    "anthropic-ratelimit-requests-remaining",
+    "anthropic-ratelimit-requests-reset",
+    "anthropic-ratelimit-tokens-limit",
+    "anthropic-ratelimit-tokens-remaining",
+    "anthropic-ratelimit-tokens-reset",
 ];
 
-/// What came back.
-pub(crate) struct Answer {
+/// The start of an answer.
+pub(crate) struct Head {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
 }
 
-/// Connections to one upstream.
+/// What came back: a whole body, or a stream of events that is still to be read.
+pub(crate) struct Answer {
+    pub(crate) head: Head,
+    pub(crate) body: Bytes,
+    pub(crate) stream: Option<Incoming>,
+}
+
+/// One provider that is configured.
+pub(crate) struct Server<'a> {
+    config: &'a ServiceConfig,
+    /// The header with the provider's API key.
+    key: HeaderName,
+    /// Headers in which a caller may bring credentials of its own.
+    callers: &'static [&'static str],
+}
+
+impl Server<'_> {
+    /// Whether the provider's own key is configured, so that a caller's credentials stay here.
+    pub(crate) fn has_key(&self) -> bool {
+        self.config.key.is_some()
+    }
+
+    /// The credentials that go to the provider: the configured ones, else the caller's, unless they are what let the
+    /// caller in here.
+    pub(crate) fn credentials(&self, caller: &HeaderMap, keys: &Keys) -> HeaderMap {
+        let mut credentials = HeaderMap::new();
+        if let Some(key) = &self.config.key {
+            credentials.insert(self.key.clone(), key.clone());
+            return credentials;
+        }
+        for &name in self.callers {
+            let Some(value) = caller.get(name) else { continue };
+            let secret = match name {
+                "authorization" => bearer(caller),
+                _ => value.to_str().ok().map(str::trim),
+            };
+            if !secret.is_some_and(|secret| keys.is_own(secret)) {
+                credentials.insert(HeaderName::from_static(name), value.clone());
+            }
+        }
+        credentials
+    }
+}
+
+/// Connections to the upstreams.
 pub(crate) struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     config: UpstreamConfig,
@@ -63,38 +122,66 @@ impl Upstream {
         Self { client, config }
     }
 
-    /// Whether the upstream's own key is configured, so that a caller's credentials stay here.
-    pub(crate) fn has_key(&self) -> bool {
-        self.config.authorization.is_some()
+    /// A provider, if it is configured.
+    pub(crate) fn service(&self, service: Service) -> Result<Server<'_>, Failure> {
+        let (config, key, callers): (_, _, &[&str]) = match service {
+            Service::OpenAi => (&self.config.openai, header::AUTHORIZATION, &["authorization"]),
+            Service::Anthropic => {
+                let key = HeaderName::from_static("x-api-key");
+                (&self.config.anthropic, key, &["x-api-key", "authorization"])
+            }
+            Service::Gemini => {
+                let key = HeaderName::from_static("x-goog-api-key");
+                (&self.config.gemini, key, &["x-goog-api-key", "authorization"])
+            }
+        };
+        let config = config.as_ref().ok_or(Failure::NoUpstream)?;
+        Ok(Server { config, key, callers })
     }
 
-    /// Sends a cleared request and reads the whole answer. Dropping the future closes the connection.
-    pub(crate) async fn send(
-        &self,
+    /// Time for an answer, or between two pieces of a stream.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.config.timeout
+    }
+
+    /// Largest answer, in bytes.
+    pub(crate) fn response_bytes(&self) -> usize {
+        self.config.response_bytes
+    }
+
+    /// Makes a cleared request ready to be sent.
+    pub(crate) fn request(
+        server: &Server<'_>,
         outbound: Outbound,
         caller: &HeaderMap,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<Answer, Failure> {
+        credentials: HeaderMap,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let address = format!("{}{}", server.config.base, outbound.path);
+        let accepts = if outbound.stream { "text/event-stream" } else { "application/json" };
         let mut request = Request::new(Full::new(outbound.into_body()));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.config.chat_completions.clone();
+        *request.uri_mut() = address.parse::<Uri>().map_err(|_| Failure::NotFound)?;
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accepts));
         for name in FORWARDED {
             if let Some(value) = caller.get(name) {
                 headers.insert(HeaderName::from_static(name), value.clone());
             }
         }
-        if let Some(value) = self.config.authorization.as_ref().or(authorization) {
-            headers.insert(header::AUTHORIZATION, value.clone());
-        }
-        tokio::time::timeout(self.config.timeout, self.exchange(request))
+        headers.extend(credentials);
+        Ok(request)
+    }
+
+    /// Sends a request and reads the whole answer, or the head of a stream. Dropping the future, or the stream, closes
+    /// the connection.
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>, stream: bool) -> Result<Answer, Failure> {
+        tokio::time::timeout(self.config.timeout, self.exchange(request, stream))
             .await
             .map_err(|_| Failure::UpstreamSlow)?
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
+    async fn exchange(&self, request: Request<Full<Bytes>>, stream: bool) -> Result<Answer, Failure> {
         let response =
             self.client.request(request).await.map_err(|error| {
                 if timed_out(&error) { Failure::UpstreamSlow } else { Failure::UpstreamDown }
@@ -105,6 +192,18 @@ impl Upstream {
         if encoded {
             return Err(Failure::UpstreamGarbage);
         }
+        let mut headers = HeaderMap::new();
+        for name in RETURNED {
+            if let Some(value) = parts.headers.get(name) {
+                headers.insert(HeaderName::from_static(name), value.clone());
+            }
+        }
+        let head = Head { status: parts.status, headers };
+        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let events = kind.is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
+        if stream && events && parts.status.is_success() {
+            return Ok(Answer { head, body: Bytes::new(), stream: Some(body) });
+        }
         let body = Limited::new(body, self.config.response_bytes).collect().await.map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {
                 Failure::UpstreamTooLarge
@@ -112,13 +211,7 @@ impl Upstream {
                 Failure::UpstreamDown
             }
         })?;
-        let mut headers = HeaderMap::new();
-        for name in RETURNED {
-            if let Some(value) = parts.headers.get(name) {
-                headers.insert(HeaderName::from_static(name), value.clone());
-            }
-        }
-        Ok(Answer { status: parts.status, headers, body: body.to_bytes() })
+        Ok(Answer { head, body: body.to_bytes(), stream: None })
     }
 }
 

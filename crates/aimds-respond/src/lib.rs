@@ -21,21 +21,24 @@ mod redact;
 use aimds_detect::Conversation;
 use aimds_policy::Permit;
 
-pub use redact::{placeholder, redact};
+pub use redact::{Edit, placeholder, redact};
 
 /// A conversation that policy has cleared, with its redactions carried out: the only thing that may be forwarded.
 #[derive(Debug)]
 pub struct Cleared {
     conversation: Conversation,
     changed: Vec<usize>,
+    edits: Vec<Edit>,
 }
 
 impl Cleared {
     /// Spends the permit and carries out its redactions.
     #[must_use]
     pub fn new(permit: Permit, mut conversation: Conversation) -> Self {
-        let changed = redact(&mut conversation, permit.redactions());
-        Self { conversation, changed }
+        let edits = redact(&mut conversation, permit.redactions());
+        let mut changed: Vec<usize> = edits.iter().map(|edit| edit.message).collect();
+        changed.dedup();
+        Self { conversation, changed, edits }
     }
 
     /// What may be forwarded.
@@ -48,5 +51,11 @@ impl Cleared {
     #[must_use]
     pub fn changed(&self) -> &[usize] {
         &self.changed
+    }
+
+    /// What was replaced, by message and position: for a caller that has to carry it out again on pieces of the text.
+    #[must_use]
+    pub fn edits(&self) -> &[Edit] {
+        &self.edits
     }
 }

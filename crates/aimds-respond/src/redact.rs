@@ -1,5 +1,7 @@
 //! Replaces matched places by a placeholder that names the category.
 
+use std::ops::Range;
+
 use aimds_detect::{Category, Conversation};
 use aimds_policy::Redaction;
 
@@ -14,22 +16,32 @@ pub fn placeholder(category: Category) -> String {
     format!("[REDACTED:{category}]")
 }
 
-/// Carries out redactions (sorted, without overlaps) and returns the positions of the messages that changed.
+/// One place that was replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// Position in `Conversation::messages`.
+    pub message: usize,
+    /// Byte range in the text as it was, on character boundaries.
+    pub span: Range<usize>,
+    /// What stands there now.
+    pub replacement: String,
+}
+
+/// Carries out redactions (sorted, without overlaps) and returns what was replaced, in the same order.
 ///
 /// A span that does not lie on character boundaries replaces the characters that it touches.
-pub fn redact(conversation: &mut Conversation, redactions: &[Redaction]) -> Vec<usize> {
-    let mut changed: Vec<usize> = Vec::new();
+pub fn redact(conversation: &mut Conversation, redactions: &[Redaction]) -> Vec<Edit> {
+    let mut edits: Vec<Edit> = Vec::with_capacity(redactions.len());
     for redaction in redactions.iter().rev() {
         let Some(message) = conversation.messages.get_mut(redaction.message) else { continue };
         let start = message.text.floor_char_boundary(redaction.span.start);
-        let end = message.text.ceil_char_boundary(redaction.span.end);
-        message.text.replace_range(start..end.max(start), &placeholder(redaction.category));
-        if changed.last() != Some(&redaction.message) {
-            changed.push(redaction.message);
-        }
+        let end = message.text.ceil_char_boundary(redaction.span.end).max(start);
+        let replacement = placeholder(redaction.category);
+        message.text.replace_range(start..end, &replacement);
+        edits.push(Edit { message: redaction.message, span: start..end, replacement });
     }
-    changed.reverse();
-    changed
+    edits.reverse();
+    edits
 }
 
 #[cfg(test)]

@@ -146,7 +146,9 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
     }
     let redacted = if wants_redacted {
         let mut conversation = conversation;
-        let changed = redact(&mut conversation, decision.redactions());
+        let edits = redact(&mut conversation, decision.redactions());
+        let mut changed: Vec<usize> = edits.iter().map(|edit| edit.message).collect();
+        changed.dedup();
         Some(rewritten(&bytes, member, &conversation, &changed)?)
     } else {
         None

@@ -1,13 +1,14 @@
 //! The table of routes. The router, the check of scopes, the metrics and the OpenAPI document all come from it, so that
 //! a route cannot exist without its scope and its documentation.
 
-mod chat;
 mod guard;
 mod lakera;
 mod litellm;
 mod moderations;
 mod ops;
 mod prompt_shield;
+mod proxy;
+mod relay;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,6 +24,7 @@ use serde_json::{Map, Value, json};
 use crate::app::Call;
 use crate::auth::Scope;
 use crate::error::{Failure, Shape, json_response};
+use crate::providers::{self, Provider};
 
 /// What a route's handler returns.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Failure>> + Send>>;
@@ -50,6 +52,8 @@ pub(crate) struct Route {
     pub(crate) summary: &'static str,
     pub(crate) request: Option<fn(&mut SchemaGenerator) -> Schema>,
     pub(crate) answer: (&'static str, fn(&mut SchemaGenerator) -> Schema),
+    /// The model provider whose surface it is.
+    pub(crate) provider: Option<&'static dyn Provider>,
     pub(crate) handler: fn(Call, Request<Body>) -> Answer,
 }
 
@@ -66,6 +70,7 @@ pub(crate) static ROUTES: &[Route] = &[
         summary: "Verdict on a text or a conversation. ?format=verdict answers the bare word block or pass.",
         request: Some(schema::<guard::GuardRequest>),
         answer: (JSON, schema::<guard::GuardAnswerSchema>),
+        provider: None,
         handler: |call, request| Box::pin(guard::answer(call, request)),
     },
     Route {
@@ -77,6 +82,7 @@ pub(crate) static ROUTES: &[Route] = &[
         summary: "Drop-in for Lakera Guard.",
         request: Some(schema::<lakera::LakeraRequest>),
         answer: (JSON, schema::<lakera::LakeraAnswer>),
+        provider: None,
         handler: |call, request| Box::pin(lakera::answer(call, request)),
     },
     Route {
@@ -88,6 +94,7 @@ pub(crate) static ROUTES: &[Route] = &[
         summary: "Drop-in for OpenAI's moderations: flagged means that the policy would not let the text pass.",
         request: Some(schema::<moderations::ModerationsRequest>),
         answer: (JSON, schema::<moderations::ModerationsAnswer>),
+        provider: None,
         handler: |call, request| Box::pin(moderations::answer(call, request)),
     },
     Route {
@@ -99,6 +106,7 @@ pub(crate) static ROUTES: &[Route] = &[
         summary: "LiteLLM's generic guardrail API.",
         request: Some(schema::<litellm::LitellmRequest>),
         answer: (JSON, schema::<litellm::LitellmAnswer>),
+        provider: None,
         handler: |call, request| Box::pin(litellm::answer(call, request)),
     },
     Route {
@@ -110,6 +118,7 @@ pub(crate) static ROUTES: &[Route] = &[
         summary: "Drop-in for Azure Prompt Shields.",
         request: Some(schema::<prompt_shield::ShieldRequest>),
         answer: (JSON, schema::<prompt_shield::ShieldAnswer>),
+        provider: None,
         handler: |call, request| Box::pin(prompt_shield::answer(call, request)),
     },
     Route {
@@ -118,10 +127,71 @@ pub(crate) static ROUTES: &[Route] = &[
         access: Access::Key(Scope::Proxy),
         shape: Shape::OpenAi,
         guarded: true,
-        summary: "In-line proxy for OpenAI's chat completions. A stream is scanned whole before any of it is sent.",
+        summary: "In-line proxy for OpenAI's chat completions, whole or as a stream.",
         request: Some(schema::<Map<String, Value>>),
         answer: (JSON, schema::<Map<String, Value>>),
-        handler: |call, request| Box::pin(chat::answer(call, request)),
+        provider: Some(providers::CHAT),
+        handler: |call, request| Box::pin(proxy::answer(providers::CHAT, call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/responses",
+        access: Access::Key(Scope::Proxy),
+        shape: Shape::OpenAi,
+        guarded: true,
+        summary: "In-line proxy for OpenAI's responses, whole or as a stream.",
+        request: Some(schema::<Map<String, Value>>),
+        answer: (JSON, schema::<Map<String, Value>>),
+        provider: Some(providers::RESPONSES),
+        handler: |call, request| Box::pin(proxy::answer(providers::RESPONSES, call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/embeddings",
+        access: Access::Key(Scope::Proxy),
+        shape: Shape::OpenAi,
+        guarded: true,
+        summary: "In-line proxy for OpenAI's embeddings: what is embedded is inspected.",
+        request: Some(schema::<Map<String, Value>>),
+        answer: (JSON, schema::<Map<String, Value>>),
+        provider: Some(providers::EMBEDDINGS),
+        handler: |call, request| Box::pin(proxy::answer(providers::EMBEDDINGS, call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/messages",
+        access: Access::Key(Scope::Proxy),
+        shape: Shape::Anthropic,
+        guarded: true,
+        summary: "In-line proxy for Anthropic's messages, whole or as a stream.",
+        request: Some(schema::<Map<String, Value>>),
+        answer: (JSON, schema::<Map<String, Value>>),
+        provider: Some(providers::ANTHROPIC),
+        handler: |call, request| Box::pin(proxy::answer(providers::ANTHROPIC, call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/models/{call}",
+        access: Access::Key(Scope::Proxy),
+        shape: Shape::Google,
+        guarded: true,
+        summary: "In-line proxy for Gemini: {model}:generateContent and {model}:streamGenerateContent?alt=sse.",
+        request: Some(schema::<Map<String, Value>>),
+        answer: (JSON, schema::<Map<String, Value>>),
+        provider: Some(providers::GEMINI),
+        handler: |call, request| Box::pin(proxy::answer(providers::GEMINI, call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1beta/models/{call}",
+        access: Access::Key(Scope::Proxy),
+        shape: Shape::Google,
+        guarded: true,
+        summary: "The same by its older name: {model}:generateContent and {model}:streamGenerateContent?alt=sse.",
+        request: Some(schema::<Map<String, Value>>),
+        answer: (JSON, schema::<Map<String, Value>>),
+        provider: Some(providers::GEMINI),
+        handler: |call, request| Box::pin(proxy::answer(providers::GEMINI, call, request)),
     },
     Route {
         method: Method::GET,
@@ -132,6 +202,7 @@ pub(crate) static ROUTES: &[Route] = &[
         summary: "The process lives.",
         request: None,
         answer: ("text/plain", schema::<String>),
+        provider: None,
         handler: |_, _| Box::pin(std::future::ready(Ok(ops::health()))),
     },
     Route {
@@ -143,6 +214,7 @@ pub(crate) static ROUTES: &[Route] = &[
         summary: "The gateway can take requests: 200, or 503 with what is missing.",
         request: None,
         answer: (JSON, schema::<ops::Readiness>),
+        provider: None,
         handler: |call, _| Box::pin(std::future::ready(Ok(ops::ready(&call)))),
     },
     Route {
@@ -154,6 +226,7 @@ pub(crate) static ROUTES: &[Route] = &[
         summary: "Prometheus metrics.",
         request: None,
         answer: ("text/plain", schema::<String>),
+        provider: None,
         handler: |call, _| Box::pin(std::future::ready(Ok(ops::metrics(&call)))),
     },
     Route {
@@ -165,6 +238,7 @@ pub(crate) static ROUTES: &[Route] = &[
         summary: "This document.",
         request: None,
         answer: (JSON, schema::<Map<String, Value>>),
+        provider: None,
         handler: |call, _| Box::pin(std::future::ready(Ok(ops::openapi(&call)))),
     },
 ];
@@ -211,6 +285,13 @@ pub(crate) fn describe(routes: &[Route]) -> Value {
                 Access::Metrics => security(Scope::Metrics),
             };
             operation.insert("security".into(), security);
+            if let Some(provider) = route.provider {
+                let fields = provider.fields();
+                operation.insert(
+                    "x-aimds-inspects".into(),
+                    json!({ "request": fields.request, "response": fields.response, "streams": fields.streams }),
+                );
+            }
         }
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         if let Some(path) = path.as_object_mut() {
@@ -228,6 +309,7 @@ pub(crate) fn describe(routes: &[Route]) -> Value {
                 "x-api-key": { "type": "apiKey", "in": "header", "name": "x-api-key" },
                 "ocp-apim-subscription-key": { "type": "apiKey", "in": "header", "name": "Ocp-Apim-Subscription-Key" },
                 "api-key": { "type": "apiKey", "in": "header", "name": "api-key" },
+                "x-goog-api-key": { "type": "apiKey", "in": "header", "name": "x-goog-api-key" },
             },
         },
     })
@@ -235,7 +317,7 @@ pub(crate) fn describe(routes: &[Route]) -> Value {
 
 /// Any of the headers will do; the scope is what the key must have.
 fn security(scope: Scope) -> Value {
-    ["bearer", "x-api-key", "ocp-apim-subscription-key", "api-key"]
+    ["bearer", "x-api-key", "ocp-apim-subscription-key", "api-key", "x-goog-api-key"]
         .into_iter()
         .map(|name| json!({ name: [scope.as_str()] }))
         .collect()
@@ -275,6 +357,12 @@ mod tests {
             }
             assert!(!route.summary.is_empty());
             assert_eq!(route.guarded, matches!(route.access, Access::Key(_)), "{}", route.path);
+            let proxies = matches!(route.access, Access::Key(Scope::Proxy));
+            assert_eq!(proxies, route.provider.is_some(), "{}", route.path);
+            if let Some(provider) = route.provider {
+                let fields = provider.fields();
+                assert!(!fields.request.is_empty() && !fields.response.is_empty(), "{}", route.path);
+            }
         }
         assert_eq!(open, ["/healthz", "/readyz", "/openapi.json"]);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use aimds_store::{AuditLog, Options};
 use serde_json::{Value, json};
 
-use crate::support::{CARD, EMAIL, POLICY, Script, Upstream, chat, eventually, gate_with};
+use crate::support::{After, CARD, EMAIL, POLICY, Script, Upstream, chat, chunks, eventually, gate_with};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -64,6 +64,48 @@ async fn decisions_and_outcomes_are_recorded_without_content() {
     let finding = &records[0]["body"]["findings"][1];
     assert_eq!((&finding["category"], &finding["start"]), (&json!("pii.email"), &json!(CARD.len() + 1)));
     assert_eq!(records[3]["body"]["upstream_status"], 200);
+}
+
+#[tokio::test]
+async fn what_became_of_a_stream_is_recorded_once_for_each_text() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    let log = Arc::new(AuditLog::open(&path, Options::default()).unwrap());
+    let upstream = Upstream::start().await;
+    let mut gate = gate_with(&upstream.config(), POLICY, Some(Arc::clone(&log))).await;
+    let mut body = chat("hello");
+    body["stream"] = true.into();
+    let words = vec!["All is well in the garden. "; 40];
+    upstream.streams(&chunks(&[&words[..], &[EMAIL]].concat(), "stop"));
+    gate.post("/v1/chat/completions", &body).await;
+    upstream.streams(&chunks(&[&words[..], &[CARD, " is it. "], &words[..]].concat(), "stop"));
+    gate.post("/v1/chat/completions", &body).await;
+    upstream.acts(Script::Events(vec!["data: {}\n\n".into()], After::Break));
+    gate.post("/v1/chat/completions", &body).await;
+    gate.stop();
+    gate.stopped().await;
+    log.close(PATIENCE).unwrap();
+    let told: Vec<_> = exported(&path)
+        .iter()
+        .map(|record| {
+            let body = &record["body"];
+            let what = body["decision"].as_str().or(body["result"].as_str()).unwrap();
+            format!("{} {what}", body["direction"].as_str().unwrap_or("outcome"))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "request allow",
+            "response redact",
+            "outcome answered",
+            "request allow",
+            "response block",
+            "outcome blocked",
+            "request allow",
+            "outcome upstream_unreachable",
+        ]
+    );
 }
 
 #[tokio::test]

@@ -100,9 +100,7 @@ async fn a_block_can_be_an_error() {
     let expected = json!({
         "error": { "message": "No.", "type": "invalid_request_error", "param": null, "code": "content_filter" },
     });
-    let mut streamed = chat(CARD);
-    streamed["stream"] = true.into();
-    for body in [chat(CARD), streamed] {
+    for body in [chat(CARD), streamed(CARD)] {
         let reply = gate.post(CHAT, &body).await;
         assert_eq!((reply.status.as_u16(), reply.decision()), (422, "block"));
         assert_eq!(reply.json(), expected);
@@ -160,6 +158,94 @@ async fn every_text_of_a_request_is_inspected() {
 }
 
 #[tokio::test]
+async fn a_value_over_two_parts_of_a_message_is_a_known_gap() {
+    let upstream = Upstream::start().await;
+    let gate = gate_before(&upstream, "").await;
+    let part = |text: &str| json!({ "type": "text", "text": text });
+    let body =
+        json!({ "messages": [{ "role": "user", "content": [part("4111 1111 "), part("1111 1111")] }] });
+    assert_eq!(gate.post(CHAT, &body).await.decision(), "allow", "the parts are inspected one by one");
+}
+
+#[tokio::test]
+async fn what_is_no_object_is_refused() {
+    let upstream = Upstream::start().await;
+    let gate = gate_before(&upstream, "").await;
+    for path in [CHAT, "/v1/responses", "/v1/embeddings", "/v1/messages", "/v1beta/models/m:generateContent"]
+    {
+        for body in [json!([CARD]), json!(CARD), json!(null)] {
+            assert_eq!(gate.post(path, &body).await.status, 400, "{path}");
+        }
+    }
+    assert!(upstream.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn only_the_two_methods_of_gemini_are_forwarded() {
+    let upstream = Upstream::start().await;
+    let gate = gate_before(&upstream, "").await;
+    let body = json!({ "contents": [{ "parts": [{ "text": "hello" }] }] });
+    for (call, status) in [
+        ("m:countTokens", 404),
+        ("m", 404),
+        ("m%2F..%2Fx:generateContent", 404),
+        ("..:generateContent", 404),
+        ("m:streamGenerateContent", 400),
+    ] {
+        let reply = gate.post(&format!("/v1beta/models/{call}"), &body).await;
+        assert_eq!(reply.status, status, "{call}");
+        assert_eq!(reply.json()["error"]["code"], status, "{call}");
+    }
+    assert!(upstream.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn credentials_go_to_their_own_provider_only() {
+    let upstream = Upstream::start().await;
+    let gate = gate_before(&upstream, "").await;
+    let messages = json!({ "messages": [{ "role": "user", "content": "hello" }] });
+    let contents = json!({ "contents": [{ "parts": [{ "text": "hello" }] }] });
+    let bearer = ("authorization", format!("Bearer {}", gate.key));
+    for (path, body, name) in [
+        ("/v1/messages", &messages, "x-api-key"),
+        ("/v1beta/models/m:generateContent", &contents, "x-goog-api-key"),
+    ] {
+        let sent = |name: &'static str, value: &str| {
+            let headers = [bearer.clone(), (name, value.to_owned())];
+            let body = Bytes::from(body.to_string());
+            let gate = &gate;
+            async move { gate.send(Method::POST, path, &headers, body).await }
+        };
+        sent(name, "the-callers-own").await;
+        let arrived = upstream.last_headers();
+        assert_eq!(arrived[name], "the-callers-own");
+        assert!(!arrived.contains_key("authorization"), "{path}");
+        sent(name, &gate.key).await;
+        assert!(!upstream.last_headers().contains_key(name), "{path}");
+        sent("ocp-apim-subscription-key", "another").await;
+        assert!(!upstream.last_headers().contains_key("ocp-apim-subscription-key"));
+    }
+}
+
+#[tokio::test]
+async fn errors_have_the_shape_of_the_provider() {
+    let upstream = Upstream::start().await;
+    upstream.acts(Script::HangUp);
+    let gate = gate_before(&upstream, "").await;
+    let messages = json!({ "messages": [{ "role": "user", "content": "hello" }] });
+    let reply = gate.post("/v1/messages", &messages).await;
+    let id = reply.header("x-aimds-request-id");
+    let message = "upstream_unreachable: the upstream model cannot be reached";
+    let expected =
+        json!({ "type": "error", "error": { "type": "api_error", "message": message }, "request_id": id });
+    assert_eq!((reply.status.as_u16(), reply.json()), (502, expected));
+    let contents = json!({ "contents": [{ "parts": [{ "text": "hello" }] }] });
+    let reply = gate.post("/v1beta/models/m:generateContent", &contents).await;
+    let expected = json!({ "error": { "code": 502, "message": message, "status": "UNAVAILABLE" } });
+    assert_eq!((reply.status.as_u16(), reply.json()), (502, expected));
+}
+
+#[tokio::test]
 async fn what_two_readers_would_read_differently_is_refused() {
     let upstream = Upstream::start().await;
     let gate = gate_before(&upstream, "").await;
@@ -169,73 +255,15 @@ async fn what_two_readers_would_read_differently_is_refused() {
     assert!(upstream.bodies().is_empty());
 }
 
-/// The data of each event.
-fn events(text: &str) -> Vec<&str> {
-    text.split("\n\n")
-        .filter(|event| !event.is_empty())
-        .map(|event| event.strip_prefix("data: ").unwrap())
-        .collect()
-}
-
-#[tokio::test]
-async fn a_stream_is_scanned_whole_and_then_sent_as_events() {
-    let upstream = Upstream::start().await;
-    let gate = gate_before(&upstream, "").await;
-    let call = json!({ "id": "c", "type": "function", "function": { "name": "f", "arguments": "{}" } });
-    let message = json!({ "role": "assistant", "content": format!("to {EMAIL}"), "tool_calls": [call] });
-    upstream.answers(200, completion_of(&message));
-    let mut body = chat("hello");
+fn streamed(content: &str) -> Value {
+    let mut body = chat(content);
     body["stream"] = true.into();
-    body["stream_options"] = json!({ "include_usage": true });
-    let reply = gate.post(CHAT, &body).await;
-    assert_eq!((reply.status.as_u16(), reply.decision()), (200, "redact"));
-    assert_eq!(reply.header("content-type"), "text/event-stream; charset=utf-8");
-    let mut forwarded = chat("hello");
-    forwarded["stream"] = false.into();
-    assert_eq!(upstream.last_json(), forwarded, "the upstream is never asked to stream");
-
-    let events = events(reply.text());
-    let (done, chunks) = events.split_last().unwrap();
-    assert_eq!(*done, "[DONE]");
-    let chunks: Vec<Value> = chunks.iter().map(|chunk| serde_json::from_str(chunk).unwrap()).collect();
-    for chunk in &chunks {
-        assert_eq!((&chunk["object"], &chunk["id"]), (&json!("chat.completion.chunk"), &json!("chatcmpl-1")));
-    }
-    let deltas: Vec<_> = chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]).collect();
-    assert_eq!(deltas[0]["role"], "assistant");
-    assert_eq!(deltas[1]["content"], format!("to {PLACEHOLDER}"));
-    assert_eq!(deltas[2]["tool_calls"][0]["index"], 0);
-    assert_eq!(deltas[2]["tool_calls"][0]["function"], call["function"]);
-    assert_eq!(chunks[3]["choices"][0]["finish_reason"], "stop");
-    assert_eq!((&chunks[4]["choices"], &chunks[4]["usage"]["total_tokens"]), (&json!([]), &json!(5)));
-    assert_eq!(chunks.len(), 5);
-}
-
-#[tokio::test]
-async fn a_blocked_stream_is_a_refusal_in_events() {
-    let upstream = Upstream::start().await;
-    let gate = gate_before(&upstream, "").await;
-    let mut body = chat(CARD);
-    body["stream"] = true.into();
-    let asked = gate.post(CHAT, &body).await;
-    upstream.answers(200, completion(CARD));
-    body = chat("hello");
-    body["stream"] = true.into();
-    let answered = gate.post(CHAT, &body).await;
-    for reply in [asked, answered] {
-        assert_eq!(reply.decision(), "block");
-        let events = events(reply.text());
-        let last: Value = serde_json::from_str(events[events.len() - 2]).unwrap();
-        assert_eq!(last["choices"][0]["finish_reason"], "content_filter");
-        assert!(!reply.text().contains(CARD));
-    }
+    body
 }
 
 async fn check_failure(upstream: &Upstream, config: &str, status: u16, code: &str) {
     let gate = gate_before(upstream, config).await;
-    for stream in [false, true] {
-        let mut body = chat("hello");
-        body["stream"] = stream.into();
+    for body in [chat("hello"), streamed("hello")] {
         let reply = gate.post(CHAT, &body).await;
         assert_eq!((reply.status.as_u16(), reply.decision()), (status, "error"), "{}", reply.text());
         let error = &reply.json()["error"];

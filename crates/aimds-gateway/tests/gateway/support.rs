@@ -65,7 +65,7 @@ pub async fn gate(config: &str) -> Gate {
 
 /// A gateway in front of an upstream.
 pub async fn gate_before(upstream: &Upstream, config: &str) -> Gate {
-    gate(&format!("[upstream]\nbase_url = \"http://{}/v1\"\n{config}", upstream.address)).await
+    gate(&format!("{}{config}", upstream.config())).await
 }
 
 pub async fn gate_with(config: &str, policy: &str, audit: Option<Arc<AuditLog>>) -> Gate {
@@ -170,14 +170,29 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 #[derive(Clone)]
 pub enum Script {
     Answer(u16, Vec<(&'static str, &'static str)>, Bytes),
+    /// A stream in these pieces, and how it ends.
+    Events(Vec<Bytes>, After),
+    /// Looks at the path and the body and decides.
+    Choose(fn(&str, &Value) -> Script),
     /// Answers after a pause.
     Slow(Duration),
     /// Closes the connection without an answer.
     HangUp,
 }
 
+/// How a stream ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    Close,
+    /// The connection breaks.
+    Break,
+    /// Nothing comes any more.
+    Stall,
+}
+
 #[derive(Default)]
 struct Seen {
+    paths: Vec<String>,
     bodies: Vec<Bytes>,
     headers: Vec<HeaderMap>,
     dropped: usize,
@@ -226,16 +241,31 @@ impl Upstream {
         self.acts(Script::Answer(status, vec![], body.into()));
     }
 
+    /// Answers with a stream, piece by piece.
+    pub fn streams(&self, pieces: &[impl AsRef<[u8]>]) {
+        let pieces = pieces.iter().map(|piece| Bytes::copy_from_slice(piece.as_ref())).collect();
+        self.acts(Script::Events(pieces, After::Close));
+    }
+
+    /// The configuration of a gateway in front of it, up to the keys of `[upstream]`.
+    pub fn config(&self) -> String {
+        let address = self.address;
+        format!(
+            "[anthropic]\nbase_url = \"http://{address}/v1\"\n[gemini]\nbase_url = \"http://{address}\"\n\
+             [upstream]\nbase_url = \"http://{address}/v1\"\n"
+        )
+    }
+
+    pub fn last_path(&self) -> String {
+        self.seen.lock().unwrap().paths.last().unwrap().clone()
+    }
+
     pub fn acts(&self, script: Script) {
         *self.script.lock().unwrap() = script;
     }
 
     pub fn bodies(&self) -> Vec<Bytes> {
         self.seen.lock().unwrap().bodies.clone()
-    }
-
-    pub fn last_json(&self) -> Value {
-        serde_json::from_slice(self.bodies().last().expect("the upstream was asked")).unwrap()
     }
 
     pub fn last_headers(&self) -> HeaderMap {
@@ -253,22 +283,38 @@ async fn serve(
     request: Request<hyper::body::Incoming>,
 ) -> Result<Response<Body>, std::io::Error> {
     let (parts, body) = request.into_parts();
-    assert_eq!(parts.uri.path(), "/v1/chat/completions");
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+    let path = parts.uri.to_string();
+    let asked = serde_json::from_slice(&body).unwrap_or_default();
     {
         let mut seen = seen.lock().unwrap();
+        seen.paths.push(path.clone());
         seen.bodies.push(body);
         seen.headers.push(parts.headers);
     }
     let mut pending = Dropped(Arc::clone(seen), true);
-    let script = script.lock().unwrap().clone();
+    let mut script = script.lock().unwrap().clone();
+    if let Script::Choose(choose) = script {
+        script = choose(&path, &asked);
+    }
     let result = match script {
+        Script::Choose(_) => panic!("chosen once"),
         Script::Answer(status, headers, body) => {
             let mut response = Response::builder().status(status).header("content-type", "application/json");
             for (name, value) in headers {
                 response = response.header(name, value);
             }
             Ok(response.body(Body::from(body)).unwrap())
+        }
+        Script::Events(pieces, after) => {
+            let dropped = std::mem::replace(&mut pending, Dropped(Arc::clone(seen), false));
+            return Ok(Response::builder()
+                .header("content-type", "text/event-stream")
+                .body(Body::from_stream(futures_util::stream::unfold(
+                    (pieces.into_iter(), after, dropped),
+                    next_piece,
+                )))
+                .unwrap());
         }
         Script::Slow(pause) => {
             tokio::time::sleep(pause).await;
@@ -278,6 +324,41 @@ async fn serve(
     };
     pending.1 = false;
     result
+}
+
+type Pieces = (std::vec::IntoIter<Bytes>, After, Dropped);
+
+async fn next_piece((mut pieces, after, mut dropped): Pieces) -> Option<(std::io::Result<Bytes>, Pieces)> {
+    // Each piece in a packet of its own.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    if let Some(piece) = pieces.next() {
+        return Some((Ok(piece), (pieces, after, dropped)));
+    }
+    if after == After::Stall {
+        std::future::pending::<()>().await;
+    }
+    dropped.1 = false;
+    let broken = || Err(std::io::Error::other("broken"));
+    (after == After::Break).then(|| (broken(), (pieces, After::Close, dropped)))
+}
+
+/// The data of each event.
+pub fn events(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("data: ")).collect()
+}
+
+/// A stream of a chat completion, one event for each piece.
+pub fn chunks(pieces: &[&str], finish: &str) -> Vec<String> {
+    let chunk = |delta: Value, finish: Value| {
+        let choice = json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish });
+        let chunk = json!({ "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m-1", "choices": [choice] });
+        format!("data: {chunk}\n\n")
+    };
+    let mut out = vec![chunk(json!({ "role": "assistant", "content": "" }), Value::Null)];
+    out.extend(pieces.iter().map(|piece| chunk(json!({ "content": piece }), Value::Null)));
+    out.push(chunk(json!({}), finish.into()));
+    out.push("data: [DONE]\n\n".to_owned());
+    out
 }
 
 /// A chat completion with one choice.

@@ -1,0 +1,118 @@
+//! What goes to the upstream and what comes back: bodies that only a [`Cleared`] conversation can make, byte for byte as
+//! they came wherever nothing had to change.
+
+use std::ops::Range;
+
+use aimds_engine::Cleared;
+use axum::body::Bytes;
+use serde_json::Value as Json;
+
+use super::{Found, Speaker, Texts};
+use crate::error::Failure;
+use crate::json::{self, Document, Kind};
+
+/// Deepest nesting of an answer.
+const DEPTH: usize = 128;
+
+/// A request body that may be sent. Made from a [`Cleared`] conversation only.
+pub(crate) struct Outbound {
+    pub(crate) path: String,
+    pub(crate) stream: bool,
+    body: Bytes,
+}
+
+impl Outbound {
+    /// Puts the cleared texts back into the body that they came from.
+    pub(crate) fn new(
+        cleared: &Cleared,
+        spans: &[Range<usize>],
+        document: &Document,
+        original: Bytes,
+    ) -> Result<Self, Failure> {
+        let edits = replacements(cleared, spans)?;
+        let body = if edits.is_empty() { original } else { document.edited(edits).into() };
+        Ok(Self { path: String::new(), stream: false, body })
+    }
+
+    /// Where it goes, and whether the answer may come in events.
+    pub(crate) fn to(self, path: String, stream: bool) -> Self {
+        Self { path, stream, ..self }
+    }
+
+    pub(crate) fn into_body(self) -> Bytes {
+        self.body
+    }
+}
+
+/// A parsed answer of the upstream.
+pub(crate) struct Reply {
+    document: Document,
+}
+
+impl Reply {
+    /// Parses what the upstream answered: an object with one of `required`, or garbage.
+    pub(crate) fn parse(body: &[u8], required: &[&str]) -> Result<Self, Failure> {
+        let garbage = |_| Failure::UpstreamGarbage;
+        let document = json::check(body, DEPTH).and_then(Document::parse).map_err(garbage)?;
+        let structured = |name: &&str| {
+            let kind = document.root.get(name).map(|value| &value.kind);
+            matches!(kind, Some(Kind::Array(_) | Kind::Object(_) | Kind::String))
+        };
+        if required.iter().any(structured) { Ok(Self { document }) } else { Err(Failure::UpstreamGarbage) }
+    }
+
+    /// The texts of the answer.
+    pub(crate) fn texts(&self) -> Result<Found, Failure> {
+        answer(&self.document).map_err(|_| Failure::UpstreamGarbage)
+    }
+
+    /// The answer with the cleared texts in place. Where a text changed, the log probabilities go: they spell it out
+    /// token by token.
+    pub(crate) fn release(
+        &self,
+        cleared: &Cleared,
+        spans: &[Range<usize>],
+        repetitions: &[(Range<usize>, &'static str)],
+        original: Bytes,
+    ) -> Result<Bytes, Failure> {
+        let mut edits = replacements(cleared, spans)?;
+        if edits.is_empty() {
+            return Ok(original);
+        }
+        edits.extend(repetitions.iter().map(|(span, emptied)| (span.clone(), (*emptied).to_owned())));
+        Ok(self.document.edited(edits).into())
+    }
+}
+
+/// The texts of an answer. The elements of an array at the top are answers beside each other.
+fn answer(document: &Document) -> Result<Found, Failure> {
+    let mut texts = Texts::answer(document);
+    for member in document.root.members() {
+        let elements = member.value.elements();
+        let objects = elements.iter().all(|element| matches!(element.kind, Kind::Object(_)));
+        if elements.is_empty() || !objects {
+            texts.member(member, &Speaker::model(0), &mut String::new())?;
+            continue;
+        }
+        for (index, element) in elements.iter().enumerate() {
+            let mut place = format!("/{}/{index}", member.key);
+            texts.collect(element, &Speaker::model(index), &mut place)?;
+        }
+    }
+    Ok(texts.found)
+}
+
+/// The bytes that change, and what stands there then.
+pub(crate) fn replacements(
+    cleared: &Cleared,
+    spans: &[Range<usize>],
+) -> Result<Vec<(Range<usize>, String)>, Failure> {
+    let changed = cleared.changed().iter();
+    changed
+        .map(|&position| {
+            let message = cleared.conversation().messages.get(position).ok_or(Failure::Internal)?;
+            let span = spans.get(position).ok_or(Failure::Internal)?;
+            Ok((span.clone(), Json::from(message.text.as_str()).to_string()))
+        })
+        .collect()
+}

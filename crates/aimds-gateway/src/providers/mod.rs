@@ -1,0 +1,122 @@
+//! The surfaces of model providers, one file each. A [`Provider`] says which texts a request, an answer and an event of a
+//! stream hold and how a refusal and an error look; everything else (inspection, redaction, forwarding, streaming) is the
+//! same code for all of them.
+//!
+//! [`Provider::fields`] lists what is inspected. `/openapi.json` shows it, and the coverage test sends something forbidden
+//! through every row: a provider without rows, or with a row that nothing proves, fails.
+
+mod anthropic;
+mod body;
+mod chat;
+mod embeddings;
+mod gemini;
+mod names;
+mod responses;
+mod texts;
+
+use axum::http::Uri;
+use serde_json::Value as Json;
+
+pub(crate) use body::{Outbound, Reply, replacements};
+pub(crate) use texts::{Found, Speaker, Texts};
+
+use crate::error::Failure;
+use crate::json::{Document, Kind, Value};
+use crate::stream::Dialogue;
+
+pub(crate) static CHAT: &dyn Provider = &chat::Chat;
+pub(crate) static RESPONSES: &dyn Provider = &responses::Responses;
+pub(crate) static EMBEDDINGS: &dyn Provider = &embeddings::Embeddings;
+pub(crate) static ANTHROPIC: &dyn Provider = &anthropic::Anthropic;
+pub(crate) static GEMINI: &dyn Provider = &gemini::Gemini;
+
+/// Whose servers a surface belongs to: address, key and headers are configured for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    OpenAi,
+    Anthropic,
+    Gemini,
+}
+
+/// One surface of a model provider.
+pub(crate) trait Provider: Sync {
+    /// Whose servers it is sent to.
+    fn service(&self) -> Service;
+
+    /// Every place of a request and of an answer that is inspected, for people and for the coverage test.
+    fn fields(&self) -> Fields;
+
+    /// What a request asks for, and its texts. `uri` is what the caller called.
+    fn asked<'a>(&self, document: &'a Document, uri: &Uri) -> Result<Asked<'a>, Failure>;
+
+    /// Members of which a successful answer must have one.
+    fn required(&self) -> &'static [&'static str];
+
+    /// A refusal in the shape of an answer; `None` where the API has no such shape and a block is always an error.
+    fn refusal(&self, refusal: &Refusal) -> Option<Json>;
+
+    /// The other side of a stream; `None` where there are no streams.
+    fn dialogue(&self, refusal: Refusal) -> Option<Box<dyn Dialogue + Send>>;
+}
+
+/// What is inspected of a surface.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fields {
+    pub(crate) request: &'static [&'static str],
+    pub(crate) response: &'static [&'static str],
+    pub(crate) streams: bool,
+}
+
+/// What a request asks for.
+pub(crate) struct Asked<'a> {
+    pub(crate) texts: Texts<'a>,
+    pub(crate) model: String,
+    pub(crate) stream: bool,
+    /// Where it goes, below the base address of its service.
+    pub(crate) path: String,
+    /// The caller wants the usage in the last event (chat completions only).
+    pub(crate) usage: bool,
+}
+
+/// What a refusal is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) id: String,
+    pub(crate) model: String,
+    pub(crate) text: String,
+    /// Seconds since the Unix epoch.
+    pub(crate) created: u64,
+    /// The caller asked for the usage in the last event (chat completions only).
+    pub(crate) usage: bool,
+}
+
+fn invalid(what: &str) -> Failure {
+    Failure::Invalid(what.to_owned())
+}
+
+/// The elements of an array that must be there.
+fn array<'a>(root: &'a Value, name: &str) -> Result<&'a [Value], Failure> {
+    match root.get(name) {
+        Some(value @ Value { kind: Kind::Array(_), .. }) => Ok(value.elements()),
+        _ => Err(invalid(&format!("{name} must be an array"))),
+    }
+}
+
+/// A member that is a string, empty where it is none.
+fn string(document: &Document, value: &Value, name: &str) -> Result<String, Failure> {
+    Ok(value.get(name).map(|value| document.string(value)).transpose()?.flatten().unwrap_or_default())
+}
+
+/// A member that is true or false; false where it is missing or null.
+fn flag(document: &Document, value: &Value, name: &str) -> Result<bool, Failure> {
+    match value.get(name).map(|value| document.text.get(value.span.clone()).unwrap_or_default()) {
+        Some("true") => Ok(true),
+        None | Some("false" | "null") => Ok(false),
+        Some(_) => Err(invalid(&format!("{name} must be true or false"))),
+    }
+}
+
+/// A member that is a whole number.
+fn number(document: &Document, value: &Value, name: &str) -> Option<u64> {
+    document.text.get(value.get(name)?.span.clone())?.parse().ok()
+}

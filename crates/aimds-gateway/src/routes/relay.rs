@@ -1,0 +1,210 @@
+//! Carries a stream from the upstream to the caller through the [`Relay`], which decides what goes on and when.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use aimds_engine::{Action, Cleared, Conversation};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, Response, header};
+use futures_util::StreamExt as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use super::decided;
+use super::proxy::{Exchange, Wanted, block_error, blocked};
+use crate::app::Inspection;
+use crate::config::BlockShape;
+use crate::error::Failure;
+use crate::metrics::Direction;
+use crate::stream::hold_back::Judgement;
+use crate::stream::{Ended, Extent, Relay};
+use crate::upstream::Head;
+
+/// How long the head of the answer waits for the first words, so that it can tell what became of a short answer.
+const HEAD_WAIT: Duration = Duration::from_secs(2);
+
+/// A stream on its way.
+struct Running {
+    exchange: Exchange,
+    upstream: Incoming,
+    relay: Relay,
+    status: u16,
+    action: Action,
+    /// The head of the answer is with the caller.
+    answered: bool,
+    /// A window that the policy would not let pass and that has not been recorded.
+    unsettled: Option<Inspection>,
+    ended: Option<Ended>,
+}
+
+/// Answers with the stream, or with what it came to before its first word.
+pub(super) async fn answer(
+    mut exchange: Exchange,
+    wanted: Wanted,
+    head: Head,
+    upstream: Incoming,
+) -> Result<Response<Body>, Failure> {
+    let app = &exchange.call.app;
+    let Some(dialogue) = wanted.provider.dialogue(wanted.refusal.clone()) else {
+        exchange.end(Failure::UpstreamGarbage.code(), Some(head.status.as_u16()));
+        return Err(Failure::UpstreamGarbage);
+    };
+    let relay = Relay::new(dialogue, app.window, app.upstream.response_bytes());
+    let status = head.status.as_u16();
+    let action = wanted.asked;
+    let mut running =
+        Running { exchange, upstream, relay, status, action, answered: false, unsettled: None, ended: None };
+    let mut first = Vec::new();
+    let begin = async {
+        while !running.relay.has_said() {
+            let Some(bytes) = running.next().await else { break };
+            first.push(bytes);
+        }
+    };
+    // Late is not wrong: the head then tells less.
+    let _ = tokio::time::timeout(HEAD_WAIT, begin).await;
+    if !running.relay.has_said() {
+        match &running.ended {
+            Some(Ended::Failed(failure)) => return Err(failure.clone()),
+            Some(Ended::Blocked | Ended::Late) => {
+                return Ok(decided(blocked(&running.exchange.call, &wanted), running.action));
+            }
+            _ => {}
+        }
+    }
+    let action = running.action;
+    running.answered = true;
+    let rest = futures_util::stream::unfold(running, async |mut running| {
+        let bytes = running.next().await?;
+        Some((bytes, running))
+    });
+    let stream = futures_util::stream::iter(first).chain(rest).map(Ok::<_, Infallible>);
+    let mut response = event_stream(Body::from_stream(stream));
+    response.headers_mut().extend(head.headers);
+    Ok(decided(response, action))
+}
+
+/// An answer in events.
+pub(super) fn event_stream(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+impl Running {
+    /// The next bytes for the caller; `None` at the end. Nothing is lost if the future is dropped while it waits.
+    async fn next(&mut self) -> Option<Bytes> {
+        while self.ended.is_none() {
+            let pause = self.exchange.call.app.upstream.timeout();
+            let arrived = tokio::time::timeout(pause, self.upstream.frame()).await;
+            let mut out = Vec::new();
+            let taken = match arrived {
+                Ok(Some(Ok(frame))) => match frame.data_ref() {
+                    Some(bytes) => self.feed(Some(bytes), &mut out),
+                    None => Ok(()),
+                },
+                Ok(None) => self.feed(None, &mut out),
+                Ok(Some(Err(_))) => self.broken(Failure::UpstreamDown, &mut out),
+                Err(_) => self.broken(Failure::UpstreamSlow, &mut out),
+            };
+            if let Err(ended) = taken {
+                out.extend(self.end(ended).into_bytes());
+            }
+            if !out.is_empty() {
+                return Some(out.into());
+            }
+        }
+        None
+    }
+
+    /// The connection to the upstream is of no more use: what has arrived goes on if it may.
+    fn broken(&mut self, failure: Failure, out: &mut Vec<u8>) -> Result<(), Ended> {
+        match self.feed(None, out) {
+            Err(Ended::Failed(_)) => Err(failure.into()),
+            other => other,
+        }
+    }
+
+    /// Gives the relay bytes, or tells it that there are no more.
+    fn feed(&mut self, bytes: Option<&Bytes>, out: &mut Vec<u8>) -> Result<(), Ended> {
+        let Self { exchange, relay, action, unsettled, .. } = self;
+        let mut judge = |extent, conversation| {
+            let (judgement, took) = judge(exchange, extent, conversation, unsettled)?;
+            *action = took.max(*action);
+            Ok(judgement)
+        };
+        // A panic here would otherwise take the connection down without a word.
+        let fed = std::panic::catch_unwind(AssertUnwindSafe(|| match bytes {
+            Some(bytes) => relay.push(bytes, &mut judge, out),
+            None => relay.finish(&mut judge, out),
+        }));
+        fed.unwrap_or(Err(Ended::Failed(Failure::Internal)))
+    }
+
+    /// Records how the stream ended and says what the caller is still sent.
+    fn end(&mut self, ended: Ended) -> String {
+        let call = &self.exchange.call;
+        if let (Ended::Blocked, Some(inspection)) = (&ended, self.unsettled.take()) {
+            self.action = inspection.outcome.decision.action().max(self.action);
+            let _ = call.settle(Direction::Response, &inspection);
+        }
+        let result = match &ended {
+            Ended::Complete => "answered",
+            Ended::Reported => "upstream_reported_error",
+            Ended::Blocked => "blocked",
+            Ended::Late => {
+                self.action = Action::Block;
+                call.app.metrics.late.fetch_add(1, Ordering::Relaxed);
+                "blocked_late"
+            }
+            Ended::Failed(failure) => {
+                // Else the frame around the handler counts it.
+                if self.answered || self.relay.has_said() {
+                    call.app.metrics.failed(failure);
+                }
+                failure.code()
+            }
+        };
+        let last = match (&ended, call.app.block.shape) {
+            (Ended::Blocked | Ended::Late, BlockShape::Error) => {
+                self.relay.close(&Ended::Failed(block_error(call)))
+            }
+            _ => self.relay.close(&ended),
+        };
+        self.exchange.end(result, Some(self.status));
+        self.ended = Some(ended);
+        last
+    }
+}
+
+/// Asks the policy about a text of the stream. Windows are looked at again as parts of the whole, which is what is
+/// recorded.
+fn judge(
+    exchange: &Exchange,
+    extent: Extent,
+    conversation: Conversation,
+    unsettled: &mut Option<Inspection>,
+) -> Result<(Judgement, Action), Failure> {
+    let call = &exchange.call;
+    let inspection = call.look(&conversation).map_err(|failure| match failure {
+        Failure::Invalid(_) => Failure::UpstreamGarbage,
+        failure => failure,
+    })?;
+    let action = inspection.outcome.decision.action();
+    if extent == Extent::Window && !action.forwards() {
+        *unsettled = Some(inspection);
+        return Ok((Judgement::Blocked, Action::Allow));
+    }
+    if extent == Extent::Whole || extent == Extent::Event && action > Action::Allow {
+        *unsettled = None;
+        call.settle(Direction::Response, &inspection)?;
+    }
+    Ok(match inspection.outcome.decision.into_permit() {
+        Some(permit) => (Judgement::Cleared(Cleared::new(permit, conversation)), action),
+        None => (Judgement::Blocked, action),
+    })
+}

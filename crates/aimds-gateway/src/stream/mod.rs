@@ -1,0 +1,335 @@
+//! A stream of events between the upstream and the caller: bytes in, bytes out, no input or output of its own.
+//!
+//! Events go on whole and in order, each as soon as all of its texts may (see [`hold_back`]). An event in which nothing is
+//! replaced goes on byte for byte. What an event holds is said by the provider's [`Dialogue`].
+
+mod dialogue;
+pub(crate) mod hold_back;
+pub(crate) mod sse;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+
+use aimds_engine::Conversation;
+
+use crate::app::MAX_TEXTS;
+use crate::error::Failure;
+use crate::json::{self, Document, Kind};
+use crate::providers::{Found, Speaker, Texts};
+pub(crate) use dialogue::{Channel, Dialogue, End, Event};
+use hold_back::{HoldBack, Judgement, Stop, Window};
+
+/// Deepest nesting of an event.
+const DEPTH: usize = 128;
+
+/// What is inspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// A part of a text that still grows.
+    Window,
+    /// A text that is complete.
+    Whole,
+    /// Texts of one event that are complete in it.
+    Event,
+}
+
+/// Asks the policy.
+pub(crate) type Judge<'a> = dyn FnMut(Extent, Conversation) -> Result<Judgement, Failure> + 'a;
+
+/// How a stream ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// As the upstream ended it.
+    Complete,
+    /// With an error that the upstream reported.
+    Reported,
+    /// The policy blocked it.
+    Blocked,
+    /// It was blocked for something that has already gone on.
+    Late,
+    /// It cannot go on.
+    Failed(Failure),
+}
+
+impl From<Stop> for Ended {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Blocked => Self::Blocked,
+            Stop::Late => Self::Late,
+        }
+    }
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// An event that waits until all of its texts may go on.
+struct Waiting {
+    frame: sse::Frame,
+    document: Option<Document>,
+    /// Pieces: which text, which part of it, where in the event.
+    pieces: Vec<(usize, Range<usize>, Range<usize>)>,
+    /// Changes that are certain already.
+    edits: Vec<(Range<usize>, String)>,
+    repetitions: Vec<(Range<usize>, &'static str)>,
+}
+
+struct Open {
+    channel: Channel,
+    text: HoldBack,
+}
+
+/// A stream between upstream and caller.
+pub(crate) struct Relay {
+    dialogue: Box<dyn Dialogue + Send>,
+    window: Window,
+    /// Bytes that may be kept, of texts and of events.
+    limit: usize,
+    kept: usize,
+    parser: sse::Parser,
+    channels: Vec<Open>,
+    names: BTreeMap<String, usize>,
+    queue: VecDeque<Waiting>,
+    /// A text went on after it had been complete: nothing more goes on before the end.
+    disordered: bool,
+    said: bool,
+    end: End,
+}
+
+impl Relay {
+    pub(crate) fn new(dialogue: Box<dyn Dialogue + Send>, window: Window, limit: usize) -> Self {
+        Self {
+            dialogue,
+            window,
+            limit,
+            kept: 0,
+            parser: sse::Parser::default(),
+            channels: Vec::new(),
+            names: BTreeMap::new(),
+            queue: VecDeque::new(),
+            disordered: false,
+            said: false,
+            end: End::No,
+        }
+    }
+
+    /// Whether the caller has been sent any words.
+    pub(crate) fn has_said(&self) -> bool {
+        self.said
+    }
+
+    /// Takes bytes of the upstream and appends what may go on. `Err` is the end of the stream, behind what is in `out`
+    /// then; what it looks like to the caller is said by [`Relay::close`].
+    pub(crate) fn push(
+        &mut self,
+        bytes: &[u8],
+        judge: &mut Judge<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Ended> {
+        self.parser.push(bytes);
+        self.kept += bytes.len();
+        if self.kept > self.limit {
+            return Err(Failure::UpstreamTooLarge.into());
+        }
+        while let Some(frame) = self.parser.next()? {
+            self.take(frame, judge)?;
+            self.release(out);
+            if matches!(self.end, End::Last | End::Error) {
+                return self.finish(judge, out);
+            }
+        }
+        self.inspect_windows(judge)?;
+        self.release(out);
+        Ok(())
+    }
+
+    /// The upstream has closed.
+    pub(crate) fn finish(&mut self, judge: &mut Judge<'_>, out: &mut Vec<u8>) -> Result<(), Ended> {
+        // In disorder nothing tells which texts the upstream meant to have completed.
+        let open = !self.disordered && self.channels.iter().any(|open| !open.text.is_complete());
+        self.complete(|_| true, judge)?;
+        self.disordered = false;
+        self.release(out);
+        Err(match self.end {
+            End::Last => Ended::Complete,
+            End::Error => Ended::Reported,
+            End::Possible if !open && self.parser.pending() == 0 => Ended::Complete,
+            End::Possible | End::No => Ended::Failed(Failure::UpstreamDown),
+        })
+    }
+
+    /// What the caller is sent at the end, behind everything that was released.
+    pub(crate) fn close(&self, ended: &Ended) -> String {
+        match ended {
+            Ended::Complete | Ended::Reported => String::new(),
+            Ended::Blocked | Ended::Late => self.dialogue.refuse(self.said),
+            Ended::Failed(failure) => self.dialogue.fail(failure),
+        }
+    }
+
+    fn take(&mut self, frame: sse::Frame, judge: &mut Judge<'_>) -> Result<(), Ended> {
+        let mut waiting =
+            Waiting { frame, document: None, pieces: Vec::new(), edits: Vec::new(), repetitions: Vec::new() };
+        let Some(data) = waiting.frame.data.as_deref() else {
+            self.queue.push_back(waiting);
+            return Ok(());
+        };
+        if data.trim() == "[DONE]" {
+            self.end = End::Last;
+            self.queue.push_back(waiting);
+            return Ok(());
+        }
+        let garbage = |_| Failure::UpstreamGarbage;
+        let document = json::check(data.as_bytes(), DEPTH).and_then(Document::parse).map_err(garbage)?;
+        if !matches!(document.root.kind, Kind::Object(_)) {
+            return Err(Failure::UpstreamGarbage.into());
+        }
+        let event = self.dialogue.event(&waiting.frame.name, &document);
+        let mut texts = Texts::event(&document);
+        texts.collect(&document.root, &Speaker::model(0), &mut String::new()).map_err(garbage)?;
+        let Found { conversation, spans, repetitions } = texts.found;
+        waiting.repetitions = repetitions;
+        let mut whole = Found::default();
+        let mut begun = Vec::new();
+        for (message, span) in conversation.messages.into_iter().zip(spans) {
+            let channel = match event.whole {
+                true => None,
+                false => self.dialogue.channel(&event, &message.pointer),
+            };
+            let Some(channel) = channel else {
+                whole.conversation.messages.push(message);
+                whole.spans.push(span);
+                continue;
+            };
+            let number = self.open(channel)?;
+            begun.push(number);
+            if let Some(open) = self.channels.get_mut(number) {
+                if open.text.is_complete() {
+                    open.text.reopen();
+                    self.disordered = true;
+                }
+                waiting.pieces.push((number, open.text.push(&message.text), span));
+            }
+        }
+        if !whole.spans.is_empty() {
+            let Judgement::Cleared(cleared) = judge(Extent::Event, whole.conversation)? else {
+                return Err(Ended::Blocked);
+            };
+            waiting.edits = crate::providers::replacements(&cleared, &whole.spans)?;
+        }
+        // In disorder everything waits for the end: texts that take turns are not inspected again at each turn.
+        if !self.disordered {
+            self.complete_others(&begun, judge)?;
+            let closed =
+                |channel: &Channel| event.closes.iter().any(|start| channel.key.starts_with(start.as_str()));
+            self.complete(closed, judge)?;
+        }
+        self.end = if event.end == End::No { self.end } else { event.end };
+        waiting.document = Some(document);
+        self.queue.push_back(waiting);
+        Ok(())
+    }
+
+    /// The number of a channel, which is opened where it is new.
+    fn open(&mut self, channel: Channel) -> Result<usize, Ended> {
+        if let Some(&number) = self.names.get(&channel.key) {
+            return Ok(number);
+        }
+        let number = self.channels.len();
+        if number >= MAX_TEXTS {
+            return Err(Failure::UpstreamGarbage.into());
+        }
+        self.names.insert(channel.key.clone(), number);
+        let text = if channel.call { HoldBack::until_complete() } else { HoldBack::default() };
+        self.channels.push(Open { channel, text });
+        Ok(number)
+    }
+
+    /// Where a part has begun, the other parts of its group are complete.
+    fn complete_others(&mut self, begun: &[usize], judge: &mut Judge<'_>) -> Result<(), Ended> {
+        let names = |number: &usize| {
+            self.channels.get(*number).map(|open| (open.channel.group.clone(), open.channel.part.clone()))
+        };
+        let begun: Vec<(String, String)> = begun.iter().filter_map(names).collect();
+        if begun.is_empty() {
+            return Ok(());
+        }
+        let over = |channel: &Channel| {
+            let mut same = begun.iter().filter(|(group, _)| *group == channel.group).peekable();
+            same.peek().is_some() && same.all(|(_, part)| *part != channel.part)
+        };
+        self.complete(over, judge)
+    }
+
+    /// Inspects texts that are complete.
+    fn complete(&mut self, which: impl Fn(&Channel) -> bool, judge: &mut Judge<'_>) -> Result<(), Ended> {
+        for Open { channel, text } in &mut self.channels {
+            if !text.is_complete() && which(channel) {
+                let judgement = judge(Extent::Whole, words(text.text()))?;
+                text.complete(&judgement)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn inspect_windows(&mut self, judge: &mut Judge<'_>) -> Result<(), Ended> {
+        for Open { text, .. } in &mut self.channels {
+            let Some(look) = text.look(&self.window) else { continue };
+            let judgement =
+                judge(Extent::Window, words(text.text().get(look.range.clone()).unwrap_or_default()))?;
+            text.judge(&look, &judgement, &self.window)?;
+        }
+        Ok(())
+    }
+
+    /// Sends on every event at the front of the queue that may go.
+    fn release(&mut self, out: &mut Vec<u8>) {
+        while let Some(waiting) = self.queue.front() {
+            let ready = waiting.pieces.iter().all(|(number, range, _)| {
+                self.channels.get(*number).is_some_and(|open| open.text.has_released(range))
+            });
+            if !ready || self.disordered {
+                return;
+            }
+            let Some(mut waiting) = self.queue.pop_front() else { return };
+            for (number, range, span) in &waiting.pieces {
+                let part = self.channels.get(*number).and_then(|open| open.text.part(range));
+                if let Some(part) = part {
+                    waiting.edits.push((span.clone(), serde_json::Value::from(part).to_string()));
+                }
+            }
+            if let Some(document) = &waiting.document {
+                self.dialogue.told(document);
+            }
+            self.said |= !waiting.pieces.is_empty();
+            out.extend_from_slice(&waiting.bytes());
+        }
+    }
+}
+
+impl Waiting {
+    /// The event as the caller gets it.
+    fn bytes(self) -> Vec<u8> {
+        let Self { frame, document, mut edits, repetitions, .. } = self;
+        let Some(data) = frame.data else { return b":\n\n".to_vec() };
+        let name = Some(frame.name.as_str()).filter(|name| !name.is_empty());
+        match document {
+            Some(document) if !edits.is_empty() => {
+                edits.extend(repetitions.into_iter().map(|(span, emptied)| (span, emptied.to_owned())));
+                sse::text(name, &document.edited(edits)).into_bytes()
+            }
+            _ if frame.raw.is_empty() => sse::text(name, &data).into_bytes(),
+            _ => frame.raw,
+        }
+    }
+}
+
+/// A text of the model.
+fn words(text: &str) -> Conversation {
+    Conversation::single(aimds_engine::Origin::Model, text)
+}
