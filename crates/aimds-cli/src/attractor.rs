@@ -3,7 +3,10 @@
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 
-use aimds_attractor::{Class, Config, Embedding, Report, Trajectory, analyze, analyze_trajectory, phase_portrait, recurrence_plot};
+use aimds_attractor::{
+    Class, Config, Embedding, Report, Trajectory, analyze, analyze_trajectory, phase_portrait,
+    recurrence_plot,
+};
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -18,10 +21,12 @@ use crate::{Status, suggestion};
 #[derive(Debug, Subcommand)]
 pub enum Attractor {
     /// Classify a series: constant, periodic, chaotic, noise, …, with the numbers behind it
-    #[command(after_help = "One number a line, or columns apart by commas, semicolons, tabs or spaces, with or without a line \
+    #[command(
+        after_help = "One number a line, or columns apart by commas, semicolons, tabs or spaces, with or without a line \
 of names.
 
-Exit status: 0 analysed, 2 wrong usage, 3 not numbers.")]
+Exit status: 0 analysed, 2 wrong usage, 3 not numbers."
+    )]
     Analyze(Analyze),
 }
 
@@ -163,7 +168,8 @@ impl Table {
                     table.names = cells.into_iter().map(str::to_owned).collect();
                 }
                 Err(_) => {
-                    let odd = cells.iter().find(|cell| cell.parse::<f64>().is_err()).copied().unwrap_or_default();
+                    let odd =
+                        cells.iter().find(|cell| cell.parse::<f64>().is_err()).copied().unwrap_or_default();
                     anyhow::bail!("line {}: {} is not a number", number + 1, quoted(odd));
                 }
             }

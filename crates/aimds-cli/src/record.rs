@@ -201,15 +201,15 @@ fn conversation_of_turns(raw: &RawValue) -> Result<Conversation, String> {
         let tool = tool.filter(|_| role == Role::Tool);
         for text in texts {
             if let Some(name) = tool.clone() {
-                let message = conversation.messages.len();
-                conversation.tools.push(ToolUse { message, name, kind: ToolUseKind::Result });
+                let at = conversation.messages.len();
+                conversation.tools.push(ToolUse { texts: at..at + 1, name, kind: ToolUseKind::Result });
             }
             conversation.messages.push(Message { role, origin, index, pointer: String::new(), text });
         }
         for ToolCall { id, function: Function { name, arguments: text }, approved } in calls {
             called.extend(id.map(|id| (id, name.clone())));
-            let (message, kind) = (conversation.messages.len(), ToolUseKind::Call { approved });
-            conversation.tools.push(ToolUse { message, name, kind });
+            let (at, kind) = (conversation.messages.len(), ToolUseKind::Call { approved });
+            conversation.tools.push(ToolUse { texts: at..at + 1, name, kind });
             let (origin, pointer) = (Origin::Model, String::new());
             conversation.messages.push(Message { role, origin, index, pointer, text });
         }
@@ -355,7 +355,7 @@ mod tests {
         let texts: Vec<_> = conversation.messages.iter().map(|message| message.text.as_str()).collect();
         assert_eq!(texts, ["u", "{}", "[1]", "a", "b"]);
         let used: Vec<_> =
-            conversation.tools.iter().map(|tool| (tool.message, tool.name.as_str(), tool.kind)).collect();
+            conversation.tools.iter().map(|tool| (tool.last(), tool.name.as_str(), tool.kind)).collect();
         let call = |approved| ToolUseKind::Call { approved };
         let result = ToolUseKind::Result;
         assert_eq!(

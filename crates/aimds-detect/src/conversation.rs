@@ -1,5 +1,7 @@
 //! What the pipeline looks at: a conversation as a flat list of texts, each with who said it and where it came from.
 
+use std::ops::Range;
+
 /// Who a message claims to be from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -136,11 +138,12 @@ pub struct Message {
     pub text: String,
 }
 
-/// That one of the texts belongs to the use of a tool.
+/// That texts belong to the use of a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolUse {
-    /// Position of the text in [`Conversation::messages`]: the arguments of a call, or what the tool returned.
-    pub message: usize,
+    /// Positions in [`Conversation::messages`], at least one: the arguments of a call (and its name, where that is a text of
+    /// the conversation), or what the tool returned.
+    pub texts: Range<usize>,
     /// The tool.
     pub name: String,
     /// Which of the two it is.
@@ -166,6 +169,14 @@ pub struct Conversation {
     pub messages: Vec<Message>,
     /// Which of them belong to the use of tools, in order of their positions.
     pub tools: Vec<ToolUse>,
+}
+
+impl ToolUse {
+    /// The text with which the use is complete.
+    #[must_use]
+    pub fn last(&self) -> usize {
+        self.texts.end.saturating_sub(1)
+    }
 }
 
 impl Conversation {

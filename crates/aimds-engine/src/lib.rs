@@ -30,7 +30,7 @@ pub use aimds_detect::{
     lexical, rules, validators,
 };
 pub use aimds_policy::{
-    Action, Decision, DeepBand, DeepMode, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode,
+    Action, Asked, Decision, DeepBand, DeepMode, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode,
     Redaction,
 };
 pub use aimds_respond::{Cleared, placeholder, redact};

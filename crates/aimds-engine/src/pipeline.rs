@@ -7,7 +7,7 @@ use aimds_detect::encoder::EncoderError;
 use aimds_detect::lexical::ModelError;
 use aimds_detect::rules::{RuleError, RuleMask};
 use aimds_detect::{Conversation, Deep, Effort, ScanExhausted, Scanner};
-use aimds_policy::{Decision, DeepMode, Policy, PolicyError};
+use aimds_policy::{Asked, Decision, DeepMode, Policy, PolicyError};
 
 use crate::embedded::{self, DEFAULT_POLICY};
 
@@ -139,6 +139,31 @@ impl Engine {
         now: Timestamp,
         expired: &dyn Fn() -> bool,
     ) -> Outcome {
+        self.look(None, conversation, session, now, expired)
+    }
+
+    /// The same for the answer to a request: only its texts are looked at, but temporal policies are told what was asked, so
+    /// that a tool call that would violate one is stopped before it leaves.
+    #[must_use]
+    pub fn inspect_answer(
+        &self,
+        asked: &Asked<'_>,
+        answer: &Conversation,
+        session: &mut Session,
+        now: Timestamp,
+        expired: &dyn Fn() -> bool,
+    ) -> Outcome {
+        self.look(Some(asked), answer, session, now, expired)
+    }
+
+    fn look(
+        &self,
+        asked: Option<&Asked<'_>>,
+        conversation: &Conversation,
+        session: &mut Session,
+        now: Timestamp,
+        expired: &dyn Fn() -> bool,
+    ) -> Outcome {
         let all = RuleMask::default();
         let mask = self.masks.get(session.tenant()).or_else(|| self.masks.get("")).unwrap_or(&all);
         let mode = self.policy.deep_mode(session.tenant());
@@ -169,7 +194,11 @@ impl Engine {
             });
         }
         let assessment = assess(risks, findings, taints(conversation), session, now);
-        let decision = self.policy.decide(conversation, &assessment, session.tenant());
+        let tenant = session.tenant();
+        let decision = match asked {
+            None => self.policy.decide(conversation, &assessment, tenant),
+            Some(asked) => self.policy.decide_answer(asked, conversation, &assessment, tenant),
+        };
         Outcome { decision, assessment, path }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use aimds_engine::{Conversation, Degraded, Engine, Outcome, Session, Timestamp, Verdict};
+use aimds_engine::{Asked, Conversation, Degraded, Engine, Outcome, Session, Timestamp, Verdict};
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -143,8 +143,27 @@ impl Call {
         Ok(inspection)
     }
 
+    /// Asks the engine about an answer and records what it says.
+    pub(crate) fn inspect_answer(
+        &self,
+        asked: &Asked<'_>,
+        answer: &Conversation,
+    ) -> Result<Inspection, Failure> {
+        let inspection = self.look_after(Some(asked), answer)?;
+        self.settle(Direction::Response, &inspection)?;
+        Ok(inspection)
+    }
+
     /// Asks the engine. What it says about a part of an answer is not yet a decision.
     pub(crate) fn look(&self, conversation: &Conversation) -> Result<Inspection, Failure> {
+        self.look_after(None, conversation)
+    }
+
+    fn look_after(
+        &self,
+        asked: Option<&Asked<'_>>,
+        conversation: &Conversation,
+    ) -> Result<Inspection, Failure> {
         if conversation.messages.len() > MAX_TEXTS {
             return Err(Failure::Invalid(format!("the request holds more than {MAX_TEXTS} texts")));
         }
@@ -152,7 +171,11 @@ impl Call {
         let started = Instant::now();
         let inspect = |expired: &dyn Fn() -> bool| {
             let mut session = Session::new(self.tenant());
-            app.engine.inspect_until(conversation, &mut session, Timestamp(now_ms()), expired)
+            let now = Timestamp(now_ms());
+            match asked {
+                None => app.engine.inspect_until(conversation, &mut session, now, expired),
+                Some(asked) => app.engine.inspect_answer(asked, conversation, &mut session, now, expired),
+            }
         };
         // Time is up at once: whether the deep path is wanted shows without holding up this thread for it.
         let fast = || inspect(&|| true);

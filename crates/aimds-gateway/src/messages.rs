@@ -1,6 +1,8 @@
 //! Messages as the guard routes receive them: `content` as a string or as parts, tool calls with their arguments.
 
-use aimds_engine::{Conversation, Message, Origin, Role};
+use std::collections::HashMap;
+
+use aimds_engine::{Conversation, Message, Origin, Role, ToolUse, ToolUseKind};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -21,6 +23,12 @@ pub(crate) struct WireMessage {
     /// Tool calls of the assistant; their arguments are looked at.
     #[serde(default)]
     pub(crate) tool_calls: Option<Vec<ToolCall>>,
+    /// Which call a message of the role `tool` answers.
+    #[serde(default)]
+    pub(crate) tool_call_id: Option<String>,
+    /// Which tool a message of the role `tool` comes from, if `tool_call_id` does not say.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
 }
 
 /// Text or parts.
@@ -44,6 +52,12 @@ pub(crate) struct Part {
 /// One tool call.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct ToolCall {
+    /// What the answer to it names as `tool_call_id`.
+    #[serde(default)]
+    pub(crate) id: Option<String>,
+    /// A person has agreed to this call: the caller vouches for it.
+    #[serde(default)]
+    pub(crate) approved: Option<bool>,
     /// The function that is called.
     #[serde(default)]
     pub(crate) function: Option<Function>,
@@ -52,6 +66,9 @@ pub(crate) struct ToolCall {
 /// The function of a tool call.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct Function {
+    /// Its name.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
     /// The arguments, as JSON in a string.
     #[serde(default)]
     pub(crate) arguments: Option<String>,
@@ -72,6 +89,8 @@ pub(crate) struct Collector {
     pub(crate) conversation: Conversation,
     /// Parts without text: images, sound, files. Nobody has looked at them.
     pub(crate) unscanned: usize,
+    /// Which tool was called under an identifier.
+    called: HashMap<String, String>,
 }
 
 impl Collector {
@@ -83,7 +102,7 @@ impl Collector {
         unknown: UnknownRole,
         place: &str,
     ) -> Result<(), Failure> {
-        let WireMessage { role, content, origin, tool_calls } = message;
+        let WireMessage { role, content, origin, tool_calls, tool_call_id, name } = message;
         let (role, default_origin) = match role.as_deref().map(Role::parse) {
             None => (Role::User, Origin::User),
             Some(Some(role)) => (role, role.default_origin()),
@@ -98,6 +117,7 @@ impl Collector {
             None => default_origin,
             Some(name) => parse_origin(name)?,
         };
+        let first = self.conversation.messages.len();
         let mut text = |text: String, tail: std::fmt::Arguments<'_>| {
             let pointer = if place.is_empty() { String::new() } else { format!("{place}{tail}") };
             self.conversation.messages.push(Message { role, origin, index, pointer, text });
@@ -114,16 +134,25 @@ impl Collector {
                 }
             }
         }
-        for (number, call) in tool_calls.into_iter().flatten().enumerate() {
-            if let Some(arguments) = call.function.and_then(|function| function.arguments) {
-                let pointer = match place {
-                    "" => String::new(),
-                    _ => format!("{place}/tool_calls/{number}/function/arguments"),
-                };
-                let message =
-                    Message { role: Role::Assistant, origin: Origin::Model, index, pointer, text: arguments };
-                self.conversation.messages.push(message);
+        let texts = first..self.conversation.messages.len();
+        let tool = name.or_else(|| tool_call_id.and_then(|id| self.called.get(&id).cloned()));
+        if let Some(name) = tool.filter(|_| role == Role::Tool && !texts.is_empty()) {
+            self.conversation.tools.push(ToolUse { texts, name, kind: ToolUseKind::Result });
+        }
+        for (number, ToolCall { id, approved, function }) in tool_calls.into_iter().flatten().enumerate() {
+            let Some(Function { name, arguments }) = function else { continue };
+            if let Some(name) = name {
+                self.called.extend(id.map(|id| (id, name.clone())));
+                let (at, approved) = (self.conversation.messages.len(), approved.unwrap_or_default());
+                let kind = ToolUseKind::Call { approved };
+                self.conversation.tools.push(ToolUse { texts: at..at + 1, name, kind });
             }
+            let pointer = match place {
+                "" => String::new(),
+                _ => format!("{place}/tool_calls/{number}/function/arguments"),
+            };
+            let (role, origin, text) = (Role::Assistant, Origin::Model, arguments.unwrap_or_default());
+            self.conversation.messages.push(Message { role, origin, index, pointer, text });
         }
         Ok(())
     }

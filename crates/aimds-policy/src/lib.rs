@@ -37,3 +37,4 @@ pub use file::{
     RiskBands, TemporalEntry, TenantFile,
 };
 pub use resolve::{Policy, PolicyError};
+pub use temporal::Asked;

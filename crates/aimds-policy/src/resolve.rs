@@ -10,7 +10,7 @@ use crate::file::{
     AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PolicyFile, RiskBand,
     RiskBands, TenantFile,
 };
-use crate::temporal::{Look, TemporalPolicies};
+use crate::temporal::{Asked, Look, TemporalPolicies};
 
 /// Why a policy file is refused.
 #[derive(Debug, thiserror::Error)]
@@ -220,6 +220,28 @@ impl Policy {
     /// Decides what happens with a request. Linear in messages plus findings.
     #[must_use]
     pub fn decide(&self, conversation: &Conversation, assessment: &Assessment, tenant: &str) -> Decision {
+        self.decide_after(None, conversation, assessment, tenant)
+    }
+
+    /// Decides what happens with the answer to a request: temporal policies look at both.
+    #[must_use]
+    pub fn decide_answer(
+        &self,
+        asked: &Asked<'_>,
+        answer: &Conversation,
+        assessment: &Assessment,
+        tenant: &str,
+    ) -> Decision {
+        self.decide_after(Some(asked), answer, assessment, tenant)
+    }
+
+    fn decide_after(
+        &self,
+        asked: Option<&Asked<'_>>,
+        conversation: &Conversation,
+        assessment: &Assessment,
+        tenant: &str,
+    ) -> Decision {
         let policy = self.of(tenant);
         let mut reasons = Vec::new();
         let mut redactions = Vec::new();
@@ -302,7 +324,10 @@ impl Policy {
             reached: &|risk| policy.reached(risk).map(|(action, _)| action),
             min_confidence: policy.min_confidence,
         };
-        reasons.extend(self.temporal.violations(&look));
+        reasons.extend(match asked {
+            None => self.temporal.violations(&look),
+            Some(asked) => self.temporal.violations_of_answer(asked, &look),
+        });
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.action));
         let would = reasons.first().map_or(Action::Allow, |reason| reason.action);
         Decision::new(would, policy.mode == Mode::Monitor, reasons, without_overlaps(redactions))

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use aimds_analyze::{Assessment, MessageRisk};
-use aimds_detect::{Category, Conversation, Origin, Role, ToolUseKind};
+use aimds_analyze::{Assessment, MessageRisk, taints};
+use aimds_detect::{Category, Conversation, Finding, Origin, Role, ToolUse, ToolUseKind};
 use aimds_temporal::{Atom, Event, Formula, Verdict};
 
 use crate::decision::{Action, Reason, ReasonCode};
@@ -31,6 +31,37 @@ const EVENTS: [&str; 13] = [
 ];
 /// Events with one argument.
 const NAMED_EVENTS: [&str; 3] = ["call", "result", "found"];
+
+/// What an answer is an answer to.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The texts of the request.
+    pub conversation: &'a Conversation,
+    /// What was said about them.
+    pub assessment: &'a Assessment,
+}
+
+impl Asked<'_> {
+    /// Request and answer as one conversation.
+    fn with(&self, answer: &Conversation, answered: &Assessment) -> (Conversation, Assessment) {
+        let before = self.conversation.messages.len();
+        let mut conversation = self.conversation.clone();
+        conversation.messages.extend(answer.messages.iter().cloned());
+        conversation.tools.extend(answer.tools.iter().map(|tool| ToolUse {
+            texts: tool.texts.start + before..tool.texts.end + before,
+            ..tool.clone()
+        }));
+        let mut assessment = self.assessment.clone();
+        let risks = answered.messages.iter().cloned();
+        assessment.messages.extend(risks.map(|risk| MessageRisk { message: risk.message + before, ..risk }));
+        let findings = answered.findings.iter().cloned();
+        assessment
+            .findings
+            .extend(findings.map(|finding| Finding { message: finding.message + before, ..finding }));
+        assessment.taints = taints(&conversation);
+        (conversation, assessment)
+    }
+}
 
 /// The temporal policies of a file, ready for use.
 #[derive(Clone, Debug, Default)]
@@ -121,14 +152,32 @@ impl TemporalPolicies {
 
     /// A reason for each policy that the conversation violates. Linear in texts, findings and policies.
     pub(crate) fn violations(&self, look: &Look<'_>) -> Vec<Reason> {
-        let without_tools = look.conversation.tools.is_empty();
-        let mut concerned =
-            self.entries.iter().filter(|entry| !(entry.only_tools && without_tools)).peekable();
-        if concerned.peek().is_none() {
+        if self.concerned(look.conversation).next().is_none() {
             return Vec::new();
         }
         let steps = self.steps(look);
-        concerned.filter_map(|entry| entry.violation(&steps)).collect()
+        self.concerned(look.conversation).filter_map(|entry| entry.violation(&steps)).collect()
+    }
+
+    /// The same for an answer to a conversation that was decided on before.
+    pub(crate) fn violations_of_answer(&self, asked: &Asked<'_>, answer: &Look<'_>) -> Vec<Reason> {
+        if self.concerned(answer.conversation).next().is_none() {
+            return Vec::new();
+        }
+        let before = asked.conversation.messages.len();
+        let (conversation, assessment) = asked.with(answer.conversation, answer.assessment);
+        let mut reasons =
+            self.violations(&Look { conversation: &conversation, assessment: &assessment, ..*answer });
+        for reason in &mut reasons {
+            reason.message = reason.message.and_then(|message| message.checked_sub(before));
+        }
+        reasons
+    }
+
+    /// The policies that the texts can violate.
+    fn concerned(&self, conversation: &Conversation) -> impl Iterator<Item = &Entry> {
+        let without_tools = conversation.tools.is_empty();
+        self.entries.iter().filter(move |entry| !(entry.only_tools && without_tools))
     }
 
     /// The events of each text.
@@ -161,21 +210,23 @@ impl TemporalPolicies {
                 ToolUseKind::Result => "result",
                 ToolUseKind::Call { .. } => "call",
             };
-            add(tool.message, Event::new(kind));
-            add(tool.message, Event::new(kind).arg(tool.name.as_str()));
+            let step = tool.last();
+            add(step, Event::new(kind));
+            add(step, Event::new(kind).arg(tool.name.as_str()));
             if let ToolUseKind::Call { approved } = tool.kind {
                 for group in self.groups.iter().filter(|group| group.holds(&tool.name)) {
-                    add(tool.message, Event::new(group.name.as_str()));
+                    add(step, Event::new(group.name.as_str()));
                 }
                 if approved {
-                    add(tool.message, Event::new("approved"));
+                    add(step, Event::new("approved"));
                 }
             }
         }
         for taint in &look.assessment.taints {
-            add(taint.call, Event::new("tainted"));
+            let Some(step) = look.conversation.tools.get(taint.call).map(ToolUse::last) else { continue };
+            add(step, Event::new("tainted"));
             if suspicious.get(taint.source) == Some(&true) {
-                add(taint.call, Event::new("obeys_suspicious"));
+                add(step, Event::new("obeys_suspicious"));
             }
         }
         steps

@@ -10,7 +10,8 @@ const TRACE: &str = r#"{"t_ms":0,"events":["threat(\"a\")"]}
 #[test]
 fn a_trace_satisfies_a_formula_or_says_where_it_does_not() {
     let check = |formula: &str, open: bool, status, verdict: &str, witness: &[usize]| {
-        let mut arguments = vec!["policy", "verify", "--trace", "-", "--format", "json", "--formula", formula];
+        let mut arguments =
+            vec!["policy", "verify", "--trace", "-", "--format", "json", "--formula", formula];
         arguments.extend(open.then_some("--open"));
         let ran = run_with(&arguments, TRACE.as_bytes());
         let answer = ran.json();
@@ -40,7 +41,10 @@ fn a_batch_is_answered_line_by_line() {
     let answers = ran.lines();
     assert_eq!(ran.status, 3);
     assert_eq!(answers[0], json!({"id": 1, "verdict": "true", "witness": [0]}));
-    assert_eq!(answers[1], json!({"id": "2", "error": "formula: expected an operand, found the end at byte 3"}));
+    assert_eq!(
+        answers[1],
+        json!({"id": "2", "error": "formula: expected an operand, found the end at byte 3"})
+    );
     assert_eq!(answers[2], json!({"id": 3, "error": "trace[1]: time goes back at step 1: 0 ms after 1 ms"}));
     assert_eq!(answers[3]["verdict"], "presumably_true");
     assert!(answers[4]["error"].is_string());

@@ -96,6 +96,9 @@ pub(super) const NAMED: [Owner; 9] = [
     ("file", Origin::Document, ""),
 ];
 
+/// Members that hold the arguments of a call.
+pub(super) const CALLED: [&str; 3] = ["arguments", "args", "input"];
+
 /// A number with this many digits may be a card or an account; it is inspected where any JSON may stand.
 pub(super) const LONG_NUMBER: usize = 9;
 

@@ -1,12 +1,14 @@
 //! Finds the texts of a provider's JSON: every string is a text unless it is known to be an identifier or encoded media
 //! *and looks like one*. A member that did not exist when this was written is inspected, not skipped.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
-use aimds_engine::{Conversation, Message, Origin, Role};
+use aimds_engine::{Conversation, Message, Origin, Role, ToolUse, ToolUseKind};
 
 use super::names::{
-    IDENTIFIERS, LONG_NUMBER, MEDIA, NAMED, Owner, REPETITIONS, TYPED, is_identifier, is_media, is_name,
+    CALLED, IDENTIFIERS, LONG_NUMBER, MEDIA, NAMED, Owner, REPETITIONS, TYPED, is_identifier, is_media,
+    is_name,
 };
 use crate::app::MAX_TEXTS;
 use crate::error::Failure;
@@ -93,6 +95,8 @@ pub(crate) struct Texts<'a> {
     places: Places,
     /// An answer may repeat its texts; a request has no reason to.
     repeats: bool,
+    /// Which tool was called under an identifier.
+    called: HashMap<String, String>,
     pub(crate) found: Found,
 }
 
@@ -109,7 +113,13 @@ pub(crate) struct Found {
 impl<'a> Texts<'a> {
     /// Of a request.
     pub(crate) fn request(document: &'a Document) -> Self {
-        Self { document, places: Places::Pointers, repeats: false, found: Found::default() }
+        Self {
+            document,
+            places: Places::Pointers,
+            repeats: false,
+            called: HashMap::new(),
+            found: Found::default(),
+        }
     }
 
     /// Of an answer.
@@ -149,7 +159,9 @@ impl<'a> Texts<'a> {
                 let kind = kind.as_deref();
                 let owner = kind.and_then(|kind| TYPED.iter().find(|(name, ..)| *name == kind));
                 let speaker = Self::spoken(speaker, owner, kind == Some("text"));
-                members.iter().try_for_each(|member| self.member(member, &speaker, place))
+                let first = self.found.spans.len();
+                members.iter().try_for_each(|member| self.member(member, &speaker, place))?;
+                self.note_use(value, first, &speaker)
             }
             Kind::Scalar if speaker.free => {
                 let digits = self.document.text.get(value.span.clone()).unwrap_or_default();
@@ -160,6 +172,46 @@ impl<'a> Texts<'a> {
             }
             Kind::Null | Kind::Scalar => Ok(()),
         }
+    }
+
+    /// Notes that an object is the call of a tool, or what one returned. Nobody but the model calls.
+    fn note_use(&mut self, value: &Value, first: usize, speaker: &Speaker) -> Result<(), Failure> {
+        let texts = first..self.found.spans.len();
+        if speaker.free || texts.is_empty() {
+            return Ok(());
+        }
+        let string = |value: &Value, name: &str| match value.get(name) {
+            Some(value) if matches!(value.kind, Kind::String) => self.document.string(value),
+            _ => Ok(None),
+        };
+        let around = value.get("function").unwrap_or(value);
+        let name = string(around, "name")?;
+        let called = CALLED.iter().any(|member| around.get(member).is_some());
+        if let Some(name) = name.clone().filter(|_| speaker.origin == Origin::Model && called) {
+            for identifier in ["id", "call_id"] {
+                if let Some(identifier) = string(value, identifier)? {
+                    self.called.insert(identifier, name.clone());
+                }
+            }
+            let kind = ToolUseKind::Call { approved: false };
+            // The object around a function holds its texts and no others that matter.
+            if std::ptr::eq(around, value) {
+                self.found.conversation.tools.push(ToolUse { texts, name, kind });
+            }
+            return Ok(());
+        }
+        let mut answered = name.filter(|_| speaker.role == Role::Tool);
+        for identifier in ["tool_call_id", "tool_use_id", "call_id"] {
+            if answered.is_none()
+                && let Some(identifier) = string(value, identifier)?
+            {
+                answered = self.called.get(&identifier).cloned();
+            }
+        }
+        if let Some(name) = answered {
+            self.found.conversation.tools.push(ToolUse { texts, name, kind: ToolUseKind::Result });
+        }
+        Ok(())
     }
 
     /// Every text of one member: of its key, if that is more than a name, and of its value.

@@ -133,7 +133,7 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
         let place = if wants_redacted { format!("/{member}/{index}") } else { String::new() };
         collector.push(index, message, UnknownRole::Refuse, &place)?;
     }
-    let Collector { conversation, unscanned } = collector;
+    let Collector { conversation, unscanned, .. } = collector;
     let inspection = call.inspect(Direction::Request, &conversation)?;
     let decision = &inspection.outcome.decision;
     let action = decision.action();

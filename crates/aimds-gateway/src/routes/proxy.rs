@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use aimds_engine::{Action, Cleared};
+use aimds_engine::{Action, Asked, Cleared};
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 
@@ -15,7 +15,7 @@ use crate::config::BlockShape;
 use crate::error::{Failure, json_response};
 use crate::json::{self, Document, Kind};
 use crate::metrics::Direction;
-use crate::providers::{Asked, Found, Outbound, Provider, Refusal, Reply};
+use crate::providers::{self, Found, Outbound, Provider, Refusal, Reply};
 use crate::upstream::{Answer, Upstream};
 
 /// What a caller asked for, as far as the answer depends on it.
@@ -40,7 +40,7 @@ pub(crate) async fn answer(
     if !matches!(document.root.kind, Kind::Object(_)) {
         return Err(Failure::Invalid("the body must be an object".to_owned()));
     }
-    let Asked { texts, model, stream, path, usage } = provider.asked(&document, &parts.uri)?;
+    let providers::Asked { texts, model, stream, path, usage } = provider.asked(&document, &parts.uri)?;
     let Found { conversation, spans, .. } = texts.found;
 
     let inspection = call.inspect(Direction::Request, &conversation)?;
@@ -51,8 +51,9 @@ pub(crate) async fn answer(
     let Some(permit) = inspection.outcome.decision.into_permit() else {
         return Ok(decided(blocked(&call, &wanted), asked));
     };
-    let outbound = Outbound::new(&Cleared::new(permit, conversation), &spans, &document, original)?;
-    let outbound = outbound.to(path, stream);
+    let assessment = inspection.outcome.assessment;
+    let cleared = Cleared::new(permit, conversation);
+    let outbound = Outbound::new(&cleared, &spans, &document, original)?.to(path, stream);
 
     let credentials = service.credentials(&parts.headers, &call.app.keys);
     let sent = Upstream::request(&service, outbound, &parts.headers, credentials)?;
@@ -68,7 +69,10 @@ pub(crate) async fn answer(
     let status = reply.head.status;
     let released = match reply.stream {
         Some(events) => return relay::answer(exchange, wanted, reply.head, events).await,
-        None => release(&exchange.call, &wanted, &reply, own_key),
+        None => {
+            let asked = Asked { conversation: cleared.conversation(), assessment: &assessment };
+            release(&exchange.call, &wanted, &asked, &reply, own_key)
+        }
     };
     let result = match &released {
         Ok(_) => "answered",
@@ -83,6 +87,7 @@ pub(crate) async fn answer(
 fn release(
     call: &Call,
     wanted: &Wanted,
+    asked: &Asked<'_>,
     reply: &Answer,
     own_key: bool,
 ) -> Result<(Response<Body>, Action), Failure> {
@@ -100,7 +105,7 @@ fn release(
     };
     let parsed = Reply::parse(&reply.body, required)?;
     let Found { conversation, spans, repetitions } = parsed.texts()?;
-    let inspection = match call.inspect(Direction::Response, &conversation) {
+    let inspection = match call.inspect_answer(asked, &conversation) {
         Err(Failure::Invalid(_)) => return Err(Failure::UpstreamGarbage),
         other => other?,
     };

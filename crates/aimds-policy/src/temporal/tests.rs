@@ -23,7 +23,8 @@ fn conversation(lines: &[&str]) -> Conversation {
             "tool" => (Role::Tool, Origin::Tool, ToolUseKind::Result),
             _ => (Role::Assistant, Origin::Model, ToolUseKind::Call { approved: kind == "approved" }),
         };
-        conversation.tools.push(ToolUse { message: conversation.messages.len(), name: name.into(), kind });
+        let at = conversation.messages.len();
+        conversation.tools.push(ToolUse { texts: at..at + 1, name: name.into(), kind });
         conversation.push(role, origin, text);
     }
     conversation
