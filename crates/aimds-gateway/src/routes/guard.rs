@@ -63,6 +63,8 @@ pub(crate) struct GuardAnswerSchema {
     would: Option<String>,
     /// Calibrated manipulation risk in \[0, 1\].
     score: f32,
+    /// Index of the first message that asks for the decision.
+    turn: Option<usize>,
     /// Categories found, each once, sorted.
     categories: Vec<String>,
     /// Everything found, by message and position.
@@ -204,6 +206,7 @@ mod tests {
             decision: "allow",
             would: Some("block"),
             score: 0.5,
+            turn: Some(0),
             categories: vec![],
             findings: vec![finding],
             reasons: vec![],
