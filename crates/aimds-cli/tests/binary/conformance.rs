@@ -14,7 +14,7 @@ fn cases() -> Vec<Value> {
 
 fn input(case: &Value) -> Value {
     if let Some(turns) = case.get("turns") {
-        return json!({"id": case["id"], "turns": turns, "messages": turns});
+        return json!({"id": case["id"], "turns": turns});
     }
     let mut input = json!({"id": case["id"], "text": case["text"]});
     if let Some(origin) = case.get("origin") {
