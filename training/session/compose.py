@@ -56,7 +56,7 @@ class Composer:
         return [self.conversation(kind(), "attack", kind.__name__) for kind in kinds for _ in range(number)]
 
     def ordinary(self, number):
-        kinds = [self.chat] * 6 + [self.triggering, self.refused, self.short_lines]
+        kinds = [self.chat] * 4 + [self.refused] * 3 + [self.triggering, self.short_lines]
         picked = [kinds[i % len(kinds)] for i in range(number)]
         return [self.conversation(kind(), "benign", kind.__name__) for kind in picked]
 

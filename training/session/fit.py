@@ -21,8 +21,9 @@ import numpy
 from compose import Composer, read
 
 BLOCK = {"user": 0.94, "tool": 0.90}
-# At most this share of ordinary conversations may reach the threshold by the session alone.
-BUDGET = 0.0005
+# At most this share of ordinary conversations may reach the threshold by the session alone: a tenth of the false alarms that single
+# messages make in `multiturn`.
+BUDGET = 0.00016
 
 
 class Scores:
@@ -127,10 +128,10 @@ def risk(row, weights, bias):
 
 def calibrate(rows, weights):
     """Slope and bias with which BUDGET of the ordinary conversations that no message decides reach the threshold to block by the
-    session, and three times as many one half."""
+    session, and ten times as many one half."""
     ordinary = [row for row in rows if row["label"] == "benign" and not row["joined"]]
     logits = sorted((logit(risk(row, weights, 0.0)) for row in ordinary), reverse=True)
-    block, half = logits[int(len(logits) * BUDGET)], logits[int(len(logits) * BUDGET * 3)]
+    block, half = logits[int(len(logits) * BUDGET)], logits[int(len(logits) * BUDGET * 10)]
     slope = max(1.0, logit(BLOCK["user"]) / (block - half))
     return weights * slope, logit(BLOCK["user"]) - block * slope - 1e-2
 

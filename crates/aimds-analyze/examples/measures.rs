@@ -35,8 +35,9 @@ fn measured(line: &Value) -> Value {
     }
     let joined = splits(&conversation, &risks);
     for (joined, score) in joined.iter().zip(list(&line["joined"])) {
-        let score = score.as_f64().unwrap_or(0.0) as f32;
-        joined.attribute(score, Vec::new(), &conversation, &mut risks, &mut findings);
+        let (message, score) = (joined.last(), score.as_f64().unwrap_or(0.0) as f32);
+        let whole = MessageRisk { message, origin: Origin::User, score, exhausted: None, degraded: None };
+        joined.attribute(&whole, Vec::new(), &mut risks, &mut findings);
     }
     let texts: Vec<&str> = joined.iter().map(|joined| joined.text.as_str()).collect();
     let peak = risks.iter().map(|risk| risk.score).fold(0.0, f32::max);

@@ -1,13 +1,14 @@
 //! The sessions that are remembered: a bounded number, and those that matter last to go.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::{SUSPICIOUS, Session, Timestamp};
 
 /// Sessions that have ended are forgotten so many at a call.
 const MOST_EXPIRED: usize = 64;
 
-/// How much is remembered. Each session takes less than 2 KiB.
+/// How much is remembered. Each session takes less than 2 KiB, however long its identifier is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionLimits {
     /// Sessions together.
@@ -74,11 +75,22 @@ impl Standing {
     }
 }
 
+/// An identifier comes from outside and may be long: 128 bits of hash stand for it.
+type Name = [u64; 2];
+
+fn name(id: &str) -> Name {
+    [0_u8, 1].map(|salt| {
+        let mut hasher = DefaultHasher::new();
+        (salt, id).hash(&mut hasher);
+        hasher.finish()
+    })
+}
+
 #[derive(Debug)]
 struct Entry {
     tenant: String,
     source: u64,
-    id: String,
+    name: Name,
     session: Session,
     rank: Rank,
 }
@@ -88,6 +100,9 @@ struct Entry {
 /// Where it is full, the tenant with the most sessions loses one; a tenant or a source above its own limit loses one of its own. A
 /// flood of new sessions can therefore neither push out other tenants' sessions beyond an equal share, nor the risky
 /// sessions of its own tenant as long as there are calm ones, nor those of other sources while its own is at its limit.
+///
+/// Among risky sessions only, a new calm one is the one to go: whoever may use many sources can so keep later sessions of the
+/// same tenant from being remembered, until the risky ones end.
 ///
 /// ```
 /// use aimds_analyze::{SessionKey, SessionLimits, Sessions, Timestamp};
@@ -103,7 +118,7 @@ struct Entry {
 pub struct Sessions {
     limits: SessionLimits,
     entries: BTreeMap<u64, Entry>,
-    names: BTreeMap<String, BTreeMap<String, u64>>,
+    names: BTreeMap<String, BTreeMap<Name, u64>>,
     tenants: BTreeMap<String, BTreeSet<Rank>>,
     sources: BTreeMap<(String, u64), BTreeSet<Rank>>,
     /// Tenants by how many sessions they have.
@@ -153,7 +168,7 @@ impl Sessions {
     /// A session, if it is remembered and has not ended. O(log n).
     #[must_use]
     pub fn get(&self, tenant: &str, id: &str, now: Timestamp) -> Option<&Session> {
-        let entry = self.entries.get(self.names.get(tenant)?.get(id)?)?;
+        let entry = self.entries.get(self.names.get(tenant)?.get(&name(id))?)?;
         (!self.has_ended(entry.rank.1, now)).then_some(&entry.session)
     }
 
@@ -168,7 +183,7 @@ impl Sessions {
     /// Of two requests of one session at the same time the riskier outcome is kept: who sends many at once gains nothing by it.
     pub fn store(&mut self, key: &SessionKey<'_>, session: Session, now: Timestamp) {
         self.expire(now);
-        let known = self.names.get(key.tenant).and_then(|ids| ids.get(key.id)).copied();
+        let known = self.names.get(key.tenant).and_then(|names| names.get(&name(key.id))).copied();
         let before = known.and_then(|slot| self.remove(slot)).filter(|old| !self.has_ended(old.rank.1, now));
         let (mut session, mut source, mut seen) = (session, key.source, now);
         if let Some(before) = before {
@@ -218,24 +233,24 @@ impl Sessions {
         let slot = self.next;
         self.next = self.next.wrapping_add(1);
         let rank = (Standing::of(&session), seen, slot);
-        let (tenant, id) = (key.tenant.to_owned(), key.id.to_owned());
-        self.names.entry(tenant.clone()).or_default().insert(id.clone(), slot);
+        let (tenant, name) = (key.tenant.to_owned(), name(key.id));
+        self.names.entry(tenant.clone()).or_default().insert(name, slot);
         self.sources.entry((tenant.clone(), source)).or_default().insert(rank);
         self.ages.insert((seen, slot));
         let ranks = self.tenants.entry(tenant.clone()).or_default();
         self.shares.remove(&(ranks.len(), tenant.clone()));
         ranks.insert(rank);
         self.shares.insert((ranks.len(), tenant.clone()));
-        self.entries.insert(slot, Entry { tenant, source, id, session, rank });
+        self.entries.insert(slot, Entry { tenant, source, name, session, rank });
     }
 
     /// Takes a session out of every index; what is empty then goes too.
     fn remove(&mut self, slot: u64) -> Option<Entry> {
         let entry = self.entries.remove(&slot)?;
         self.ages.remove(&(entry.rank.1, slot));
-        if let Some(ids) = self.names.get_mut(&entry.tenant) {
-            ids.remove(&entry.id);
-            if ids.is_empty() {
+        if let Some(names) = self.names.get_mut(&entry.tenant) {
+            names.remove(&entry.name);
+            if names.is_empty() {
                 self.names.remove(&entry.tenant);
             }
         }

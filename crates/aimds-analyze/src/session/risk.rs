@@ -14,11 +14,11 @@ pub struct RiskFeatures(pub [f32; MEASURES]);
 
 impl RiskFeatures {
     /// In this order: evidence of a raised level (ln(1 + nats)), scores gathered (ln(1 + sum)), pressing after refusals, and
-    /// repetitions.
+    /// repetitions beyond the first: once, everybody says it again who was not understood.
     #[must_use]
     pub fn of(features: &Features) -> Self {
         let Features { cusum, accumulated, pressed, repeated, .. } = *features;
-        Self([cusum.ln_1p(), accumulated.ln_1p(), pressed, repeated])
+        Self([cusum.ln_1p(), accumulated.ln_1p(), pressed, (repeated - 1.0).max(0.0)])
     }
 }
 
