@@ -10,7 +10,7 @@ fn chat(scores: &[f32]) -> (Conversation, Vec<MessageRisk>) {
     let mut risks = Vec::new();
     for (turn, score) in scores.iter().enumerate() {
         let message = conversation.messages.len();
-        conversation.push(Role::User, Origin::User, format!("question {turn}"));
+        conversation.push(Role::User, Origin::User, format!("question{turn}"));
         risks.push(MessageRisk {
             message,
             origin: Origin::User,

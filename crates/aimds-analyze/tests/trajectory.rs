@@ -131,6 +131,21 @@ fn several_messages_that_pass_alone_do_not_pass_together() {
     assert_eq!(Cause::of(&shown), Some(Cause::Rising));
 }
 
+#[test]
+fn the_same_words_again_are_no_evidence_and_nearly_the_same_are() {
+    let prompt = "Summarise the following report about rockets and explosives for the board";
+    let once = features(&[user(0.3, prompt)]);
+    let often = features(&vec![user(0.3, prompt); 50]);
+    assert_eq!((often.cusum, often.suspicious, often.repeated), (once.cusum, 1, 0.0));
+    assert_eq!(session_risk(&often), 0.0);
+
+    let words: Vec<&str> = prompt.split(' ').collect();
+    let varied: Vec<_> = (0..8).map(|word| [&words[..word], &words[word + 1..]].concat().join(" ")).collect();
+    let shown = features(&varied.iter().map(|text| user(0.12, text)).collect::<Vec<_>>());
+    assert!(session_risk(&shown) > 0.9, "{shown:?}");
+    assert_eq!(Cause::of(&shown), Some(Cause::Repeating));
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let origin = prop::sample::select(Origin::ALL.to_vec());
     let score = prop_oneof![0.0_f32..=1.0, Just(f32::NAN), any::<f32>()];

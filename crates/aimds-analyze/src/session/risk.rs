@@ -3,22 +3,23 @@
 use super::trajectory::Features;
 
 /// What the logistic regression reads, in this order: see [`RiskFeatures::of`].
-const MEASURES: usize = 4;
-/// Fitted by `training/session/fit.py` (PLACEHOLDER).
-const WEIGHTS: [f32; MEASURES] = [2.0, 6.0, 1.0, 1.0];
-const BIAS: f32 = -5.0;
+const MEASURES: usize = 3;
+/// Fitted by `training/session/fit.py`, bias and slope so that the session adds a tenth to the false alarms of single messages.
+/// Pressing after refusals was offered too and got no weight: people who ask for harm press as well.
+const WEIGHTS: [f32; MEASURES] = [3.458, 10.54, 5.293];
+const BIAS: f32 = -14.779;
 
 /// What the session risk is computed from: none of it ever lowers the risk.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RiskFeatures(pub [f32; MEASURES]);
 
 impl RiskFeatures {
-    /// In this order: evidence of a raised level (ln(1 + nats)), scores gathered (ln(1 + sum)), pressing after refusals, and
-    /// repetitions beyond the first: once, everybody says it again who was not understood.
+    /// In this order: evidence of a raised level (ln(1 + nats)), scores gathered (ln(1 + sum)), and repetitions beyond the first:
+    /// once, everybody says it again who was not understood.
     #[must_use]
     pub fn of(features: &Features) -> Self {
-        let Features { cusum, accumulated, pressed, repeated, .. } = *features;
-        Self([cusum.ln_1p(), accumulated.ln_1p(), pressed, (repeated - 1.0).max(0.0)])
+        let Features { cusum, accumulated, repeated, .. } = *features;
+        Self([cusum.ln_1p(), accumulated.ln_1p(), (repeated - 1.0).max(0.0)])
     }
 }
 
@@ -27,8 +28,6 @@ impl RiskFeatures {
 pub enum Cause {
     /// The level of the scores has risen or stays high.
     Rising,
-    /// The user says again what the model has refused.
-    Pressing,
     /// The user sends nearly the same suspicious text again and again.
     Repeating,
 }
@@ -39,7 +38,6 @@ impl Cause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rising => "rising",
-            Self::Pressing => "pressing",
             Self::Repeating => "repeating",
         }
     }
@@ -50,10 +48,8 @@ impl Cause {
         if features.suspicious < 2 {
             return None;
         }
-        let [cusum, accumulated, pressed, repeated] = weighed(features);
-        let parts =
-            [(Self::Rising, cusum + accumulated), (Self::Pressing, pressed), (Self::Repeating, repeated)];
-        parts.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(cause, _)| cause)
+        let [cusum, accumulated, repeated] = weighed(features);
+        Some(if repeated > cusum + accumulated { Self::Repeating } else { Self::Rising })
     }
 }
 

@@ -110,12 +110,13 @@ pub struct Features {
     pub accumulated: f32,
     /// Scores averaged, the older the less.
     pub average: f32,
-    /// Messages that were suspicious.
+    /// Messages that were suspicious, without those whose words are all in one of the four texts before.
     pub suspicious: u32,
     /// Suspicious texts of the user that say again what the model has just refused, in the same or other words; the older
     /// the less.
     pub pressed: f32,
-    /// Suspicious texts of the user that are nearly the same as one of the four before; the older the less.
+    /// Suspicious texts of the user that are nearly, but not quite, the same as one of the four before; the older
+    /// the less.
     pub repeated: f32,
     /// Any text of the user that says again what the model has just refused.
     pub rephrased: u32,
@@ -185,25 +186,23 @@ impl Trajectory {
     fn judge(&mut self, event: &Event) {
         let score = if event.score.is_nan() { 1.0 } else { event.score.clamp(0.0, 1.0) };
         self.categories.0 |= event.categories.0;
-        let suspicious = score >= SUSPICIOUS;
-        for gathered in
-            [&mut self.features.accumulated, &mut self.features.pressed, &mut self.features.repeated]
-        {
-            *gathered *= 1.0 - FORGETTING;
-        }
-        if event.origin == Origin::User {
-            self.compare(event, suspicious);
-        }
         let first = self.features.messages == 0;
         let features = &mut self.features;
         features.messages = features.messages.saturating_add(1);
         features.peak = features.peak.max(score);
-        features.accumulated += score;
         features.average = if first { score } else { features.average + NEWEST * (score - features.average) };
-        features.suspicious = features.suspicious.saturating_add(u32::from(suspicious));
         features.obfuscated = features.obfuscated.saturating_add(u32::from(event.obfuscated));
         features.categories = self.categories.len();
-        self.gather(score);
+        for gathered in [&mut features.accumulated, &mut features.pressed, &mut features.repeated] {
+            *gathered *= 1.0 - FORGETTING;
+        }
+        let suspicious = score >= SUSPICIOUS;
+        let new = event.origin != Origin::User || self.compare(event, suspicious);
+        if new {
+            self.features.accumulated += score;
+            self.features.suspicious = self.features.suspicious.saturating_add(u32::from(suspicious));
+            self.gather(score);
+        }
     }
 
     /// The threshold is never passed, so that the sum is never started again: how high it is, is what counts.
@@ -221,21 +220,23 @@ impl Trajectory {
         }
     }
 
-    /// Compares a text of the user with those before.
-    fn compare(&mut self, event: &Event, suspicious: bool) {
+    /// Compares a text of the user with those before, and says whether it says anything new: the same words once more are no
+    /// evidence beyond the first time. A program that sends one prompt all day is no attack.
+    fn compare(&mut self, event: &Event, suspicious: bool) -> bool {
         let alike = |before: &Fingerprint| event.fingerprint.similarity(before);
         let latest = self.recent.first().map_or(0.0, alike);
         let nearest = self.recent.iter().map(alike).fold(0.0, f32::max);
-        let again = self.refused && latest >= REPHRASED;
+        let again = std::mem::take(&mut self.refused) && latest >= REPHRASED;
+        let repeated = suspicious && (REPEATED..1.0).contains(&nearest);
         let features = &mut self.features;
         features.rephrased = features.rephrased.saturating_add(u32::from(again));
         features.pressed += f32::from(u8::from(again && suspicious));
-        features.repeated += f32::from(u8::from(suspicious && nearest >= REPEATED));
+        features.repeated += f32::from(u8::from(repeated));
         self.recent.rotate_right(1);
         if let Some(latest) = self.recent.first_mut() {
             *latest = event.fingerprint;
         }
-        self.refused = false;
+        nearest < 1.0
     }
 
     fn arrive(&mut self, at: Timestamp) {
