@@ -6,8 +6,8 @@ use super::trajectory::Features;
 const MEASURES: usize = 3;
 /// Fitted by `training/session/fit.py`, bias and slope so that the session adds a tenth to the false alarms of single messages.
 /// Pressing after refusals was offered too and got no weight: people who ask for harm press as well.
-const WEIGHTS: [f32; MEASURES] = [3.458, 10.54, 5.293];
-const BIAS: f32 = -14.779;
+const WEIGHTS: [f32; MEASURES] = [4.714, 9.134, 4.93];
+const BIAS: f32 = -15.969;
 
 /// What the session risk is computed from: none of it ever lowers the risk.
 #[derive(Clone, Copy, Debug, PartialEq)]
