@@ -97,9 +97,9 @@ struct Entry {
 
 /// A bounded table of sessions. No clock and no lock inside.
 ///
-/// Where it is full, the tenant with the most sessions loses one; a tenant or a source above its own limit loses one of its own. A
-/// flood of new sessions can therefore neither push out other tenants' sessions beyond an equal share, nor the risky
-/// sessions of its own tenant as long as there are calm ones, nor those of other sources while its own is at its limit.
+/// Where it is full, the tenant with the most sessions loses one; a tenant or a source above its own limit loses one of its own.
+/// A flood of new sessions can therefore neither push out other tenants' sessions beyond an equal share, nor the risky sessions
+/// of its own tenant as long as there are calm ones, nor those of other sources while its own is at its limit.
 ///
 /// Among risky sessions only, a new calm one is the one to go: whoever may use many sources can so keep later sessions of the
 /// same tenant from being remembered, until the risky ones end.

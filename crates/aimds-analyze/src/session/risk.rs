@@ -6,8 +6,8 @@ use super::trajectory::Features;
 const MEASURES: usize = 3;
 /// Fitted by `training/session/fit.py`, bias and slope so that the session adds a tenth to the false alarms of single messages.
 /// Pressing after refusals was offered too and got no weight: people who ask for harm press as well.
-const WEIGHTS: [f32; MEASURES] = [4.714, 9.134, 4.93];
-const BIAS: f32 = -15.969;
+const WEIGHTS: [f32; MEASURES] = [4.339, 10.847, 5.221];
+const BIAS: f32 = -16.646;
 
 /// What the session risk is computed from: none of it ever lowers the risk.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,7 +1,8 @@
 //! Payloads that are split over several turns, put together again.
 //!
 //! Ordinary chats are full of short texts. Texts are joined only where something says that they belong together: they are
-//! parts of one message, they are numbered, they give values to names, or one ends in mid-sentence and the next goes on; and only where no part alone is loud. What the joined text means, the detectors say.
+//! parts of one message, they are numbered, they give values to names, or one ends in mid-sentence and the next goes on; and
+//! only where no part alone is loud. What the joined text means, the detectors say.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;

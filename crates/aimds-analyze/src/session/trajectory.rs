@@ -10,7 +10,8 @@ use crate::Timestamp;
 /// messages more than half.
 pub const SUSPICIOUS: f32 = 0.1;
 /// The logit of the score of ordinary messages and of attacks that pass as single messages, within the limits below, and the
-/// deviation around both: `training/session/fit.py` prints -4.1, -0.7 and 1.6; a change half as large shall be seen too.
+/// deviation around both. `training/session/fit.py` prints means of -4.1 and -0.7 with deviations of 0.8 and 2.2; a rise that
+/// is a little smaller shall be seen too.
 const SHIFT: Shift = Shift::Normal { before: -4.1, after: -1.2, deviation: 1.8 };
 /// One message is evidence of at most this: whether a single message is an attack is what its own score says.
 const MOST_LOGIT: f64 = 1.5;
@@ -110,7 +111,7 @@ pub struct Features {
     pub accumulated: f32,
     /// Scores averaged, the older the less.
     pub average: f32,
-    /// Messages that were suspicious, without those whose words are all in one of the four texts before.
+    /// Messages that were suspicious, without those that have the same words as one of the four texts before.
     pub suspicious: u32,
     /// Suspicious texts of the user that say again what the model has just refused, in the same or other words; the older
     /// the less.
@@ -227,7 +228,8 @@ impl Trajectory {
         let latest = self.recent.first().map_or(0.0, alike);
         let nearest = self.recent.iter().map(alike).fold(0.0, f32::max);
         let again = std::mem::take(&mut self.refused) && latest >= REPHRASED;
-        let repeated = suspicious && (REPEATED..1.0).contains(&nearest);
+        let known = self.recent.iter().any(|before| event.fingerprint.has_same_words(before));
+        let repeated = suspicious && !known && nearest >= REPEATED;
         let features = &mut self.features;
         features.rephrased = features.rephrased.saturating_add(u32::from(again));
         features.pressed += f32::from(u8::from(again && suspicious));
@@ -236,7 +238,7 @@ impl Trajectory {
         if let Some(latest) = self.recent.first_mut() {
             *latest = event.fingerprint;
         }
-        nearest < 1.0
+        !known
     }
 
     fn arrive(&mut self, at: Timestamp) {
