@@ -39,7 +39,7 @@ fn main() {
         SessionLimits { capacity: 100_000, per_tenant: 100_000, per_source: 100_000, idle_ms: 60_000 };
     let mut sessions = Sessions::new(limits).expect("limits are valid");
     let mut now = 0;
-    run("open and store in a full table of 100,000", || {
+    run("open and store a session, table filling to 100,000", || {
         now += 1;
         let id = (now % 1_000_000).to_string();
         let key = SessionKey { tenant: "acme", source: now % 1000, id: &id };
