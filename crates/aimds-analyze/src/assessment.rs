@@ -2,7 +2,7 @@
 
 use aimds_detect::{Category, Finding, Origin};
 
-use crate::{Session, Taint, Timestamp};
+use crate::{Session, SessionRisk, Taint, Timestamp};
 
 /// A budget that ran out before everything was looked at. A text with one of these is never called clean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,7 +74,8 @@ pub struct MessageRisk {
 /// The result of analysis: everything that policy needs to decide.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assessment {
-    /// Calibrated probability in \[0, 1\] that the request manipulates the model: the highest of its messages.
+    /// Calibrated probability in \[0, 1\] that the request manipulates the model: the highest of the risks of its messages and
+    /// that of the session.
     pub score: f32,
     /// Each message by itself, in order.
     pub messages: Vec<MessageRisk>,
@@ -82,9 +83,26 @@ pub struct Assessment {
     pub findings: Vec<Finding>,
     /// Arguments of tool calls that untrusted content put there.
     pub taints: Vec<Taint>,
+    /// The messages together.
+    pub session: SessionRisk,
 }
 
 impl Assessment {
+    /// The same with what the session says about the messages together.
+    #[must_use]
+    pub fn with_session(self, session: SessionRisk) -> Self {
+        Self { score: self.score.max(session.score), session, ..self }
+    }
+
+    /// The position of the first message that decided: the first at which its own risk or that of the session so far reaches
+    /// a threshold.
+    #[must_use]
+    pub fn first_reaching(&self, threshold: f32) -> Option<usize> {
+        let alone = self.messages.iter().map(|risk| (risk.message, risk.score));
+        let together = self.session.steps.iter().copied();
+        alone.chain(together).filter(|&(_, score)| score >= threshold).map(|(message, _)| message).min()
+    }
+
     /// Why the verdict rests on less than the full analysis: the first reason of any message.
     #[must_use]
     pub fn degraded(&self) -> Option<Degraded> {
@@ -107,7 +125,9 @@ impl Assessment {
     }
 }
 
-/// Joins what detection says about each message into one assessment and remembers it in the session.
+/// Joins what detection says about each message into one assessment and counts the request in the session.
+///
+/// What the messages say together, [`Session::follow`] says; [`Assessment::with_session`] adds it.
 #[must_use]
 pub fn assess(
     messages: Vec<MessageRisk>,
@@ -123,7 +143,7 @@ pub fn assess(
             .then_with(|| b.confidence.total_cmp(&a.confidence))
     });
     session.observe(score, now);
-    Assessment { score, messages, findings, taints }
+    Assessment { score, messages, findings, taints, session: SessionRisk::default() }
 }
 
 #[cfg(test)]

@@ -13,7 +13,12 @@
 mod assessment;
 mod provenance;
 mod session;
+mod sessions;
 
 pub use assessment::{Assessment, Degraded, Exhausted, MessageRisk, assess};
 pub use provenance::{Taint, taints};
-pub use session::{Session, Timestamp};
+pub use session::{
+    Categories, Cause, Event, Features, Fingerprint, Joined, RiskFeatures, SUSPICIOUS, Session, SessionRisk,
+    Timestamp, Trajectory, looks_like_refusal, session_risk, splits,
+};
+pub use sessions::{NoRoom, SessionKey, SessionLimits, Sessions};

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-use aimds_analyze::{Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp, assess, taints};
+use aimds_analyze::{
+    Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp, assess, splits, taints,
+};
 use aimds_detect::encoder::EncoderError;
 use aimds_detect::lexical::ModelError;
 use aimds_detect::rules::{RuleError, RuleMask};
-use aimds_detect::{Conversation, Deep, Effort, ScanExhausted, Scanner};
-use aimds_policy::{Asked, Decision, DeepMode, Policy, PolicyError};
+use aimds_detect::{Conversation, Deep, Effort, Message, MessageScan, ScanExhausted, Scanner};
+use aimds_policy::{Action, Asked, Decision, DeepMode, Policy, PolicyError};
 
 use crate::embedded::{self, DEFAULT_POLICY};
 
@@ -40,6 +42,9 @@ pub struct Outcome {
     pub assessment: Assessment,
     /// How deep it looked.
     pub path: Depth,
+    /// The provider message that decided: the first at which the conversation so far would have got this decision. `None`
+    /// where it is allowed, or where no single message is the reason.
+    pub turn: Option<usize>,
 }
 
 /// Why an engine cannot be built.
@@ -169,9 +174,7 @@ impl Engine {
         let mode = self.policy.deep_mode(session.tenant());
         let mut windows = self.policy.deep_windows(session.tenant());
         let mut path = Depth::Fast;
-        let mut risks = Vec::with_capacity(conversation.messages.len());
-        let mut findings = Vec::new();
-        for (position, message) in conversation.messages.iter().enumerate() {
+        let mut look = |position: usize, message: &Message| {
             let band = match mode {
                 DeepMode::Never => None,
                 DeepMode::Always => Some((0.0, 1.0)),
@@ -180,26 +183,44 @@ impl Engine {
                 }
             };
             let mut effort = Effort { band, windows: &mut windows, expired };
-            let mut scan = self.scanner.scan(position, message, mask, &mut effort);
-            findings.append(&mut scan.findings);
+            let scan = self.scanner.scan(position, message, mask, &mut effort);
             if scan.deep == Deep::Done {
                 path = Depth::Deep;
             }
-            risks.push(MessageRisk {
-                message: position,
-                origin: message.origin,
-                score: scan.score,
-                exhausted: scan.exhausted.map(exhausted),
-                degraded: self.degraded(scan.deep),
-            });
+            scan
+        };
+        let mut risks = Vec::with_capacity(conversation.messages.len());
+        let mut findings = Vec::new();
+        for (position, message) in conversation.messages.iter().enumerate() {
+            let mut scan = look(position, message);
+            findings.append(&mut scan.findings);
+            risks.push(self.risk(position, message, &scan));
         }
-        let assessment = assess(risks, findings, taints(conversation), session, now);
+        for joined in splits(conversation, &risks) {
+            let (position, message) = (joined.last(), joined.message(conversation));
+            let scan = look(position, &message);
+            let whole = self.risk(position, &message, &scan);
+            joined.attribute(&whole, scan.findings, &mut risks, &mut findings);
+        }
+        let together = session.follow(conversation, &risks, &findings, now);
+        let assessment = assess(risks, findings, taints(conversation), session, now).with_session(together);
         let tenant = session.tenant();
         let decision = match asked {
             None => self.policy.decide(conversation, &assessment, tenant),
             Some(asked) => self.policy.decide_answer(asked, conversation, &assessment, tenant),
         };
-        Outcome { decision, assessment, path }
+        let turn = decided(&decision, conversation);
+        Outcome { decision, assessment, path, turn }
+    }
+
+    fn risk(&self, position: usize, message: &Message, scan: &MessageScan) -> MessageRisk {
+        MessageRisk {
+            message: position,
+            origin: message.origin,
+            score: scan.score,
+            exhausted: scan.exhausted.map(exhausted),
+            degraded: self.degraded(scan.deep),
+        }
     }
 
     fn degraded(&self, deep: Deep) -> Option<Degraded> {
@@ -211,6 +232,14 @@ impl Engine {
             Deep::Failed => Some(Degraded::Failed),
         }
     }
+}
+
+/// The provider message of the earliest reason for what is decided.
+fn decided(decision: &Decision, conversation: &Conversation) -> Option<usize> {
+    let reasons = decision.reasons().iter().filter(|reason| reason.action == decision.would());
+    let first = reasons.filter_map(|reason| reason.message).min()?;
+    let message = conversation.messages.get(first).filter(|_| decision.would() != Action::Allow)?;
+    Some(message.index)
 }
 
 fn exhausted(exhausted: ScanExhausted) -> Exhausted {

@@ -2,7 +2,7 @@
 
 use aimds_analyze::Assessment;
 use aimds_detect::{Conversation, Finding};
-use aimds_policy::{Action, Decision, Reason, ReasonCode};
+use aimds_policy::{Decision, ReasonCode};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -85,7 +85,7 @@ impl Verdict {
             decision: decision.action().as_str(),
             would: (decision.would() != decision.action()).then(|| decision.would().as_str()),
             score: round(assessment.score),
-            turn: first_that_decided(decision, conversation).filter(|_| !single),
+            turn: outcome.turn.filter(|_| !single),
             categories: categories(assessment, decision),
             findings: wire_findings(&assessment.findings, conversation, single),
             reasons: decision.reasons().iter().map(|reason| reason.text.clone()).collect(),
@@ -109,13 +109,6 @@ fn categories(assessment: &Assessment, decision: &Decision) -> Vec<&'static str>
     categories.sort_unstable();
     categories.dedup();
     categories
-}
-
-/// Where the conversation first deserved what is done.
-fn first_that_decided(decision: &Decision, conversation: &Conversation) -> Option<usize> {
-    let decided = |reason: &&Reason| reason.action == decision.would() && reason.action != Action::Allow;
-    let first = decision.reasons().iter().filter(decided).filter_map(|reason| reason.message).min()?;
-    conversation.messages.get(first).map(|message| message.index)
 }
 
 /// Findings are sorted by message and start, so that one walk over each text converts every offset.

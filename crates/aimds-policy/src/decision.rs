@@ -56,6 +56,8 @@ pub enum ReasonCode {
     Budget,
     /// Part of the analysis was not available.
     Degraded,
+    /// The messages of a session together, though none of them alone.
+    Session,
     /// A temporal policy does not hold.
     Temporal,
     /// An allow-list entry applied.
@@ -71,6 +73,7 @@ impl ReasonCode {
             Self::Finding => "finding",
             Self::Budget => "budget",
             Self::Degraded => "degraded",
+            Self::Session => "session",
             Self::Temporal => "temporal",
             Self::AllowList => "allow_list",
         }

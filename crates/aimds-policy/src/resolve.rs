@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aimds_analyze::{Assessment, Degraded, MessageRisk};
+use aimds_analyze::{Assessment, Cause, Degraded, MessageRisk};
 use aimds_detect::{Category, Conversation, Finding, Origin};
 
 use crate::decision::{Action, Decision, Reason, ReasonCode, Redaction};
@@ -279,7 +279,7 @@ impl Policy {
             if let Some(degraded) = risk.degraded {
                 reasons.push(policy.degraded(risk, degraded));
             }
-            if let Some((action, threshold)) = policy.reached(risk) {
+            if let Some((action, threshold)) = policy.reached(risk.origin, risk.score) {
                 reasons.push(Reason {
                     code: ReasonCode::Risk,
                     action,
@@ -294,6 +294,7 @@ impl Policy {
                 });
             }
         }
+        reasons.extend(policy.session(assessment));
         for finding in &assessment.findings {
             let Some(message) = conversation.messages.get(finding.message) else { continue };
             if finding.confidence < policy.min_confidence || allowed(finding.message) {
@@ -321,7 +322,7 @@ impl Policy {
         let look = Look {
             conversation,
             assessment,
-            reached: &|risk| policy.reached(risk).map(|(action, _)| action),
+            reached: &|risk| policy.reached(risk.origin, risk.score).map(|(action, _)| action),
             min_confidence: policy.min_confidence,
         };
         reasons.extend(match asked {
@@ -425,10 +426,29 @@ impl TenantPolicy {
         }
     }
 
-    /// The strongest threshold of its origin that a risk reaches.
-    fn reached(&self, risk: &MessageRisk) -> Option<(Action, f32)> {
-        let band = self.band(risk.origin);
-        let reached = |threshold: Option<f32>| threshold.filter(|&threshold| risk.score >= threshold);
+    /// What the messages together deserve: a session is the user's, and so is the threshold. Its risk is calibrated where it
+    /// blocks; below, single messages say more.
+    fn session(&self, assessment: &Assessment) -> Option<Reason> {
+        let session = &assessment.session;
+        let threshold = self.band(Origin::User).block.filter(|&block| session.score >= block)?;
+        let cause = session.cause.map_or("suspicious", Cause::as_str);
+        let step = session.steps.iter().find(|(_, score)| *score >= threshold);
+        Some(Reason {
+            code: ReasonCode::Session,
+            action: Action::Block,
+            category: None,
+            message: step.map(|(message, _)| *message),
+            text: format!(
+                "risk {:.3} of the session ({cause}) reaches the block threshold {threshold:.3}",
+                session.score
+            ),
+        })
+    }
+
+    /// The strongest threshold of its origin that a score reaches.
+    fn reached(&self, origin: Origin, score: f32) -> Option<(Action, f32)> {
+        let band = self.band(origin);
+        let reached = |threshold: Option<f32>| threshold.filter(|&threshold| score >= threshold);
         reached(band.block)
             .map(|threshold| (Action::Block, threshold))
             .or_else(|| reached(band.flag).map(|threshold| (Action::Flag, threshold)))

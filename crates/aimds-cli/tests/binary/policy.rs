@@ -84,7 +84,10 @@ fn a_model_is_checked_and_the_answer_can_be_checked_again() {
     assert!(check("G (threat -> F blocked)", "dot").stdout.starts_with("digraph lasso {"));
     assert!(check("G (threat -> F blocked)", "mermaid").stdout.starts_with("flowchart LR"));
     let text = check("G (threat -> F blocked)", "text").stdout;
-    assert!(text.starts_with("violated  (3 states, 5 transitions) on this run:\nfor ever:\n1. idle"), "{text}");
+    assert!(
+        text.starts_with("violated  (3 states, 5 transitions) on this run:\nfor ever:\n1. idle"),
+        "{text}"
+    );
 
     for answer in [&holds.stdout, &violated.stdout] {
         let ran = run_with(&["policy", "verify-proof", "-", "--format", "json"], answer.as_bytes());

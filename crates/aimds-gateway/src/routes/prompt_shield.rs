@@ -68,7 +68,7 @@ fn is_attack(inspection: &Inspection, position: usize) -> bool {
     let decision = &inspection.outcome.decision;
     decision.reasons().iter().any(|reason| {
         let manipulation = match reason.code {
-            ReasonCode::Risk | ReasonCode::Budget | ReasonCode::Temporal => true,
+            ReasonCode::Risk | ReasonCode::Budget | ReasonCode::Session | ReasonCode::Temporal => true,
             ReasonCode::Finding => reason.category.is_some_and(|category| !category.is_data()),
             ReasonCode::Degraded | ReasonCode::AllowList => false,
         };

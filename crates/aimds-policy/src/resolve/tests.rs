@@ -1,4 +1,4 @@
-use aimds_analyze::{Degraded, Exhausted, MessageRisk, Session, Timestamp, assess};
+use aimds_analyze::{Degraded, Exhausted, MessageRisk, Session, SessionRisk, Timestamp, assess};
 use aimds_detect::Detector;
 use aimds_detect::validators::PiiKind;
 
@@ -189,4 +189,22 @@ fn a_bad_file_is_refused_with_the_place() {
     refused("version = 1\n[findings.any]\njailbrake = \"block\"", "unknown category \"jailbrake\"");
     refused("version = 1\n[findings.any]\njailbreak = \"redact\"", "cannot be redacted");
     refused("version = 1\n[[allow]]\nreason = \"x\"", "allow[0]: give exactly one");
+}
+
+#[test]
+fn messages_that_do_little_alone_are_stopped_together() {
+    let policy = Policy::parse(FILE).unwrap();
+    let conversation = Conversation::single(Origin::User, "text");
+    let risk =
+        MessageRisk { message: 0, origin: Origin::User, score: 0.1, exhausted: None, degraded: None };
+    let check = |score: f32, expected: Action, message: Option<usize>| {
+        let session = SessionRisk { score, steps: vec![(0, score)], ..SessionRisk::default() };
+        let assessment = assess(vec![risk.clone()], vec![], vec![], &mut Session::new(""), Timestamp(0));
+        let decision = policy.decide(&conversation, &assessment.with_session(session), "");
+        assert_eq!(decision.action(), expected, "{:?}", decision.reasons());
+        let reason = decision.reasons().iter().find(|reason| reason.code == ReasonCode::Session);
+        assert_eq!(reason.and_then(|reason| reason.message), message);
+    };
+    check(0.69, Action::Allow, None);
+    check(0.7, Action::Block, Some(0));
 }

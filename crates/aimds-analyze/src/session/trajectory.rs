@@ -1,0 +1,262 @@
+//! How the risk of one session moves: constant memory, constant time for each message.
+
+use aimds_attractor::{LikelihoodCusum, Shift};
+use aimds_detect::{Category, Finding, Origin};
+
+use super::fingerprint::Fingerprint;
+use crate::Timestamp;
+
+/// A message from this score on is suspicious: of ordinary messages one in a hundred, of attacks that pass as single
+/// messages more than half.
+pub const SUSPICIOUS: f32 = 0.1;
+/// The logit of the score of ordinary messages and of attacks that pass as single messages, within the limits below, and the
+/// deviation around both. `training/session/fit.py` prints means of -4.1 and -0.7 with deviations of 0.8 and 2.2; a rise that
+/// is a little smaller shall be seen too.
+const SHIFT: Shift = Shift::Normal { before: -4.1, after: -1.2, deviation: 1.8 };
+/// One message is evidence of at most this: whether a single message is an attack is what its own score says.
+const MOST_LOGIT: f64 = 1.5;
+const LEAST_LOGIT: f64 = -5.0;
+/// Texts compared with the next one.
+const REMEMBERED: usize = 4;
+/// Two texts are the same in other words from this share of common words on, and nearly the same text from the second on.
+const REPHRASED: f32 = 0.3;
+const REPEATED: f32 = 0.6;
+/// What is gathered loses this share with each message.
+const FORGETTING: f32 = 0.1;
+/// Weight of the newest score in the average.
+const NEWEST: f32 = 0.3;
+/// Requests that follow each other faster come from no person.
+const FASTEST_PERSON_MS: u64 = 1_000;
+
+/// One message as the trajectory sees it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Event {
+    /// Calibrated probability in \[0, 1\] that the message alone manipulates the model. NaN counts as 1: what could not be
+    /// judged is not harmless.
+    pub score: f32,
+    /// Where the text came from. The model's own texts and the operator's have no score.
+    pub origin: Origin,
+    /// The categories of manipulation found in it.
+    pub categories: Categories,
+    /// Whether it was found encoded or with invisible characters.
+    pub obfuscated: bool,
+    /// What it says.
+    pub fingerprint: Fingerprint,
+    /// The text is the model's and looks like a refusal.
+    pub refused: bool,
+    /// The text is a call of the tool whose name has this hash.
+    pub tool: Option<u64>,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+impl Event {
+    /// A message of somebody with a score and nothing else known.
+    #[must_use]
+    pub fn new(origin: Origin, score: f32, at: Timestamp) -> Self {
+        Self {
+            score,
+            origin,
+            categories: Categories::default(),
+            obfuscated: false,
+            fingerprint: Fingerprint::default(),
+            refused: false,
+            tool: None,
+            at,
+        }
+    }
+
+    /// Adds what was found in it.
+    pub fn note(&mut self, finding: &Finding) {
+        self.categories.insert(finding.category);
+        self.obfuscated |= matches!(finding.category, Category::EncodedAttack | Category::InvisibleText);
+    }
+}
+
+/// A set of categories of manipulation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Categories(u16);
+
+impl Categories {
+    /// Adds a category; personal data and secrets are none of manipulation.
+    pub fn insert(&mut self, category: Category) {
+        if let Some(bit) = Category::MANIPULATION.iter().position(|known| *known == category) {
+            self.0 |= 1 << bit;
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What a session has shown so far, in numbers. All are 0 before the first message.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Features {
+    /// Messages with a score.
+    pub messages: u32,
+    /// The highest score.
+    pub peak: f32,
+    /// Evidence in nats that the level of the scores has risen, and still is high.
+    pub cusum: f32,
+    /// Scores gathered, the older the less.
+    pub accumulated: f32,
+    /// Scores averaged, the older the less.
+    pub average: f32,
+    /// Messages that were suspicious, without those that have the same words as one of the four texts before.
+    pub suspicious: u32,
+    /// Suspicious texts of the user that say again what the model has just refused, in the same or other words; the older
+    /// the less.
+    pub pressed: f32,
+    /// Suspicious texts of the user that are nearly, but not quite, the same as one of the four before; the older
+    /// the less.
+    pub repeated: f32,
+    /// Any text of the user that says again what the model has just refused.
+    pub rephrased: u32,
+    /// Refusals of the model.
+    pub refusals: u32,
+    /// Messages with something encoded or invisible.
+    pub obfuscated: u32,
+    /// Categories of manipulation found in any of them.
+    pub categories: u32,
+    /// Requests that came within a second after the one before.
+    pub hurried: u32,
+    /// Calls of tools that the session had not called before. A filter of 256 bits: some are taken for known, never the
+    /// other way round.
+    pub new_tools: u32,
+}
+
+/// The state of one session: a few hundred bytes, whatever the traffic.
+///
+/// ```
+/// use aimds_analyze::{Event, Timestamp, Trajectory};
+/// use aimds_detect::Origin;
+/// let mut trajectory = Trajectory::default();
+/// for turn in 0..6 {
+///     trajectory.push(&Event::new(Origin::User, 0.1 * turn as f32, Timestamp(turn * 5_000)));
+/// }
+/// assert_eq!(trajectory.features().suspicious, 5);
+/// assert!(trajectory.features().cusum > 3.0);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Trajectory {
+    /// Begins with the first message.
+    cusum: Option<LikelihoodCusum>,
+    features: Features,
+    categories: Categories,
+    recent: [Fingerprint; REMEMBERED],
+    /// The model's last text was a refusal.
+    refused: bool,
+    tools: [u64; 4],
+    last: Option<Timestamp>,
+}
+
+impl Trajectory {
+    /// Takes the next message. O(1).
+    ///
+    /// Texts of one request come at the same time and count as one arrival.
+    pub fn push(&mut self, event: &Event) {
+        self.arrive(event.at);
+        if let Some(tool) = event.tool {
+            self.call(tool);
+        }
+        match event.origin {
+            Origin::System => {}
+            Origin::Model => {
+                self.refused = event.refused;
+                self.features.refusals = self.features.refusals.saturating_add(u32::from(event.refused));
+            }
+            Origin::User | Origin::Tool | Origin::Document => self.judge(event),
+        }
+    }
+
+    /// What has been seen so far.
+    #[must_use]
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    fn judge(&mut self, event: &Event) {
+        let score = if event.score.is_nan() { 1.0 } else { event.score.clamp(0.0, 1.0) };
+        self.categories.0 |= event.categories.0;
+        let first = self.features.messages == 0;
+        let features = &mut self.features;
+        features.messages = features.messages.saturating_add(1);
+        features.peak = features.peak.max(score);
+        features.average = if first { score } else { features.average + NEWEST * (score - features.average) };
+        features.obfuscated = features.obfuscated.saturating_add(u32::from(event.obfuscated));
+        features.categories = self.categories.len();
+        for gathered in [&mut features.accumulated, &mut features.pressed, &mut features.repeated] {
+            *gathered *= 1.0 - FORGETTING;
+        }
+        let suspicious = score >= SUSPICIOUS;
+        let new = event.origin != Origin::User || self.compare(event, suspicious);
+        if new {
+            self.features.accumulated += score;
+            self.features.suspicious = self.features.suspicious.saturating_add(u32::from(suspicious));
+            self.gather(score);
+        }
+    }
+
+    /// The threshold is never passed, so that the sum is never started again: how high it is, is what counts.
+    fn gather(&mut self, score: f32) {
+        let cusum = match &mut self.cusum {
+            Some(cusum) => cusum,
+            none => match LikelihoodCusum::new(SHIFT, f64::MAX) {
+                Ok(cusum) => none.insert(cusum),
+                Err(_) => return,
+            },
+        };
+        let logit = (f64::from(score) / (1.0 - f64::from(score))).ln();
+        if cusum.push(logit.clamp(LEAST_LOGIT, MOST_LOGIT)).is_ok() {
+            self.features.cusum = cusum.sum() as f32;
+        }
+    }
+
+    /// Compares a text of the user with those before, and says whether it says anything new: the same words once more are no
+    /// evidence beyond the first time. A program that sends one prompt all day is no attack.
+    fn compare(&mut self, event: &Event, suspicious: bool) -> bool {
+        let alike = |before: &Fingerprint| event.fingerprint.similarity(before);
+        let latest = self.recent.first().map_or(0.0, alike);
+        let nearest = self.recent.iter().map(alike).fold(0.0, f32::max);
+        let again = std::mem::take(&mut self.refused) && latest >= REPHRASED;
+        let known = self.recent.iter().any(|before| event.fingerprint.has_same_words(before));
+        let repeated = suspicious && !known && nearest >= REPEATED;
+        let features = &mut self.features;
+        features.rephrased = features.rephrased.saturating_add(u32::from(again));
+        features.pressed += f32::from(u8::from(again && suspicious));
+        features.repeated += f32::from(u8::from(repeated));
+        self.recent.rotate_right(1);
+        if let Some(latest) = self.recent.first_mut() {
+            *latest = event.fingerprint;
+        }
+        !known
+    }
+
+    fn arrive(&mut self, at: Timestamp) {
+        let gap = self.last.map_or(0, |last| at.0.saturating_sub(last.0));
+        let hurried = (1..FASTEST_PERSON_MS).contains(&gap);
+        self.features.hurried = self.features.hurried.saturating_add(u32::from(hurried));
+        self.last = self.last.max(Some(at));
+    }
+
+    /// A Bloom filter (Bloom 1970) of 256 bits and two hashes.
+    fn call(&mut self, tool: u64) {
+        let mut known = true;
+        for bit in [tool & 255, (tool >> 8) & 255] {
+            if let Some(word) = self.tools.get_mut((bit >> 6) as usize) {
+                known &= *word >> (bit & 63) & 1 == 1;
+                *word |= 1 << (bit & 63);
+            }
+        }
+        self.features.new_tools = self.features.new_tools.saturating_add(u32::from(!known));
+    }
+}

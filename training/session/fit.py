@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+"""Fits and measures the session risk of aimds-analyze.
+
+    cargo build --release && cargo build --release -p aimds-analyze --example measures
+    python3 training/session/fit.py DATA --aimds target/release/aimds \
+        --measures target/release/examples/measures --cache scores.json
+
+DATA is the folder with the labelled texts. Weights are fitted on conversations composed of `dev` and a sample of `train`, and
+on `extra_multiturn`; `multiturn` and conversations composed of `test_public` are only reported on. Scores of the texts come from the
+binary and are cached. Needs numpy. Prints the weights for `session/risk.rs`, then the table.
+"""
+import argparse
+import collections
+import json
+import math
+import random
+import subprocess
+
+import numpy
+
+from compose import Composer, read
+
+BLOCK = {"user": 0.94, "tool": 0.90}
+# At most this share of ordinary conversations may reach the threshold by the session alone: a tenth of the false alarms that single
+# messages make in `multiturn`.
+BUDGET = 0.00016
+
+
+class Scores:
+    """Scores and categories by origin and text, from the binary, kept in a file."""
+
+    def __init__(self, binary, path):
+        self.binary, self.path = binary, path
+        try:
+            with open(path) as file:
+                self.known = json.load(file)
+        except FileNotFoundError:
+            self.known = {}
+
+    def ask(self, wanted):
+        wanted = [key for key in dict.fromkeys(wanted) if "\t".join(key) not in self.known]
+        if not wanted:
+            return
+        lines = "".join(
+            json.dumps({"id": str(i), "text": text, "origin": origin}) + "\n"
+            for i, (origin, text) in enumerate(wanted)
+        )
+        command = [self.binary, "scan", "--input", "jsonl", "--format", "jsonl", "--exit-zero", "-q", "-"]
+        answer = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
+        for key, line in zip(wanted, answer.stdout.split("\n")):
+            verdict = json.loads(line)
+            self.known["\t".join(key)] = [verdict["score"], verdict["categories"]]
+        with open(self.path, "w") as file:
+            json.dump(self.known, file)
+
+    def of(self, origin, text):
+        return self.known[f"{origin}\t{text}"]
+
+
+def origin(turn):
+    return {"user": "user", "tool": "tool"}.get(turn["role"])
+
+
+def measure(conversations, scores, binary):
+    """What the crate measures, with the scores of joined texts looked up in a second run."""
+    scores.ask([(origin(t), t["content"]) for c in conversations for t in c["turns"] if origin(t)])
+    rows = []
+    for conversation in conversations:
+        turns = []
+        for turn in conversation["turns"]:
+            score, categories = scores.of(origin(turn), turn["content"]) if origin(turn) else (0, [])
+            turns.append({**turn, "score": score, "categories": categories})
+        rows.append({"turns": turns})
+    alone = run(binary, rows)
+    scores.ask([("user", text) for row in alone for text in row["joined"]])
+    for row, measured in zip(rows, alone):
+        row["joined"] = [scores.of("user", text)[0] for text in measured["joined"]]
+    together = run(binary, rows)
+    result = []
+    for conversation, row, before, after in zip(conversations, rows, alone, together):
+        decided = any(origin(t) and t["score"] >= BLOCK[origin(t)] for t in row["turns"])
+        result.append({
+            **conversation,
+            "alone": decided,
+            "peak": before["peak"],
+            "joined_peak": after["peak"],
+            "joined": decided or any(score >= BLOCK["user"] for score in row["joined"]),
+            "steps": after["steps"],
+        })
+    return result
+
+
+def run(binary, rows):
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    answer = subprocess.run([binary], input=lines, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in answer.stdout.split("\n") if line]
+
+
+def decisive(row):
+    """The measures at the step with the most evidence, if two messages were suspicious by then."""
+    steps = [step for step in row["steps"] if step[1]]
+    return max(steps, key=lambda step: (step[2], step[0]))[4] if steps else None
+
+
+def fit(rows):
+    """Logistic regression with weights that are not negative: more evidence never lowers the risk."""
+    picked = [(decisive(row), row["label"] == "attack") for row in rows if not row["joined"]]
+    picked = [(x, y) for x, y in picked if x is not None]
+    x = numpy.array([x for x, _ in picked])
+    y = numpy.array([y for _, y in picked], float)
+    print(f"# fitted on {int(y.sum())} attacks and {int((1 - y).sum())} ordinary conversations that no message decides")
+    share = numpy.where(y == 1, 0.5 / y.sum(), 0.5 / (1 - y).sum())
+    weights, bias = numpy.full(x.shape[1], 0.1), -1.0
+    scale = x.std(axis=0) + 1e-6
+    z = x / scale
+    for _ in range(30000):
+        error = share * (1 / (1 + numpy.exp(-(z @ weights + bias))) - y)
+        weights = numpy.maximum(0, weights - 1.0 * (z.T @ error + 1e-3 * weights))
+        bias -= 1.0 * error.sum()
+    return weights / scale, bias
+
+
+def risk(row, weights, bias):
+    """The highest of the conversation."""
+    logits = [float(numpy.dot(step[4], weights)) + bias for step in row["steps"] if step[1]]
+    return 1 / (1 + math.exp(-max(logits))) if logits else 0.0
+
+
+def calibrate(rows, weights):
+    """Slope and bias with which BUDGET of the ordinary conversations that no message decides reach the threshold to block by the
+    session, and ten times as many one half."""
+    ordinary = [row for row in rows if row["label"] == "benign" and not row["joined"]]
+    logits = sorted((logit(risk(row, weights, 0.0)) for row in ordinary), reverse=True)
+    block, half = logits[int(len(logits) * BUDGET)], logits[int(len(logits) * BUDGET * 10)]
+    slope = max(1.0, logit(BLOCK["user"]) / (block - half))
+    return weights * slope, logit(BLOCK["user"]) - block * slope - 1e-2
+
+
+def logit(p):
+    return math.log(p / (1 - p)) if 0 < p < 1 else math.copysign(40, p - 0.5)
+
+
+def wilson(k, n):
+    if n == 0:
+        return "-"
+    p, z = k / n, 1.96
+    middle, half = p + z * z / 2 / n, z * math.sqrt(p * (1 - p) / n + z * z / 4 / n / n)
+    return f"{k}/{n} {p:.4f} [{(middle - half) / (1 + z * z / n):.4f}, {(middle + half) / (1 + z * z / n):.4f}]"
+
+
+def cusum_threshold(rows):
+    """For CUSUM alone, within the same budget."""
+    ordinary = [row for row in rows if row["label"] == "benign" and not row["joined"]]
+    sums = sorted((max((s[2] for s in row["steps"]), default=0) for row in ordinary), reverse=True)
+    return sums[int(len(sums) * BUDGET)]
+
+
+def report(name, rows, weights, bias, threshold):
+    groups = collections.defaultdict(list)
+    for row in rows:
+        groups[row["group"]].append(row)
+    for group, members in groups.items():
+        n = len(members)
+        cusum = sum(row["alone"] or max((s[2] for s in row["steps"]), default=0) > threshold for row in members)
+        session = [risk(row, weights, bias) >= BLOCK["user"] for row in members]
+        print(f"{name} | {group} | peak {wilson(sum(r['alone'] for r in members), n)}"
+              f" | peak + CUSUM {wilson(cusum, n)}"
+              f" | peak + joined {wilson(sum(r['joined'] for r in members), n)}"
+              f" | all {wilson(sum(r['joined'] or s for r, s in zip(members, session)), n)}")
+
+
+def at_rate(rows, weights, bias, rate):
+    """Recall where the threshold is set so that this share of the ordinary conversations alarms."""
+    def recall(value):
+        benign = sorted((value(row) for row in rows if row["label"] == "benign"), reverse=True)
+        limit = benign[int(len(benign) * rate)]
+        return wilson(sum(value(row) > limit for row in rows if row["label"] == "attack"),
+                      sum(row["label"] == "attack" for row in rows))
+    peak = recall(lambda row: row["peak"])
+    both = recall(lambda row: max(row["joined_peak"], risk(row, weights, bias)))
+    print(f"multiturn at {rate:.2%} false alarms | peak {peak} | all {both}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data")
+    parser.add_argument("--aimds", required=True)
+    parser.add_argument("--measures", required=True)
+    parser.add_argument("--cache", default="scores.json")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    scores = Scores(options.aimds, options.cache)
+    random.seed(options.seed)
+    sample = read(options.data, "train")
+    attacks = [row for row in sample if row["label"] == "attack"]
+    calm = [row for row in sample if row["label"] == "benign"]
+    sample = random.sample(attacks, 3000) + random.sample(calm, 4000)
+    harmful = random.sample(read(options.data, "extra_harmful_requests"), 600)
+
+    # Ordinary texts that the models were not trained on, so that their scores are those of strangers.
+    strangers = Composer(read(options.data, "dev"), harmful, scores, options.seed)
+    strangers.levels()
+    composer = Composer(read(options.data, "dev") + sample, harmful, scores, options.seed)
+    fitting = composer.attacks(250) + strangers.ordinary(6000)
+    native = read(options.data, "extra_multiturn")
+    fitting += [{"turns": r["turns"], "label": r["label"], "group": f"extra_multiturn {r['label']}"} for r in native]
+    fitting = measure(fitting, scores, options.measures)
+    weights, _ = fit(fitting)
+    weights, bias = calibrate(fitting, weights)
+    print("WEIGHTS", [round(float(w), 3) for w in weights], "BIAS", round(bias, 3))
+    weights, bias = numpy.array([round(float(w), 3) for w in weights]), round(bias, 3)
+    threshold = cusum_threshold(fitting)
+    report("fitted", fitting, weights, bias, threshold)
+
+    composer = Composer(read(options.data, "test_public"), harmful, scores, options.seed + 1)
+    fresh = measure(composer.attacks(300) + composer.ordinary(3000), scores, options.measures)
+    report("fresh", fresh, weights, bias, threshold)
+    spliced = [
+        {"turns": r["turns"], "label": r["label"],
+         "group": r["label"] + (" harmful" if "harmful" in r["category"] else "")}
+        for r in read(options.data, "multiturn")
+    ]
+    spliced = measure(spliced, scores, options.measures)
+    report("multiturn", spliced, weights, bias, threshold)
+    for rate in (0.0016, 0.012):
+        at_rate(spliced, weights, bias, rate)
+
+
+if __name__ == "__main__":
+    main()
