@@ -58,22 +58,37 @@
 )]
 #![forbid(unsafe_code)]
 
+mod cef;
 mod chain;
 mod database;
 mod error;
+mod event;
 mod key;
 mod log;
+mod merkle;
+mod ocsf;
+mod proof;
+mod prove;
 mod read;
 mod record;
+mod report;
+mod rotate;
 mod ticket;
+mod trust;
 mod verify;
+mod walker;
 mod writer;
 
-pub use chain::{Hash, Head, ParseError};
+pub use chain::{Hash, Head, ParseError, Statement};
 pub use error::{Abandoned, AppendError, CloseError, FlushError, OpenError, ReadError};
 pub use key::PublicKey;
 pub use log::{AuditLog, Counters, Durability, Health, OpenCheck, Opened, Options};
+pub use proof::{ConsistencyProof, InclusionProof, Proof, ProofError, Proven, ProvenRecord, SignedHead};
+pub use prove::{ProveError, prove_consistency, prove_inclusion};
 pub use read::{Entry, Filter, Follow, Format, Reader, export};
 pub use record::Record;
+pub use report::{Bad, Report, What};
+pub use rotate::{RotateError, Rotated, rotate_key};
 pub use ticket::Ticket;
-pub use verify::{Bad, Report, VerifyOptions, What, verify};
+pub use trust::Introduction;
+pub use verify::{VerifyOptions, verify};
