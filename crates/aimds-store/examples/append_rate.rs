@@ -3,7 +3,8 @@
 //! `cargo run --release -p aimds-store --example append_rate [-- DIRECTORY]` (default: the current directory;
 //! a tmpfs such as /dev/shm has no fsync to wait for and flatters `Full`.)
 //!
-//! Two loads: *stream*, one thread that appends as fast as the spool takes records and flushes at the end;
+//! First what an append costs the request that makes it: the call alone, with records made beforehand and room in the
+//! spool. Then two loads: *stream*, one thread that appends as fast as the spool takes records and flushes at the end;
 //! and *acknowledged*, threads that each wait for their ticket before the next append, as a request that must
 //! be on record before it is answered would.
 
@@ -25,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("interval 10 ms", Durability::Interval(Duration::from_millis(10))),
         ("normal", Durability::Normal),
     ];
+    request_path(&parent)?;
     println!(
         "{:<16} {:>8} {:>10} {:>13} {:>14}",
         "durability", "threads", "records", "records/s", "records/commit"
@@ -48,6 +50,28 @@ fn main() -> Result<(), Box<dyn Error>> {
             acknowledged(name, &home.path().join("audit.db"), durability, threads)?;
         }
     }
+    Ok(())
+}
+
+/// Bursts of appends while the writer works beside them, as in a gateway; the median burst and the best.
+fn request_path(parent: &str) -> Result<(), Box<dyn Error>> {
+    const BURST: u64 = 10_000;
+    let home = tempfile::tempdir_in(parent)?;
+    let options = Options { durability: Durability::Normal, ..Options::default() };
+    let log = AuditLog::open(home.path().join("audit.db"), options)?;
+    let mut costs = Vec::new();
+    for burst in 0..31 {
+        let records: Vec<_> = (0..BURST).map(|i| decision(burst * BURST + i)).collect();
+        let start = Instant::now();
+        for record in records {
+            drop(log.append(record)?);
+        }
+        costs.push(start.elapsed().as_nanos() as u64 / BURST);
+        log.flush(PATIENCE)?;
+    }
+    costs.sort_unstable();
+    println!("append call: median {} ns, best {} ns ({BURST} a burst)\n", costs[15], costs[0]);
+    log.close(PATIENCE)?;
     Ok(())
 }
 
