@@ -39,11 +39,11 @@ fn common(event: &Event<'_>) -> Value {
     });
     for (key, text) in [("correlation_uid", &entry.request_id), ("tenant_uid", &entry.tenant)] {
         if !text.is_empty() {
-            metadata[key] = text.as_str().into();
+            set(&mut metadata, key, text.as_str().into());
         }
     }
     if event.action().is_some() && event.is_detection() {
-        metadata["profiles"] = json!(["security_control"]);
+        set(&mut metadata, "profiles", json!(["security_control"]));
     }
     json!({
         "time": entry.at_ms,
@@ -61,12 +61,12 @@ fn unmapped(event: &Event<'_>) -> Value {
     let mut value = json!({ "kind": entry.kind, "segment": entry.segment, "prev_hash": entry.prev_hash });
     for key in ["route", "direction", "key", "path", "result", "event", "reason"] {
         if let Some(text) = event.text(key) {
-            value[key] = text.into();
+            set(&mut value, key, text.into());
         }
     }
     for key in ["score", "findings_total", "engine_us", "upstream_status", "duration_us"] {
         if let Some(number) = event.number(key) {
-            value[key] = number.clone();
+            set(&mut value, key, number.clone());
         }
     }
     value
@@ -88,7 +88,11 @@ fn detection(event: &Event<'_>) -> Value {
     });
     if let Some(rule) = event.rules().first() {
         // Type 1: a rule.
-        finding_info["analytic"] = json!({ "name": rule, "uid": rule, "type_id": 1, "type": "Rule" });
+        set(
+            &mut finding_info,
+            "analytic",
+            json!({ "name": rule, "uid": rule, "type_id": 1, "type": "Rule" }),
+        );
     }
     let mut value = json!({
         "category_uid": 2, "category_name": "Findings",
@@ -100,16 +104,23 @@ fn detection(event: &Event<'_>) -> Value {
     });
     let evidences: Vec<_> = event.findings().map(|finding| json!({ "data": finding })).collect();
     if !evidences.is_empty() {
-        value["evidences"] = evidences.into();
+        set(&mut value, "evidences", evidences.into());
     }
     if let Some(action) = event.action() {
         let ((action_id, action), (disposition_id, disposition)) = outcome(action);
-        value["action_id"] = action_id.into();
-        value["action"] = action.into();
-        value["disposition_id"] = disposition_id.into();
-        value["disposition"] = disposition.into();
+        set(&mut value, "action_id", action_id.into());
+        set(&mut value, "action", action.into());
+        set(&mut value, "disposition_id", disposition_id.into());
+        set(&mut value, "disposition", disposition.into());
     }
     value
+}
+
+/// Adds a field to an object.
+fn set(object: &mut Value, key: &str, value: Value) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(key.to_owned(), value);
+    }
 }
 
 fn severity(severity: Severity) -> (u8, &'static str) {
