@@ -5,6 +5,10 @@
 //! is signed with every transaction, and every so often a signed checkpoint stays behind. [`verify`] reads
 //! the chain back and names the first place that is not what was written.
 //!
+//! What is signed also commits to a Merkle tree over the records (RFC 9162), so that a single record, or that
+//! the log only grew, can be proved to somebody who does not have it: [`prove_inclusion`],
+//! [`prove_consistency`], [`Proof::verify`]. [`rotate_key`] replaces the signing key without a break.
+//!
 //! ```
 //! use std::time::Duration;
 //! use aimds_store::{AuditLog, Options, Record, VerifyOptions, verify};
@@ -41,8 +45,8 @@
 //!
 //! # What is and is not detected
 //!
-//! Any change, insertion, removal or reordering of what lies before the signed head, by whoever lacks the
-//! key. Not detected from the file alone: a rollback of the whole file to an earlier state of itself (its
+//! Any change, insertion, removal or reordering of what lies before the signed head, checkpoints included, by
+//! whoever lacks the key. Not detected from the file alone: a rollback of the whole file to an earlier state of itself (its
 //! signed head included), and anything done by somebody who has the signing key, which lies beside the
 //! database. Against both, note [`Report::head`] somewhere else now and then and pass it to [`verify`].
 //! README.md describes the format exactly enough to write another verifier.

@@ -12,6 +12,28 @@ use crate::merkle::{leaf_hash, verify_consistency, verify_inclusion};
 use crate::trust::Introduction;
 
 /// A document that proves something about a log to somebody who does not have it.
+///
+/// ```
+/// # use std::time::Duration;
+/// use aimds_store::{AuditLog, Options, Proof, Record, prove_inclusion};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("audit.db");
+/// # let log = AuditLog::open(&path, Options::default())?;
+/// # let body = serde_json::json!({ "action": "block" });
+/// # let (request_id, tenant, kind) = ("req-1".to_owned(), "acme".to_owned(), "decision".to_owned());
+/// # drop(log.append(Record { at_ms: 1_764_000_000_000, request_id, tenant, kind, body })?);
+/// let public_key = log.public_key(); // given to the auditor once
+/// # log.close(Duration::from_secs(5))?;
+/// let document = prove_inclusion(&path, 1)?.to_json();
+///
+/// // Elsewhere, without the log:
+/// let proof = Proof::from_json(&document)?;
+/// let proven = proof.verify(&[public_key], None)?;
+/// assert_eq!(proven.head.seq, 1);
+/// assert!(Proof::from_json(&document.replace("block", "allow"))?.verify(&[public_key], None).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "proof")]
 #[non_exhaustive]

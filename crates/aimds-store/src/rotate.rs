@@ -49,7 +49,7 @@ pub enum RotateError {
     /// The new key could not be written.
     #[error("the new signing key could not be written")]
     Prepare(#[source] io::Error),
-    /// The log names the new key, but it could not be put in its place; the next opening does that.
+    /// The log names the new key, but it could not be put in its place or listed; the next opening does that.
     #[error("the new signing key could not be put in place of the old one")]
     Install(#[source] io::Error),
 }
@@ -71,7 +71,8 @@ pub fn rotate_key(path: impl AsRef<Path>, at_ms: u64) -> Result<Rotated, RotateE
     }
     let _lock = lock(&beside(path, ".lock"))?;
     finish_rotation(path)?;
-    let keys = load(path)?;
+    let keys = Keys::load_or_create(path)
+        .map_err(|source| OpenError::Io { what: "the signing key could not be loaded", source })?;
     let options = Options::default();
     let Open { database, chain, opening } = open(path, &options, &keys, false).map_err(open_error)?;
     match opening {
@@ -98,13 +99,8 @@ pub fn rotate_key(path: impl AsRef<Path>, at_ms: u64) -> Result<Rotated, RotateE
     transaction.commit()?;
     Keys::install_next(path).map_err(RotateError::Install)?;
     // Adds the new key to the list of public ones.
-    load(path)?;
+    Keys::load_or_create(path).map_err(RotateError::Install)?;
     Ok(Rotated { previous: keys.public, public_key, head: chain.head })
-}
-
-fn load(path: &Path) -> Result<Keys, OpenError> {
-    Keys::load_or_create(path)
-        .map_err(|source| OpenError::Io { what: "the signing key could not be loaded", source })
 }
 
 /// After an interrupted rotation: if the log names the prepared key, it takes its place; if not, it was never
