@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::chain::Head;
 
-/// What [`verify`] found.
+/// What [`crate::verify`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Records read.
@@ -22,8 +22,8 @@ pub struct Report {
     pub proven: u64,
     /// The first thing that is wrong, in order of the log; `None`: the log is intact.
     pub first_bad: Option<Bad>,
-    /// The last record: note it elsewhere, and pass it as [`VerifyOptions::expected_head`] next time. `None`
-    /// when its hash is not one.
+    /// The last record: note it elsewhere, and pass it as
+    /// [`crate::VerifyOptions::expected_head`] next time. `None` when its hash is not one.
     pub head: Option<Head>,
 }
 
