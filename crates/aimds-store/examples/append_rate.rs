@@ -3,9 +3,10 @@
 //! `cargo run --release -p aimds-store --example append_rate [-- DIRECTORY]` (default: the current directory;
 //! a tmpfs such as /dev/shm has no fsync to wait for and flatters `Full`.)
 //!
-//! First what an append costs the request that makes it: the call alone, in small groups, with room in the spool. Then two loads: *stream*, one thread that appends as fast as the spool takes records and flushes at the end;
-//! and *acknowledged*, threads that each wait for their ticket before the next append, as a request that must
-//! be on record before it is answered would.
+//! First what an append costs the request that makes it: the call alone, in small groups, with room in the spool, and
+//! with the product's allocator. Then two loads: *stream*, one thread that appends as fast as the spool takes records
+//! and flushes at the end; and *acknowledged*, threads that each wait for their ticket before the next append, as a
+//! request that must be on record before it is answered would.
 
 use std::error::Error;
 use std::path::Path;
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 
 use aimds_store::{AppendError, AuditLog, Durability, Options, Record, VerifyOptions, verify};
 use serde_json::json;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const STREAM: u64 = 200_000;
 const PATIENCE: Duration = Duration::from_secs(600);

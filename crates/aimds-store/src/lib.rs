@@ -77,6 +77,7 @@ mod read;
 mod record;
 mod report;
 mod rotate;
+mod session;
 mod ticket;
 mod trust;
 mod verify;

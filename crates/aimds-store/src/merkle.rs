@@ -363,13 +363,32 @@ mod tests {
         }
     }
 
+    /// The data and roots with which implementations of Certificate Transparency are tested.
     #[test]
-    fn known_values_of_the_rfc_reference() {
-        // From the test vectors that Certificate Transparency logs share: the empty tree and the empty leaf.
+    fn roots_of_certificate_transparency() {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(Frontier::default().root().to_string(), empty);
-        let leaf = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d";
-        assert_eq!(sha256(&[&[0], b""]).to_string(), leaf);
+        let mut tree = Frontier::default();
+        assert_eq!(tree.root().to_string(), empty);
+        let rows: [(&[u8], &str); 8] = [
+            (&[], "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
+            (&[0], "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"),
+            (&[16], "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77"),
+            (&[32, 33], "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"),
+            (&[48, 49], "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4"),
+            (&[64, 65, 66, 67], "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef"),
+            (
+                &[80, 81, 82, 83, 84, 85, 86, 87],
+                "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+            ),
+            (
+                &[96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111],
+                "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+            ),
+        ];
+        for (data, root) in rows {
+            tree.push(sha256(&[&[0], data]));
+            assert_eq!(tree.root().to_string(), root, "{}", tree.size());
+        }
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::chain::{Hash, Statement};
-use crate::database::{DatabaseError, FORMAT, Identity, Signed, check_schema, open_reader, read_head};
-use crate::database::{read_signed, signed};
+use crate::database::{
+    DatabaseError, FORMAT, Identity, Signed, check_schema, open_reader, read_head, read_signed, signed,
+};
 use crate::error::ReadError;
 use crate::key::PublicKey;
 use crate::merkle::{RangeRoots, consistency_ranges, inclusion_ranges, leaf_hash};
@@ -63,8 +64,8 @@ impl From<rusqlite::Error> for ProveError {
     }
 }
 
-/// Proves that record `seq` is in the log, by the signed head or, behind which the log was broken since, by the
-/// last checkpoint of the record's tree.
+/// Proves that record `seq` is in the log: by the signed head, or by the last checkpoint of the record's tree where
+/// the log was broken since.
 ///
 /// # Errors
 /// No such record, none that can be proved, or a log that does not bear it out.

@@ -12,8 +12,9 @@ use crate::key::{Keys, PublicKey, beside};
 use crate::log::{Options, lock};
 use crate::record::{Encoded, Record};
 use crate::report::Bad;
+use crate::session::{Opening, Session};
 use crate::trust::{Introduction, KEY_KIND};
-use crate::writer::{Open, Opening, Session, open, open_error};
+use crate::writer::{Open, open, open_error};
 
 /// What [`rotate_key`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ pub fn rotate_key(path: impl AsRef<Path>, at_ms: u64) -> Result<Rotated, RotateE
     let mut session = Session { conn: &transaction, log_id, keys: &keys, options: &options, chain };
     session.append(&Encoded::new(record)?)?;
     // Verifiers find introductions by their checkpoints.
-    if session.chain.since_checkpoint() > 0 {
+    if session.chain.since_checkpoint > 0 {
         session.checkpoint()?;
     }
     let chain = session.sign_head()?;

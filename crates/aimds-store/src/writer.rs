@@ -8,21 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension};
-use serde_json::{Value, json};
 
-use crate::chain::{Hash, Head, LogTree, Statement, genesis, record_hash};
+use crate::chain::{Hash, Head, LogTree, genesis};
 use crate::database::{
-    Database, DatabaseError, FORMAT, Identity, Tail, ToSign, begin, insert_record, last_checkpoint,
-    put_signed, read_head, read_tail, signed,
+    Database, DatabaseError, FORMAT, Identity, Tail, begin, last_checkpoint, read_head, read_tail, signed,
 };
 use crate::error::OpenError;
 use crate::key::{Keys, beside, sync_parent};
 use crate::log::{Durability, Health, OpenCheck, Opened, Options, Pending, Shared};
-use crate::record::Encoded;
 use crate::report::{Bad, What};
+use crate::session::{Chain, Opening, Session};
 use crate::trust::Trust;
 use crate::verify::check_tail;
-use crate::walker::previous_json;
 
 /// The most records in one transaction: bounds how long a ticket waits behind a long queue.
 const MAX_BATCH: usize = 4096;
@@ -31,26 +28,6 @@ const BUSY: Duration = Duration::from_millis(50);
 /// Numbers that a log can honestly reach, and that JSON can carry. Beyond it somebody has written to the
 /// file.
 const MAX_SEQ: i64 = 1 << 53;
-
-/// The end of the chain, the tree over its records, and how far it is from the next checkpoint and segment.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Chain {
-    pub(crate) head: Head,
-    at_ms: i64,
-    since_checkpoint: u64,
-    segment_len: u64,
-    tree: LogTree,
-    /// The record of the last checkpoint.
-    last_checkpoint: u64,
-}
-
-/// Why the next record must open a segment.
-#[derive(Clone, Debug)]
-pub(crate) enum Opening {
-    Rotated,
-    Broken(Bad),
-    Replaced { moved_to: PathBuf, reason: String },
-}
 
 /// A log that is open for writing.
 pub(crate) struct Open {
@@ -92,13 +69,6 @@ enum CommitError {
 impl From<rusqlite::Error> for CommitError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Database(error.into())
-    }
-}
-
-impl Chain {
-    /// Records since the last checkpoint.
-    pub(crate) fn since_checkpoint(&self) -> u64 {
-        self.since_checkpoint
     }
 }
 
@@ -437,124 +407,4 @@ fn stored_end(conn: &Connection, identity: Identity) -> rusqlite::Result<Option<
         },
     };
     Ok(head.filter(|head| Some(*head) == end))
-}
-
-/// The rows of one transaction being written.
-pub(crate) struct Session<'a> {
-    pub(crate) conn: &'a Connection,
-    pub(crate) log_id: &'a [u8; 16],
-    pub(crate) keys: &'a Keys,
-    pub(crate) options: &'a Options,
-    pub(crate) chain: Chain,
-}
-
-impl Session<'_> {
-    pub(crate) fn append(&mut self, record: &Encoded) -> rusqlite::Result<()> {
-        let limit = self.options.segment_records;
-        if limit > 0 && self.chain.segment_len >= limit {
-            if self.chain.since_checkpoint > 0 {
-                self.checkpoint()?;
-            }
-            let Head { segment, seq, hash } = self.chain.head;
-            let tail = Tail { segment: signed(segment), seq: signed(seq), hash: Some(hash) };
-            self.open_segment(&Opening::Rotated, Some(tail), seq, record.at_ms)?;
-        }
-        self.insert(record)?;
-        if self.chain.since_checkpoint >= self.options.checkpoint_every.max(1) {
-            self.checkpoint()?;
-        }
-        Ok(())
-    }
-
-    /// Begins the segment after that of `tail`, the last record as stored, with a record that says why. Its
-    /// number is the one after `seq`.
-    fn open_segment(
-        &mut self,
-        opening: &Opening,
-        tail: Option<Tail>,
-        seq: u64,
-        at_ms: i64,
-    ) -> rusqlite::Result<()> {
-        let previous = previous_json(tail);
-        let segment = match opening {
-            Opening::Replaced { .. } => 1,
-            Opening::Rotated | Opening::Broken(_) => {
-                // With every record gone there is nothing to come after.
-                tail.map_or(0, |t| t.segment.unsigned_abs()) + 1
-            }
-        };
-        let (kind, body) = match opening {
-            Opening::Rotated => {
-                ("segment", json!({ "event": "segment_opened", "reason": "rotated", "previous": previous }))
-            }
-            Opening::Broken(bad) => (
-                "alarm",
-                json!({
-                    "event": "segment_opened",
-                    "reason": "chain_broken",
-                    "previous": previous,
-                    "first_bad": {
-                        "segment": bad.segment,
-                        "seq": bad.seq,
-                        "what": serde_json::to_value(&bad.what).unwrap_or(Value::Null),
-                    },
-                }),
-            ),
-            Opening::Replaced { moved_to, reason } => (
-                "alarm",
-                json!({ "event": "log_replaced", "reason": reason, "moved_to": moved_to.to_string_lossy() }),
-            ),
-        };
-        let head = Head { segment, seq, hash: genesis(self.log_id, segment) };
-        // Whether the records before a break are those of the tree so far is not known any more.
-        let (tree, last_checkpoint) = match opening {
-            Opening::Rotated => (self.chain.tree.clone(), self.chain.last_checkpoint),
-            Opening::Broken(_) | Opening::Replaced { .. } => {
-                (LogTree::beginning_at(seq.saturating_add(1)), last_checkpoint(self.conn)?.unsigned_abs())
-            }
-        };
-        self.chain = Chain { head, at_ms, since_checkpoint: 0, segment_len: 0, tree, last_checkpoint };
-        let (request_id, tenant) = (String::new(), String::new());
-        let record =
-            crate::Record { at_ms: at_ms.unsigned_abs(), request_id, tenant, kind: kind.to_owned(), body };
-        // The body is flat and the time came from a record: encoding it cannot fail.
-        if let Ok(record) = Encoded::new(record) {
-            self.insert(&record)?;
-        }
-        // At once, so that the next opening begins to check here and does not meet the same break again.
-        self.checkpoint()
-    }
-
-    fn insert(&mut self, record: &Encoded) -> rusqlite::Result<()> {
-        let Head { segment, seq, hash: previous } = self.chain.head;
-        let seq = seq + 1;
-        let hash = record_hash(segment, seq, &previous, record.fields());
-        let head = Head { segment, seq, hash };
-        insert_record(self.conn, &head, &previous, record.fields())?;
-        self.chain.tree.push(&hash);
-        self.chain.head = head;
-        self.chain.at_ms = record.at_ms;
-        self.chain.since_checkpoint += 1;
-        self.chain.segment_len += 1;
-        Ok(())
-    }
-
-    pub(crate) fn checkpoint(&mut self) -> rusqlite::Result<()> {
-        self.sign(Statement::Checkpoint)?;
-        self.chain.since_checkpoint = 0;
-        self.chain.last_checkpoint = self.chain.head.seq;
-        Ok(())
-    }
-
-    /// The last thing that is written in a transaction.
-    pub(crate) fn sign_head(self) -> rusqlite::Result<Chain> {
-        self.sign(Statement::Head)?;
-        Ok(self.chain)
-    }
-
-    fn sign(&self, what: Statement) -> rusqlite::Result<()> {
-        let Chain { head, at_ms, tree, last_checkpoint, .. } = &self.chain;
-        let to_sign = ToSign { head, at_ms: *at_ms, tree, previous: *last_checkpoint };
-        put_signed(self.conn, what, self.log_id, to_sign, self.keys)
-    }
 }
