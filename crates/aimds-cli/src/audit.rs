@@ -1,10 +1,12 @@
-//! `aimds audit`: reads the audit log, also while the gateway writes to it.
+//! `aimds audit`: reads the audit log, also while the gateway writes to it; and replaces its key.
+
+mod proof;
 
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aimds_store::{Entry, Filter, Head, PublicKey, Reader, Report, VerifyOptions, export, verify};
+use aimds_store::{Entry, Filter, Format, Head, PublicKey, Reader, Report, VerifyOptions, export, verify};
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -26,10 +28,24 @@ up to it was changed, not even by replacing the whole file with an earlier state
 Exit status: 0 intact, 1 broken, 3 not readable."
     )]
     Verify(Verify),
-    /// Write records as JSON lines
+    /// Write records for other programs
     Export(Export),
     /// Show the last records
     Tail(Tail),
+    /// Prove to somebody without the log that a record is in it, or that it only grew
+    #[command(
+        after_help = "A proof is one line of JSON with all that is needed to check it. The proof of a record contains \
+the whole record.
+
+Exit status: 0 proved, 1 the log is broken there, 3 nothing to prove, or not readable."
+    )]
+    Prove(proof::Prove),
+    /// Check proofs; needs no log
+    #[command(after_help = "Exit status: 0 all proved, 1 at least one refused, 3 not readable.")]
+    VerifyProof(proof::VerifyProof),
+    /// Let a new key sign from now on; the old one introduces it and is worth nothing afterwards
+    #[command(after_help = "Nothing may be writing to the log: stop the gateway first.")]
+    RotateKey(proof::RotateKey),
 }
 
 /// Which log.
@@ -110,6 +126,30 @@ pub struct Export {
     /// At most so many
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+    /// What is written
+    #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+    pub format: ExportFormat,
+}
+
+/// What `aimds audit export` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON object a line, with everything.
+    Jsonl,
+    /// One event of the Open Cybersecurity Schema Framework (1.5.0) a line.
+    Ocsf,
+    /// One line of the Common Event Format each.
+    Cef,
+}
+
+impl From<ExportFormat> for Format {
+    fn from(format: ExportFormat) -> Self {
+        match format {
+            ExportFormat::Jsonl => Self::Jsonl,
+            ExportFormat::Ocsf => Self::Ocsf,
+            ExportFormat::Cef => Self::Cef,
+        }
+    }
 }
 
 /// Arguments of `aimds audit tail`.
@@ -147,6 +187,9 @@ pub fn run(audit: &Audit, global: &Global) -> anyhow::Result<Status> {
         Audit::Verify(verify) => run_verify(verify, global),
         Audit::Export(export) => run_export(export),
         Audit::Tail(tail) => run_tail(tail),
+        Audit::Prove(arguments) => proof::prove(arguments),
+        Audit::VerifyProof(arguments) => proof::verify_proof(arguments, global),
+        Audit::RotateKey(arguments) => proof::rotate(arguments),
     }
 }
 
@@ -174,7 +217,10 @@ fn page(report: &Report, paint: Paint) -> String {
     let read = format!("{records} records in {segments} segments, {checkpoints} signed checkpoints\n");
     let verdict = match &report.first_bad {
         None => format!("{}  {read}", paint.good("intact")),
-        Some(bad) => format!("{}  {read}first bad: {bad}\n", paint.mark("broken")),
+        Some(bad) => {
+            let proven = report.proven;
+            format!("{}  {read}first bad: {bad}\nproven: up to record {proven}\n", paint.mark("broken"))
+        }
     };
     match &report.head {
         Some(head) => format!("{verdict}head: {head}\n"),
@@ -194,7 +240,7 @@ fn run_export(arguments: &Export) -> anyhow::Result<Status> {
         limit: arguments.limit,
     };
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    export(&path, &filter, aimds_store::Format::Jsonl, &mut out).with_context(|| unreadable(&path))?;
+    export(&path, &filter, arguments.format.into(), &mut out).with_context(|| unreadable(&path))?;
     Ok(Status::Clean)
 }
 

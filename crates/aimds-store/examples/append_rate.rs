@@ -3,9 +3,10 @@
 //! `cargo run --release -p aimds-store --example append_rate [-- DIRECTORY]` (default: the current directory;
 //! a tmpfs such as /dev/shm has no fsync to wait for and flatters `Full`.)
 //!
-//! Two loads: *stream*, one thread that appends as fast as the spool takes records and flushes at the end;
-//! and *acknowledged*, threads that each wait for their ticket before the next append, as a request that must
-//! be on record before it is answered would.
+//! First what an append costs the request that makes it: the call alone, in small groups, with room in the spool, and
+//! with the product's allocator. Then two loads: *stream*, one thread that appends as fast as the spool takes records
+//! and flushes at the end; and *acknowledged*, threads that each wait for their ticket before the next append, as a
+//! request that must be on record before it is answered would.
 
 use std::error::Error;
 use std::path::Path;
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 
 use aimds_store::{AppendError, AuditLog, Durability, Options, Record, VerifyOptions, verify};
 use serde_json::json;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const STREAM: u64 = 200_000;
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -25,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("interval 10 ms", Durability::Interval(Duration::from_millis(10))),
         ("normal", Durability::Normal),
     ];
+    request_path(&parent)?;
     println!(
         "{:<16} {:>8} {:>10} {:>13} {:>14}",
         "durability", "threads", "records", "records/s", "records/commit"
@@ -48,6 +53,29 @@ fn main() -> Result<(), Box<dyn Error>> {
             acknowledged(name, &home.path().join("audit.db"), durability, threads)?;
         }
     }
+    Ok(())
+}
+
+/// A few appends at a time, as a gateway makes them, while the writer works beside them.
+fn request_path(parent: &str) -> Result<(), Box<dyn Error>> {
+    const BURST: u64 = 16;
+    const BURSTS: u64 = 4_000;
+    let home = tempfile::tempdir_in(parent)?;
+    let options = Options { durability: Durability::Normal, ..Options::default() };
+    let log = AuditLog::open(home.path().join("audit.db"), options)?;
+    let mut costs = Vec::new();
+    for burst in 0..BURSTS {
+        let records: Vec<_> = (0..BURST).map(|i| decision(burst * BURST + i)).collect();
+        let start = Instant::now();
+        for record in records {
+            drop(log.append(record)?);
+        }
+        costs.push(start.elapsed().as_nanos() as u64 / BURST);
+    }
+    costs.sort_unstable();
+    let part = |of: usize| costs.get(costs.len() * of / 100).copied().unwrap_or_default();
+    println!("append call: median {} ns, p10 {} ns, p90 {} ns\n", part(50), part(10), part(90));
+    log.close(PATIENCE)?;
     Ok(())
 }
 

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::merkle::{Frontier, leaf_hash};
+
 /// BLAKE3 key-derivation context of record hashes.
 const RECORD_CONTEXT: &str = "aimds audit v1";
 /// BLAKE3 key-derivation context of the hash that stands before the first record of a segment.
@@ -46,10 +48,54 @@ pub(crate) struct Fields<'a> {
 
 /// Which of the two signed statements a signature makes. They differ so that a checkpoint can never stand in
 /// for the head: otherwise cutting the log back to a checkpoint would go unseen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Statement {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Statement {
+    /// That the log contained this record.
     Checkpoint,
+    /// That this was its last record.
     Head,
+}
+
+/// What a signed statement says beside the record's place and hash, since format 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// The record that is the tree's first leaf.
+    pub(crate) first: u64,
+    /// The root over it and all up to the statement's record.
+    pub(crate) root: Hash,
+    /// The record of the checkpoint before; 0 for the first.
+    pub(crate) previous: u64,
+}
+
+/// The tree over the records from `first` on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LogTree {
+    pub(crate) first: u64,
+    pub(crate) frontier: Frontier,
+}
+
+impl LogTree {
+    /// An empty one, whose first leaf will be the record with the number `first`.
+    pub(crate) fn beginning_at(first: u64) -> Self {
+        Self { first, frontier: Frontier::default() }
+    }
+
+    pub(crate) fn push(&mut self, record: &Hash) {
+        self.frontier.push(leaf_hash(record));
+    }
+
+    /// What a statement about it says.
+    pub(crate) fn claim(&self, previous: u64) -> Claim {
+        Claim { first: self.first, root: self.frontier.root(), previous }
+    }
+}
+
+impl Claim {
+    /// How many leaves the tree has when the statement is about record `seq`; `None` when that cannot be.
+    pub(crate) fn size(&self, seq: u64) -> Option<u64> {
+        seq.checked_add(1)?.checked_sub(self.first).filter(|_| self.first > 0)
+    }
 }
 
 /// The value that stands for "previous hash" in the first record of a segment.
@@ -75,20 +121,48 @@ pub(crate) fn record_hash(segment: u64, seq: u64, previous: &Hash, fields: Field
     Hash(*hasher.finalize().as_bytes())
 }
 
-/// The bytes that are signed for a checkpoint or the head.
-pub(crate) fn statement_bytes(what: Statement, log_id: &[u8; 16], head: &Head, at_ms: i64) -> Vec<u8> {
-    let name: &[u8] = match what {
-        Statement::Checkpoint => b"aimds audit v1 checkpoint",
-        Statement::Head => b"aimds audit v1 head",
+/// The bytes that are signed for a checkpoint or the head: of format 2 with a claim, of format 1 without.
+pub(crate) fn statement_bytes(
+    what: Statement,
+    log_id: &[u8; 16],
+    head: &Head,
+    at_ms: i64,
+    claim: Option<&Claim>,
+) -> Vec<u8> {
+    let name: &[u8] = match (what, claim) {
+        (Statement::Checkpoint, None) => b"aimds audit v1 checkpoint",
+        (Statement::Head, None) => b"aimds audit v1 head",
+        (Statement::Checkpoint, Some(_)) => b"aimds audit v2 checkpoint",
+        (Statement::Head, Some(_)) => b"aimds audit v2 head",
     };
-    let mut bytes = Vec::with_capacity(8 + name.len() + 16 + 8 + 8 + 32 + 8);
-    bytes.extend_from_slice(&(name.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(name);
+    let mut bytes = named(name);
     bytes.extend_from_slice(log_id);
     bytes.extend_from_slice(&head.segment.to_le_bytes());
     bytes.extend_from_slice(&head.seq.to_le_bytes());
     bytes.extend_from_slice(&head.hash.0);
     bytes.extend_from_slice(&at_ms.to_le_bytes());
+    if let Some(Claim { first, root, previous }) = claim {
+        bytes.extend_from_slice(&first.to_le_bytes());
+        bytes.extend_from_slice(&root.0);
+        bytes.extend_from_slice(&previous.to_le_bytes());
+    }
+    bytes
+}
+
+/// The bytes with which one key introduces the next.
+pub(crate) fn introduction_bytes(log_id: &[u8; 16], previous: &[u8; 32], next: &[u8; 32]) -> Vec<u8> {
+    let mut bytes = named(b"aimds audit v2 key");
+    bytes.extend_from_slice(log_id);
+    bytes.extend_from_slice(previous);
+    bytes.extend_from_slice(next);
+    bytes
+}
+
+/// What a signed message begins with, so that none can be taken for another.
+fn named(name: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(192);
+    bytes.extend_from_slice(&(name.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(name);
     bytes
 }
 
@@ -101,10 +175,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Exactly 64 hexadecimal digits to 32 bytes.
-pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 {
+/// Exactly 2 N hexadecimal digits to N bytes.
+pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N {
         return None;
     }
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
@@ -113,6 +187,26 @@ pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
         *byte = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
     }
     Some(bytes)
+}
+
+/// Bytes as a string of hexadecimal digits, for `#[serde(with)]`.
+pub(crate) mod hexadecimal {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer, const N: usize>(
+        bytes: &[u8; N],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&super::hex(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+        from: D,
+    ) -> Result<[u8; N], D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+        super::unhex(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("expected {} hexadecimal digits", 2 * N)))
+    }
 }
 
 impl fmt::Display for Hash {

@@ -11,18 +11,45 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use crate::chain::{Fields, Hash, Head, Statement, genesis, statement_bytes};
+use crate::chain::{Claim, Fields, Hash, Head, LogTree, Statement, genesis, statement_bytes};
 use crate::key::{Keys, beside, create_new, sync_parent};
+use crate::merkle::Frontier;
 
 /// `user_version` of the files written here.
-pub(crate) const FORMAT: i64 = 1;
+pub(crate) const FORMAT: i64 = 2;
 /// `application_id`: "AIMD".
 const APPLICATION: i64 = 0x4149_4d44;
+
+/// Tables by name, in the order of their names, with the statements that made them.
+type Schema = [(&'static str, &'static str); 4];
+
+const LOG: &str = "CREATE TABLE log (id INTEGER PRIMARY KEY CHECK (id = 0), log_id BLOB NOT NULL) STRICT";
+const RECORDS: &str = "CREATE TABLE records (seq INTEGER PRIMARY KEY, segment INTEGER NOT NULL, at_ms INTEGER NOT NULL, \
+     request_id TEXT NOT NULL, tenant TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, \
+     prev_hash BLOB NOT NULL, hash BLOB NOT NULL) STRICT";
 
 /// Exactly what `sqlite_schema` must hold: a trigger, a view or a changed column would let somebody rewrite
 /// what is inserted or read, so anything else in it counts as tampering. `STRICT` lets no column hold another
 /// type.
-const SCHEMA: [(&str, &str); 4] = [
+const SCHEMA: Schema = [
+    (
+        "checkpoints",
+        "CREATE TABLE checkpoints (seq INTEGER PRIMARY KEY, segment INTEGER NOT NULL, hash BLOB NOT NULL, \
+         at_ms INTEGER NOT NULL, public_key BLOB NOT NULL, signature BLOB NOT NULL, first INTEGER NOT NULL, \
+         root BLOB NOT NULL, peaks BLOB NOT NULL, previous INTEGER NOT NULL) STRICT",
+    ),
+    (
+        "head",
+        "CREATE TABLE head (id INTEGER PRIMARY KEY CHECK (id = 0), seq INTEGER NOT NULL, segment INTEGER NOT NULL, \
+         hash BLOB NOT NULL, at_ms INTEGER NOT NULL, public_key BLOB NOT NULL, signature BLOB NOT NULL, \
+         first INTEGER NOT NULL, root BLOB NOT NULL, peaks BLOB NOT NULL, previous INTEGER NOT NULL) STRICT",
+    ),
+    ("log", LOG),
+    ("records", RECORDS),
+];
+
+/// The same of format 1, which had no tree.
+const SCHEMA_1: Schema = [
     (
         "checkpoints",
         "CREATE TABLE checkpoints (seq INTEGER PRIMARY KEY, segment INTEGER NOT NULL, hash BLOB NOT NULL, \
@@ -33,14 +60,26 @@ const SCHEMA: [(&str, &str); 4] = [
         "CREATE TABLE head (id INTEGER PRIMARY KEY CHECK (id = 0), seq INTEGER NOT NULL, segment INTEGER NOT NULL, \
          hash BLOB NOT NULL, at_ms INTEGER NOT NULL, public_key BLOB NOT NULL, signature BLOB NOT NULL) STRICT",
     ),
-    ("log", "CREATE TABLE log (id INTEGER PRIMARY KEY CHECK (id = 0), log_id BLOB NOT NULL) STRICT"),
-    (
-        "records",
-        "CREATE TABLE records (seq INTEGER PRIMARY KEY, segment INTEGER NOT NULL, at_ms INTEGER NOT NULL, \
-         request_id TEXT NOT NULL, tenant TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, \
-         prev_hash BLOB NOT NULL, hash BLOB NOT NULL) STRICT",
-    ),
+    ("log", LOG),
+    ("records", RECORDS),
 ];
+
+/// What a file says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) log_id: [u8; 16],
+    pub(crate) format: i64,
+}
+
+impl Identity {
+    /// The columns of a signed row, in the order [`read_signed`] takes them.
+    pub(crate) fn signed_columns(self) -> &'static str {
+        match self.format {
+            1 => "seq, segment, hash, at_ms, public_key, signature, 0, x'', x'', 0",
+            _ => "seq, segment, hash, at_ms, public_key, signature, first, root, peaks, previous",
+        }
+    }
+}
 
 /// Why a file cannot be used as an audit log.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +91,9 @@ pub(crate) enum DatabaseError {
     /// It may well have been one, but SQLite cannot read it or its schema was changed.
     #[error("{0}")]
     Unusable(String),
+    /// The private key beside it is not the one that the log is signed with any more.
+    #[error("the signing key was retired by record {0}")]
+    RetiredKey(u64),
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("sqlite: {0}")]
@@ -76,6 +118,24 @@ pub(crate) struct Signed {
     pub(crate) at_ms: i64,
     pub(crate) public_key: [u8; 32],
     pub(crate) signature: [u8; 64],
+    /// Absent in statements of format 1.
+    pub(crate) claim: Option<Claim>,
+    /// The tree's complete subtrees: not signed, but the signed root follows from them.
+    peaks: Vec<Hash>,
+}
+
+impl Signed {
+    /// What was signed.
+    pub(crate) fn message(&self, what: Statement, log_id: &[u8; 16]) -> Vec<u8> {
+        statement_bytes(what, log_id, &self.head, self.at_ms, self.claim.as_ref())
+    }
+
+    /// The tree it speaks of; `None` when it speaks of none, or when its parts do not fit together.
+    pub(crate) fn tree(&self) -> Option<LogTree> {
+        let claim = self.claim?;
+        let frontier = Frontier::from_peaks(claim.size(self.head.seq)?, self.peaks.clone())?;
+        (frontier.root() == claim.root).then_some(LogTree { first: claim.first, frontier })
+    }
 }
 
 /// The last row of `records`, as stored: it may have been tampered with.
@@ -89,7 +149,7 @@ pub(crate) struct Tail {
 /// The writer's connection and the identity of the files behind it.
 pub(crate) struct Database {
     pub(crate) conn: Connection,
-    pub(crate) log_id: [u8; 16],
+    pub(crate) identity: Identity,
     /// The file held no log before this opening.
     pub(crate) created: bool,
     path: PathBuf,
@@ -119,7 +179,11 @@ impl Database {
             conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
             create_schema(&conn, keys)?;
         }
-        let log_id = check_schema(&conn)?;
+        let mut identity = check_schema(&conn)?;
+        if identity.format == 1 {
+            upgrade(&conn)?;
+            identity.format = FORMAT;
+        }
         let mode: String = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
         if mode != "wal" {
             // Some network file systems cannot: readers would block the writer and FULL would not mean what
@@ -131,7 +195,7 @@ impl Database {
         conn.pragma_update(None, "fullfsync", true)?;
         conn.pragma_update(None, "checkpoint_fullfsync", true)?;
         conn.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))?;
-        Ok(Self { conn, log_id, created, path: path.to_owned(), file, wal: None })
+        Ok(Self { conn, identity, created, path: path.to_owned(), file, wal: None })
     }
 
     /// Fails when the files that were just written to are no longer the ones under the log's name: SQLite
@@ -167,8 +231,8 @@ pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
-/// Checks that the file is an unaltered log of this format; returns its identity.
-pub(crate) fn check_schema(conn: &Connection) -> Result<[u8; 16], DatabaseError> {
+/// Checks that the file is an unaltered log of a format known here.
+pub(crate) fn check_schema(conn: &Connection) -> Result<Identity, DatabaseError> {
     let (application, format) = versions(conn)?;
     if application != APPLICATION {
         return Err(DatabaseError::Foreign);
@@ -177,12 +241,14 @@ pub(crate) fn check_schema(conn: &Connection) -> Result<[u8; 16], DatabaseError>
         return Err(DatabaseError::NewerFormat(format));
     }
     let changed = |what: String| DatabaseError::Unusable(format!("the schema was changed: {what}"));
-    if format != FORMAT {
-        return Err(changed(format!("format {format}")));
-    }
+    let schema = match format {
+        FORMAT => SCHEMA,
+        1 => SCHEMA_1,
+        _ => return Err(changed(format!("format {format}"))),
+    };
     let mut statement = conn.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
     let mut rows = statement.query([])?;
-    let mut expected = SCHEMA.iter();
+    let mut expected = schema.iter();
     while let Some(row) = rows.next()? {
         let name = row.get_ref(0)?.as_bytes().unwrap_or_default();
         let sql = row.get_ref(1)?.as_bytes().unwrap_or_default();
@@ -196,7 +262,7 @@ pub(crate) fn check_schema(conn: &Connection) -> Result<[u8; 16], DatabaseError>
     let log_id = conn
         .query_row("SELECT log_id FROM log WHERE id = 0", [], |row| row.get::<_, [u8; 16]>(0))
         .map_err(|e| if is_transient(&e) { e.into() } else { changed("log_id".to_owned()) })?;
-    Ok(log_id)
+    Ok(Identity { log_id, format })
 }
 
 pub(crate) fn begin(conn: &Connection) -> rusqlite::Result<Transaction<'_>> {
@@ -226,19 +292,29 @@ pub(crate) fn insert_record(
     Ok(())
 }
 
+/// What is stored with a signature: a place in the log, and what is claimed of the tree there.
+pub(crate) struct ToSign<'a> {
+    pub(crate) head: &'a Head,
+    pub(crate) at_ms: i64,
+    pub(crate) tree: &'a LogTree,
+    /// The record of the checkpoint before.
+    pub(crate) previous: u64,
+}
+
 /// Signs and stores a checkpoint, or replaces the head.
 pub(crate) fn put_signed(
     conn: &Connection,
     what: Statement,
     log_id: &[u8; 16],
-    head: &Head,
-    at_ms: i64,
+    ToSign { head, at_ms, tree, previous }: ToSign<'_>,
     keys: &Keys,
 ) -> rusqlite::Result<()> {
-    let signature = keys.sign(&statement_bytes(what, log_id, head, at_ms));
+    let claim = tree.claim(previous);
+    let signature = keys.sign(&statement_bytes(what, log_id, head, at_ms, Some(&claim)));
+    let peaks: Vec<u8> = tree.frontier.peaks().iter().flat_map(|peak| peak.0).collect();
     let sql = match what {
-        Statement::Checkpoint => "INSERT INTO checkpoints VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        Statement::Head => "INSERT OR REPLACE INTO head VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6)",
+        Statement::Checkpoint => "INSERT INTO checkpoints VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        Statement::Head => "INSERT OR REPLACE INTO head VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     };
     conn.prepare_cached(sql)?.execute(params![
         signed(head.seq),
@@ -246,33 +322,48 @@ pub(crate) fn put_signed(
         head.hash.0,
         at_ms,
         keys.public.0,
-        signature
+        signature,
+        signed(claim.first),
+        claim.root.0,
+        peaks,
+        signed(claim.previous),
     ])?;
     Ok(())
 }
 
-/// The columns of a signed row, in the order [`read_signed`] takes them.
-pub(crate) const SIGNED_COLUMNS: &str = "seq, segment, hash, at_ms, public_key, signature";
-
-/// A row of [`SIGNED_COLUMNS`], or `None` when a column has a length or value that is never written.
+/// A row of [`Identity::signed_columns`], or `None` when a column has a length or value that is never
+/// written.
 pub(crate) fn read_signed(row: &rusqlite::Row<'_>) -> Option<Signed> {
+    let number = |i| u64::try_from(row.get::<usize, i64>(i).ok()?).ok();
+    let blob = |i| row.get_ref(i).ok()?.as_blob().ok();
+    let (first, root, peaks, previous) = (number(6)?, blob(7)?, blob(8)?, number(9)?);
+    let claim = match <[u8; 32]>::try_from(root) {
+        Ok(root) => Some(Claim { first, root: Hash(root), previous }),
+        // What the upgrade from format 1 fills in.
+        Err(_) if first == 0 && root.is_empty() && peaks.is_empty() && previous == 0 => None,
+        Err(_) => return None,
+    };
+    let (peaks, rest) = peaks.as_chunks::<32>();
     Some(Signed {
-        head: Head {
-            seq: u64::try_from(row.get::<_, i64>(0).ok()?).ok()?,
-            segment: u64::try_from(row.get::<_, i64>(1).ok()?).ok()?,
-            hash: Hash(row.get(2).ok()?),
-        },
+        head: Head { seq: number(0)?, segment: number(1)?, hash: Hash(row.get(2).ok()?) },
         at_ms: row.get(3).ok()?,
         public_key: row.get(4).ok()?,
         signature: row.get(5).ok()?,
+        claim,
+        peaks: rest.is_empty().then(|| peaks.iter().copied().map(Hash).collect())?,
     })
 }
 
 /// The head row: absent, or present and perhaps malformed.
-pub(crate) fn read_head(conn: &Connection) -> rusqlite::Result<Option<Option<Signed>>> {
-    conn.prepare_cached(&format!("SELECT {SIGNED_COLUMNS} FROM head WHERE id = 0"))?
+pub(crate) fn read_head(conn: &Connection, identity: Identity) -> rusqlite::Result<Option<Option<Signed>>> {
+    conn.prepare_cached(&format!("SELECT {} FROM head WHERE id = 0", identity.signed_columns()))?
         .query_row([], |row| Ok(read_signed(row)))
         .optional()
+}
+
+/// The highest record that a checkpoint speaks of; 0 for none.
+pub(crate) fn last_checkpoint(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.prepare_cached("SELECT ifnull(max(seq), 0) FROM checkpoints")?.query_row([], |row| row.get(0))
 }
 
 /// The last record as stored, if there is any.
@@ -320,8 +411,28 @@ fn create_schema(conn: &Connection, keys: &Keys) -> Result<(), DatabaseError> {
     }
     transaction.execute("INSERT INTO log VALUES (0, ?1)", [log_id])?;
     let head = Head { segment: 1, seq: 0, hash: genesis(&log_id, 1) };
-    put_signed(&transaction, Statement::Head, &log_id, &head, 0, keys)?;
+    let tree = LogTree::beginning_at(1);
+    let signed = ToSign { head: &head, at_ms: 0, tree: &tree, previous: 0 };
+    put_signed(&transaction, Statement::Head, &log_id, signed, keys)?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// From format 1 to 2: what was signed stays as it is, and what is signed from now on also speaks of the tree,
+/// whose first leaf is the next record.
+fn upgrade(conn: &Connection) -> Result<(), DatabaseError> {
+    let transaction = begin(conn)?;
+    for (name, sql) in SCHEMA {
+        if sql == LOG || sql == RECORDS {
+            continue;
+        }
+        transaction.execute_batch(&format!(
+            "ALTER TABLE {name} RENAME TO of_format_1; {sql}; \
+             INSERT INTO {name} SELECT *, 0, x'', x'', 0 FROM of_format_1; DROP TABLE of_format_1;"
+        ))?;
+    }
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()?;
     Ok(())

@@ -23,6 +23,13 @@ pub enum OpenError {
         /// The latest that this crate reads and writes.
         known: i64,
     },
+    /// The private key beside the log is one that [`crate::rotate_key`] has replaced: restored from a backup,
+    /// or kept by somebody.
+    #[error("the signing key was retired by record {seq}")]
+    RetiredKey {
+        /// The record that introduced its successor.
+        seq: u64,
+    },
     /// The file system refused.
     #[error("{what}")]
     Io {

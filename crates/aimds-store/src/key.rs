@@ -9,14 +9,19 @@ use std::str::FromStr;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
-use crate::chain::{ParseError, hex, unhex};
+use serde::{Deserialize, Serialize};
+
+use crate::chain::{ParseError, hex, hexadecimal, unhex};
 
 /// No key file of ours is longer: a wrong path must not be read into memory.
 const MAX_KEY_FILE: u64 = 1 << 20;
 
+/// Where a key waits until its predecessor's word for it is in the log.
+const NEXT: &str = ".key.next";
+
 /// An Ed25519 public key; printed and parsed as 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PublicKey(pub [u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PublicKey(#[serde(with = "hexadecimal")] pub [u8; 32]);
 
 impl PublicKey {
     /// Whether `signature` is this key's over `message`. Strict: small-order keys and malleable signatures
@@ -66,7 +71,7 @@ impl Keys {
             Err(e) => return Err(e),
         };
         let signing = SigningKey::from_bytes(&seed);
-        let public = PublicKey(signing.verifying_key().to_bytes());
+        let public = public_of(&seed);
         let mut trusted = match read_public_keys(database) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
             other => other?,
@@ -79,9 +84,39 @@ impl Keys {
         Ok(Self { signing, public, trusted, created })
     }
 
+    /// Makes the key that is to come after, in `<database>.key.next`.
+    pub(crate) fn prepare_next(database: &Path) -> io::Result<PublicKey> {
+        Ok(public_of(&create_private(&beside(database, NEXT))?))
+    }
+
+    /// The public half of what [`Self::prepare_next`] left behind, if anything did.
+    pub(crate) fn prepared(database: &Path) -> io::Result<Option<PublicKey>> {
+        match read_private(&beside(database, NEXT)) {
+            Ok(seed) => Ok(Some(public_of(&seed))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Puts the prepared key in place of the present one.
+    pub(crate) fn install_next(database: &Path) -> io::Result<()> {
+        let path = beside(database, ".key");
+        fs::rename(beside(database, NEXT), &path)?;
+        sync_parent(&path)
+    }
+
+    /// Removes the prepared key: nothing was ever signed with it.
+    pub(crate) fn discard_next(database: &Path) -> io::Result<()> {
+        fs::remove_file(beside(database, NEXT))
+    }
+
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.signing.sign(message).to_bytes()
     }
+}
+
+fn public_of(seed: &[u8; 32]) -> PublicKey {
+    PublicKey(SigningKey::from_bytes(seed).verifying_key().to_bytes())
 }
 
 /// The public keys listed in `<database>.pub`, one a line, oldest first.

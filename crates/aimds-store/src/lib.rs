@@ -5,6 +5,10 @@
 //! is signed with every transaction, and every so often a signed checkpoint stays behind. [`verify`] reads
 //! the chain back and names the first place that is not what was written.
 //!
+//! What is signed also commits to a Merkle tree over the records (RFC 9162), so that a single record, or that
+//! the log only grew, can be proved to somebody who does not have it: [`prove_inclusion`],
+//! [`prove_consistency`], [`Proof::verify`]. [`rotate_key`] replaces the signing key without a break.
+//!
 //! ```
 //! use std::time::Duration;
 //! use aimds_store::{AuditLog, Options, Record, VerifyOptions, verify};
@@ -41,8 +45,8 @@
 //!
 //! # What is and is not detected
 //!
-//! Any change, insertion, removal or reordering of what lies before the signed head, by whoever lacks the
-//! key. Not detected from the file alone: a rollback of the whole file to an earlier state of itself (its
+//! Any change, insertion, removal or reordering of what lies before the signed head, checkpoints included, by
+//! whoever lacks the key. Not detected from the file alone: a rollback of the whole file to an earlier state of itself (its
 //! signed head included), and anything done by somebody who has the signing key, which lies beside the
 //! database. Against both, note [`Report::head`] somewhere else now and then and pass it to [`verify`].
 //! README.md describes the format exactly enough to write another verifier.
@@ -58,22 +62,38 @@
 )]
 #![forbid(unsafe_code)]
 
+mod cef;
 mod chain;
 mod database;
 mod error;
+mod event;
 mod key;
 mod log;
+mod merkle;
+mod ocsf;
+mod proof;
+mod prove;
 mod read;
 mod record;
+mod report;
+mod rotate;
+mod session;
 mod ticket;
+mod trust;
 mod verify;
+mod walker;
 mod writer;
 
-pub use chain::{Hash, Head, ParseError};
+pub use chain::{Hash, Head, ParseError, Statement};
 pub use error::{Abandoned, AppendError, CloseError, FlushError, OpenError, ReadError};
 pub use key::PublicKey;
 pub use log::{AuditLog, Counters, Durability, Health, OpenCheck, Opened, Options};
+pub use proof::{ConsistencyProof, InclusionProof, Proof, ProofError, Proven, ProvenRecord, SignedHead};
+pub use prove::{ProveError, prove_consistency, prove_inclusion};
 pub use read::{Entry, Filter, Follow, Format, Reader, export};
 pub use record::Record;
+pub use report::{Bad, Report, What};
+pub use rotate::{RotateError, Rotated, rotate_key};
 pub use ticket::Ticket;
-pub use verify::{Bad, Report, VerifyOptions, What, verify};
+pub use trust::Introduction;
+pub use verify::{VerifyOptions, verify};

@@ -11,8 +11,9 @@ use crate::chain::Head;
 use crate::error::{AppendError, CloseError, FlushError, OpenError};
 use crate::key::{Keys, PublicKey, beside};
 use crate::record::{Encoded, Record};
+use crate::report::Bad;
+use crate::rotate::finish_rotation;
 use crate::ticket::{Promise, Ticket, ticket};
-use crate::verify::Bad;
 use crate::writer::{Writer, open_or_replace};
 
 /// How long dropping an [`AuditLog`] that was not closed waits for the store.
@@ -204,6 +205,7 @@ impl AuditLog {
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let lock = lock(&beside(path, ".lock"))?;
+        finish_rotation(path)?;
         let keys = Keys::load_or_create(path)
             .map_err(|source| OpenError::Io { what: "the signing key could not be loaded", source })?;
         let public_key = keys.public;
@@ -448,7 +450,8 @@ impl State {
     }
 }
 
-fn lock(path: &Path) -> Result<fs::File, OpenError> {
+/// Keeps other writers out until it is dropped.
+pub(crate) fn lock(path: &Path) -> Result<fs::File, OpenError> {
     let io = |source| OpenError::Io { what: "the lock file could not be opened", source };
     let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(io)?;
     // A predecessor that is just ending, or a process that it was starting, may hold the lock for a moment longer.

@@ -9,6 +9,9 @@ use crate::error::AppendError;
 /// settings.
 const MAX_DEPTH: usize = 100;
 
+/// Bytes to begin a body's text with: most bodies fit.
+const TYPICAL_BODY: usize = 512;
+
 /// One thing that happened.
 ///
 /// **The content of messages never belongs in it.** An audit log is kept long, copied to other places and read by
@@ -46,10 +49,12 @@ impl Encoded {
     pub(crate) fn new(record: Record) -> Result<Self, AppendError> {
         // SQLite integers are signed; a time past the year 292 million is a caller's unit error.
         let at_ms = i64::try_from(record.at_ms).map_err(|_| AppendError::TimeOutOfRange)?;
-        let mut body = String::new();
+        let mut body = String::with_capacity(TYPICAL_BODY);
         if !write_canonical(&record.body, MAX_DEPTH, &mut body) {
             return Err(AppendError::BodyTooDeep { limit: MAX_DEPTH });
         }
+        // The spool is bounded by what is used, so no more may be held.
+        body.shrink_to_fit();
         let Record { request_id, tenant, kind, .. } = record;
         Ok(Self { at_ms, request_id, tenant, kind, body })
     }
@@ -101,19 +106,12 @@ fn write_canonical(value: &Value, depth: usize, out: &mut String) -> bool {
             fits
         }
         Value::Object(map) => {
+            if map.keys().is_sorted() {
+                return write_object(map.iter(), depth - 1, out);
+            }
             let mut entries: Vec<_> = map.iter().collect();
             entries.sort_unstable_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
-            out.push('{');
-            let fits = entries.into_iter().enumerate().all(|(i, (key, item))| {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_string(key, out);
-                out.push(':');
-                write_canonical(item, depth - 1, out)
-            });
-            out.push('}');
-            fits
+            write_object(entries.into_iter(), depth - 1, out)
         }
         Value::String(text) => {
             write_string(text, out);
@@ -127,26 +125,55 @@ fn write_canonical(value: &Value, depth: usize, out: &mut String) -> bool {
     }
 }
 
+/// An object of entries that are in order.
+fn write_object<'a>(
+    entries: impl Iterator<Item = (&'a String, &'a Value)>,
+    depth: usize,
+    out: &mut String,
+) -> bool {
+    out.push('{');
+    for (i, (key, item)) in entries.enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        write_string(key, out);
+        out.push(':');
+        if !write_canonical(item, depth, out) {
+            return false;
+        }
+    }
+    out.push('}');
+    true
+}
+
 /// A JSON string with the shortest escapes: `\"`, `\\`, `\b \f \n \r \t`, `\u00xx` for other controls, all
 /// else as is.
 fn write_string(text: &str, out: &mut String) {
     use std::fmt::Write as _;
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if u32::from(c) < 0x20 => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
+    // Nearly all text needs no escapes: it is copied in runs.
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\')) {
+        // An escaped byte is ASCII, so both places are between characters.
+        let (run, from) = rest.split_at(at);
+        out.push_str(run);
+        let mut chars = from.chars();
+        match chars.next() {
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\u{8}') => out.push_str("\\b"),
+            Some('\u{c}') => out.push_str("\\f"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(control) => {
+                let _ = write!(out, "\\u{:04x}", u32::from(control));
             }
-            c => out.push(c),
+            None => {}
         }
+        rest = chars.as_str();
     }
+    out.push_str(rest);
     out.push('"');
 }
 

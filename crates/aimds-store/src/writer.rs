@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension};
-use serde_json::{Value, json};
 
-use crate::chain::{Hash, Head, Statement, genesis, record_hash};
+use crate::chain::{Hash, Head, LogTree, genesis};
 use crate::database::{
-    Database, DatabaseError, FORMAT, Tail, begin, insert_record, put_signed, read_head, read_tail, signed,
+    Database, DatabaseError, FORMAT, Identity, Tail, begin, last_checkpoint, read_head, read_tail, signed,
 };
 use crate::error::OpenError;
 use crate::key::{Keys, beside, sync_parent};
 use crate::log::{Durability, Health, OpenCheck, Opened, Options, Pending, Shared};
-use crate::record::Encoded;
-use crate::verify::{Bad, What, check_tail, previous_json};
+use crate::report::{Bad, What};
+use crate::session::{Chain, Opening, Session};
+use crate::trust::Trust;
+use crate::verify::check_tail;
 
 /// The most records in one transaction: bounds how long a ticket waits behind a long queue.
 const MAX_BATCH: usize = 4096;
@@ -28,28 +29,11 @@ const BUSY: Duration = Duration::from_millis(50);
 /// file.
 const MAX_SEQ: i64 = 1 << 53;
 
-/// The end of the chain, and how far it is from the next checkpoint and segment.
-#[derive(Clone, Debug, PartialEq)]
-struct Chain {
-    head: Head,
-    at_ms: i64,
-    since_checkpoint: u64,
-    segment_len: u64,
-}
-
-/// Why the next record must open a segment.
-#[derive(Clone, Debug)]
-enum Opening {
-    Rotated,
-    Broken(Bad),
-    Replaced { moved_to: PathBuf, reason: String },
-}
-
 /// A log that is open for writing.
 pub(crate) struct Open {
-    database: Database,
-    chain: Chain,
-    opening: Option<Opening>,
+    pub(crate) database: Database,
+    pub(crate) chain: Chain,
+    pub(crate) opening: Option<Opening>,
 }
 
 /// What a commit would leave behind.
@@ -128,20 +112,22 @@ pub(crate) fn open_or_replace(
     Ok(open)
 }
 
-fn open_error(error: DatabaseError) -> OpenError {
+pub(crate) fn open_error(error: DatabaseError) -> OpenError {
     match error {
         DatabaseError::Foreign | DatabaseError::Unusable(_) => OpenError::NotAnAuditLog,
         DatabaseError::NewerFormat(found) => OpenError::NewerFormat { found, known: FORMAT },
+        DatabaseError::RetiredKey(seq) => OpenError::RetiredKey { seq },
         DatabaseError::Io(source) => OpenError::Io { what: "the database file could not be opened", source },
         DatabaseError::Sqlite(error) => error.into(),
     }
 }
 
-fn open(path: &Path, options: &Options, keys: &Keys, create: bool) -> Result<Open, DatabaseError> {
+pub(crate) fn open(path: &Path, options: &Options, keys: &Keys, create: bool) -> Result<Open, DatabaseError> {
     let full_sync = options.durability != Durability::Normal;
     let database = Database::open(path, full_sync, create, keys)?;
-    let conn = &database.conn;
-    let bad = match check_tail(conn, database.log_id, &keys.trusted, options.check == OpenCheck::Full)? {
+    let (conn, identity) = (&database.conn, database.identity);
+    let mut trust = Trust::new(identity.log_id, &keys.trusted);
+    let bad = match check_tail(conn, identity, &mut trust, options.check == OpenCheck::Full)? {
         Some(Bad { what: What::Unreadable { detail }, .. }) => return Err(DatabaseError::Unusable(detail)),
         None if keys.created && !database.created => {
             let tail = read_tail(conn)?.map_or(0, |t| t.seq);
@@ -149,44 +135,58 @@ fn open(path: &Path, options: &Options, keys: &Keys, create: bool) -> Result<Ope
         }
         other => other,
     };
-    let chain = read_chain(conn, &database.log_id)?;
+    if let Some(seq) = trust.retired_by(keys.public) {
+        return Err(DatabaseError::RetiredKey(seq));
+    }
+    let chain = read_chain(conn, identity)?;
     conn.busy_timeout(BUSY)?;
     Ok(Open { database, chain, opening: bad.map(Opening::Broken) })
 }
 
 /// The end of the chain as stored. Where that is malformed the chain is broken, and the segment that is
 /// opened in consequence replaces what is made up here.
-fn read_chain(conn: &Connection, log_id: &[u8; 16]) -> Result<Chain, DatabaseError> {
-    highest_seq(conn)?;
-    let Some(tail) = read_tail(conn)? else {
-        let head = Head { segment: 1, seq: 0, hash: genesis(log_id, 1) };
-        return Ok(Chain { head, at_ms: 0, since_checkpoint: 0, segment_len: 0 });
+fn read_chain(conn: &Connection, identity: Identity) -> Result<Chain, DatabaseError> {
+    highest_seq(conn, identity)?;
+    let last_checkpoint = last_checkpoint(conn)?.unsigned_abs();
+    let (head, at_ms, since_checkpoint, segment_len) = match read_tail(conn)? {
+        None => (Head { segment: 1, seq: 0, hash: genesis(&identity.log_id, 1) }, 0, 0, 0),
+        Some(tail) => {
+            let head = Head {
+                segment: tail.segment.unsigned_abs(),
+                seq: tail.seq.unsigned_abs(),
+                hash: tail.hash.unwrap_or(Hash([0; 32])),
+            };
+            let at_ms =
+                conn.query_row("SELECT at_ms FROM records WHERE seq = ?1", [tail.seq], |row| row.get(0))?;
+            let (since_checkpoint, segment_len) = distances(conn, &head)?;
+            (head, at_ms, since_checkpoint, segment_len)
+        }
     };
-    let head = Head {
-        segment: tail.segment.unsigned_abs(),
-        seq: tail.seq.unsigned_abs(),
-        hash: tail.hash.unwrap_or(Hash([0; 32])),
-    };
-    let at_ms = conn.query_row("SELECT at_ms FROM records WHERE seq = ?1", [tail.seq], |row| row.get(0))?;
+    // Of a log of format 1 that was just upgraded the head speaks of no tree: it begins with the next record.
+    let stored = read_head(conn, identity)?.flatten().filter(|signed| signed.head == head);
+    let tree = stored
+        .and_then(|signed| signed.tree())
+        .unwrap_or_else(|| LogTree::beginning_at(head.seq.saturating_add(1)));
+    Ok(Chain { head, at_ms, since_checkpoint, segment_len, tree, last_checkpoint })
+}
+
+/// How many records the segment of `head` has since its last checkpoint, and since its beginning.
+fn distances(conn: &Connection, head: &Head) -> rusqlite::Result<(u64, u64)> {
     let checkpoint = |which: &str| -> rusqlite::Result<Option<u64>> {
         let sql = format!("SELECT {which}(seq) FROM checkpoints WHERE segment = ?1");
-        let seq: Option<i64> = conn.query_row(&sql, [tail.segment], |row| row.get(0)).optional()?.flatten();
+        let seq: Option<i64> =
+            conn.query_row(&sql, [signed(head.segment)], |row| row.get(0)).optional()?.flatten();
         Ok(seq.and_then(|s| u64::try_from(s).ok()))
     };
     // Every segment but the first begins with a checkpoint, so nothing has to be counted.
     let first = if head.segment == 1 { 1 } else { checkpoint("min")?.unwrap_or(head.seq) };
     let checked = checkpoint("max")?.unwrap_or(first.saturating_sub(1));
-    Ok(Chain {
-        head,
-        at_ms,
-        since_checkpoint: head.seq.saturating_sub(checked),
-        segment_len: (head.seq + 1).saturating_sub(first),
-    })
+    Ok((head.seq.saturating_sub(checked), (head.seq + 1).saturating_sub(first)))
 }
 
 /// The highest number that any table speaks of. A segment that follows a break begins behind it: numbers are
 /// never given twice, and what a truncation took away stays visible as a gap.
-fn highest_seq(conn: &Connection) -> Result<u64, DatabaseError> {
+fn highest_seq(conn: &Connection, identity: Identity) -> Result<u64, DatabaseError> {
     let sane = |n: i64, what: &str| {
         let range = DatabaseError::Unusable(format!("{what} {n} cannot have been written by this program"));
         if (0..MAX_SEQ).contains(&n) { Ok(n.unsigned_abs()) } else { Err(range) }
@@ -194,11 +194,10 @@ fn highest_seq(conn: &Connection) -> Result<u64, DatabaseError> {
     let tail = read_tail(conn)?;
     sane(tail.map_or(1, |t| t.segment), "segment")?;
     let record = sane(tail.map_or(0, |t| t.seq), "record")?;
-    let checkpoint =
-        conn.query_row("SELECT max(seq) FROM checkpoints", [], |row| row.get::<_, Option<i64>>(0))?;
-    let checkpoint = sane(checkpoint.unwrap_or(0), "checkpoint")?;
+    let checkpoint = sane(last_checkpoint(conn)?, "checkpoint")?;
     // The head row is about to be replaced, so an impossible one is merely not believed.
-    let head = read_head(conn)?.flatten().map(|signed| signed.head.seq).filter(|n| signed(*n) < MAX_SEQ);
+    let head =
+        read_head(conn, identity)?.flatten().map(|signed| signed.head.seq).filter(|n| signed(*n) < MAX_SEQ);
     Ok(record.max(checkpoint).max(head.unwrap_or(0)))
 }
 
@@ -315,7 +314,8 @@ impl Writer {
             return Err(CommitError::Gone(io::ErrorKind::NotFound.into()));
         };
         let transaction = begin(&database.conn)?;
-        let stored = stored_end(&transaction, &database.log_id)?;
+        let identity = database.identity;
+        let stored = stored_end(&transaction, identity)?;
         if let Some(attempted) = self.attempted.take_if(|a| stored == Some(a.chain.head)) {
             // The last attempt is in the file after all. Its transaction is complete; what is left is to be
             // sure that the file is still the one with the log's name.
@@ -337,7 +337,7 @@ impl Writer {
         }
         let mut session = Session {
             conn: &transaction,
-            log_id: &database.log_id,
+            log_id: &identity.log_id,
             keys: &self.keys,
             options: &self.shared.options,
             chain: self.chain.clone(),
@@ -345,7 +345,8 @@ impl Writer {
         if let Some(opening) = &self.opening {
             let opened_at = signed(self.shared.options.opened_at_ms).max(self.chain.at_ms);
             let at_ms = batch.first().map_or(opened_at, |pending| pending.record.at_ms);
-            let after = if matches!(opening, Opening::Broken(_)) { highest_seq(&transaction)? } else { 0 };
+            let after =
+                if matches!(opening, Opening::Broken(_)) { highest_seq(&transaction, identity)? } else { 0 };
             session.open_segment(opening, read_tail(&transaction)?, after, at_ms)?;
         }
         let mut heads = Vec::with_capacity(batch.len());
@@ -356,12 +357,11 @@ impl Writer {
         if closing && session.chain.since_checkpoint > 0 {
             session.checkpoint()?;
         }
-        let chain = session.chain;
-        if chain == self.chain {
+        if session.chain == self.chain {
             // A close with nothing to say.
             return Ok(heads);
         }
-        put_signed(&transaction, Statement::Head, &database.log_id, &chain.head, chain.at_ms, &self.keys)?;
+        let chain = session.sign_head()?;
         // From here on the transaction may be in the file whatever is reported.
         self.attempted = Some(Outcome { chain: chain.clone(), heads: heads.clone() });
         transaction.commit()?;
@@ -397,120 +397,14 @@ impl Writer {
 }
 
 /// Where the file says that the log ends: the last record and the head row, if they agree.
-fn stored_end(conn: &Connection, log_id: &[u8; 16]) -> rusqlite::Result<Option<Head>> {
-    let head = read_head(conn)?.flatten().map(|signed| signed.head);
+fn stored_end(conn: &Connection, identity: Identity) -> rusqlite::Result<Option<Head>> {
+    let head = read_head(conn, identity)?.flatten().map(|signed| signed.head);
     let end = match read_tail(conn)? {
-        None => Some(Head { segment: 1, seq: 0, hash: genesis(log_id, 1) }),
+        None => Some(Head { segment: 1, seq: 0, hash: genesis(&identity.log_id, 1) }),
         Some(Tail { segment, seq, hash }) => match (u64::try_from(segment), u64::try_from(seq), hash) {
             (Ok(segment), Ok(seq), Some(hash)) => Some(Head { segment, seq, hash }),
             _ => None,
         },
     };
     Ok(head.filter(|head| Some(*head) == end))
-}
-
-/// The rows of one transaction being written.
-struct Session<'a> {
-    conn: &'a Connection,
-    log_id: &'a [u8; 16],
-    keys: &'a Keys,
-    options: &'a Options,
-    chain: Chain,
-}
-
-impl Session<'_> {
-    fn append(&mut self, record: &Encoded) -> rusqlite::Result<()> {
-        let limit = self.options.segment_records;
-        if limit > 0 && self.chain.segment_len >= limit {
-            if self.chain.since_checkpoint > 0 {
-                self.checkpoint()?;
-            }
-            let Head { segment, seq, hash } = self.chain.head;
-            let tail = Tail { segment: signed(segment), seq: signed(seq), hash: Some(hash) };
-            self.open_segment(&Opening::Rotated, Some(tail), seq, record.at_ms)?;
-        }
-        self.insert(record)?;
-        if self.chain.since_checkpoint >= self.options.checkpoint_every.max(1) {
-            self.checkpoint()?;
-        }
-        Ok(())
-    }
-
-    /// Begins the segment after that of `tail`, the last record as stored, with a record that says why. Its
-    /// number is the one after `seq`.
-    fn open_segment(
-        &mut self,
-        opening: &Opening,
-        tail: Option<Tail>,
-        seq: u64,
-        at_ms: i64,
-    ) -> rusqlite::Result<()> {
-        let previous = previous_json(tail);
-        let segment = match opening {
-            Opening::Replaced { .. } => 1,
-            Opening::Rotated | Opening::Broken(_) => {
-                // With every record gone there is nothing to come after.
-                tail.map_or(0, |t| t.segment.unsigned_abs()) + 1
-            }
-        };
-        let (kind, body) = match opening {
-            Opening::Rotated => {
-                ("segment", json!({ "event": "segment_opened", "reason": "rotated", "previous": previous }))
-            }
-            Opening::Broken(bad) => (
-                "alarm",
-                json!({
-                    "event": "segment_opened",
-                    "reason": "chain_broken",
-                    "previous": previous,
-                    "first_bad": {
-                        "segment": bad.segment,
-                        "seq": bad.seq,
-                        "what": serde_json::to_value(&bad.what).unwrap_or(Value::Null),
-                    },
-                }),
-            ),
-            Opening::Replaced { moved_to, reason } => (
-                "alarm",
-                json!({ "event": "log_replaced", "reason": reason, "moved_to": moved_to.to_string_lossy() }),
-            ),
-        };
-        let hash = genesis(self.log_id, segment);
-        self.chain = Chain { head: Head { segment, seq, hash }, at_ms, since_checkpoint: 0, segment_len: 0 };
-        let (request_id, tenant) = (String::new(), String::new());
-        let record =
-            crate::Record { at_ms: at_ms.unsigned_abs(), request_id, tenant, kind: kind.to_owned(), body };
-        // The body is flat and the time came from a record: encoding it cannot fail.
-        if let Ok(record) = Encoded::new(record) {
-            self.insert(&record)?;
-        }
-        // At once, so that the next opening begins to check here and does not meet the same break again.
-        self.checkpoint()
-    }
-
-    fn insert(&mut self, record: &Encoded) -> rusqlite::Result<()> {
-        let Head { segment, seq, hash: previous } = self.chain.head;
-        let seq = seq + 1;
-        let hash = record_hash(segment, seq, &previous, record.fields());
-        let head = Head { segment, seq, hash };
-        insert_record(self.conn, &head, &previous, record.fields())?;
-        self.chain.head = head;
-        self.chain.at_ms = record.at_ms;
-        self.chain.since_checkpoint += 1;
-        self.chain.segment_len += 1;
-        Ok(())
-    }
-
-    fn checkpoint(&mut self) -> rusqlite::Result<()> {
-        put_signed(
-            self.conn,
-            Statement::Checkpoint,
-            self.log_id,
-            &self.chain.head,
-            self.chain.at_ms,
-            self.keys,
-        )?;
-        self.chain.since_checkpoint = 0;
-        Ok(())
-    }
 }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use support::{Home, PATIENCE, eager, expected_ids, record, request_ids};
 
 // --- a second implementation of the format -----------------------------------------------------------------------
@@ -38,6 +39,40 @@ fn naive_canonical(value: &Value) -> String {
         scalar => scalar.to_string(),
     }
 }
+
+/// The root of RFC 9162, 2.1.1, word for word.
+fn naive_root(hashes: &[[u8; 32]]) -> [u8; 32] {
+    let sha256 = |parts: &[&[u8]]| -> [u8; 32] { Sha256::digest(parts.concat()).into() };
+    match hashes {
+        [] => sha256(&[]),
+        [hash] => sha256(&[&[0], hash]),
+        _ => {
+            let k = (0..).map(|e| 1 << e).take_while(|k| *k < hashes.len()).last().unwrap();
+            sha256(&[&[1], &naive_root(&hashes[..k]), &naive_root(&hashes[k..])])
+        }
+    }
+}
+
+/// What is signed in a row of `checkpoints` or `head`, from its columns alone.
+fn naive_message(name: &str, log_id: &[u8], row: &rusqlite::Row<'_>) -> Vec<u8> {
+    let number = |column: &str| row.get::<_, i64>(column).unwrap();
+    let hash = |column: &str| row.get::<_, [u8; 32]>(column).unwrap().to_vec();
+    [
+        prefixed(name),
+        log_id.to_vec(),
+        le(number("segment") as u64),
+        le(number("seq") as u64),
+        hash("hash"),
+        number("at_ms").to_le_bytes().to_vec(),
+        le(number("first") as u64),
+        hash("root"),
+        le(number("previous") as u64),
+    ]
+    .concat()
+}
+
+const STATEMENTS: [(&str, &str); 2] =
+    [("checkpoints", "aimds audit v2 checkpoint"), ("head", "aimds audit v2 head")];
 
 /// Reads every row with plain SQL and recomputes hashes and signatures.
 fn naive_verification(home: &Home, appended: &[Record]) {
@@ -94,7 +129,8 @@ fn naive_verification(home: &Home, appended: &[Record]) {
         hashes.push(hash);
     }
     assert!(own.next().is_none());
-    for (table, name) in [("checkpoints", "aimds audit v1 checkpoint"), ("head", "aimds audit v1 head")] {
+    let mut before = 0;
+    for (table, name) in STATEMENTS {
         let mut statement = conn.prepare(&format!("SELECT * FROM {table} ORDER BY seq")).unwrap();
         let mut rows = statement.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
@@ -104,19 +140,25 @@ fn naive_verification(home: &Home, appended: &[Record]) {
             if number("seq") > 0 {
                 assert_eq!(hash, hashes[number("seq") as usize - 1]);
             }
-            let message = [
-                prefixed(name),
-                log_id.clone(),
-                le(number("segment") as u64),
-                le(number("seq") as u64),
-                hash.to_vec(),
-                number("at_ms").to_le_bytes().to_vec(),
-            ]
-            .concat();
+            let message = naive_message(name, &log_id, row);
             let signature = Signature::from_bytes(&row.get::<_, [u8; 64]>("signature").unwrap());
             VerifyingKey::from_bytes(&public.0).unwrap().verify(&message, &signature).unwrap();
+            // The tree covers every record of a log that began with format 2 and was never broken.
+            assert_eq!((number("first"), number("previous")), (1, before));
+            let leaves = &hashes[..number("seq") as usize];
+            assert_eq!(row.get::<_, [u8; 32]>("root").unwrap(), naive_root(leaves));
+            let mut rest = leaves;
+            let mut peaks = vec![];
+            for bit in (0..64).rev().filter(|bit| leaves.len() >> bit & 1 == 1) {
+                let (subtree, others) = rest.split_at(1 << bit);
+                peaks.extend(naive_root(subtree));
+                rest = others;
+            }
+            assert_eq!(row.get::<_, Vec<u8>>("peaks").unwrap(), peaks);
             if table == "head" {
                 assert_eq!(number("seq") as usize, hashes.len());
+            } else {
+                before = number("seq");
             }
         }
     }
@@ -268,7 +310,19 @@ fn every_byte_of_every_column_counts() {
     // 6 rows of 32 + 32 bytes of hashes, 8 + 8 + 8 of integers, and texts.
     assert!(flipped > 6 * (64 + 20 + 5 + 4 + 8), "{flipped}");
     for (table, seqs) in [("checkpoints", vec![4, 6]), ("head", vec![6])] {
-        for column in ["seq", "segment", "hash", "at_ms", "public_key", "signature"] {
+        let columns = [
+            "seq",
+            "segment",
+            "hash",
+            "at_ms",
+            "public_key",
+            "signature",
+            "first",
+            "root",
+            "peaks",
+            "previous",
+        ];
+        for column in columns {
             for seq in &seqs {
                 for byte in 0..64 {
                     with_flip(&conn, table, column, *seq, byte, 0x80, |_| {
@@ -335,6 +389,19 @@ fn forgeries_are_named() {
         ("a tail is declared a new segment", "UPDATE records SET segment = 2 WHERE seq > 8", 9),
         ("the log is declared another", "UPDATE log SET log_id = zeroblob(16)", 1),
         ("the head is gone", "DELETE FROM head", 12),
+        ("a checkpoint is gone", "DELETE FROM checkpoints WHERE seq = 8", 8),
+        ("the last checkpoint is gone", "DELETE FROM checkpoints WHERE seq = 12", 12),
+        (
+            "a checkpoint of format 1",
+            "UPDATE checkpoints SET first = 0, root = x'', peaks = x'', previous = 0 WHERE seq = 8",
+            8,
+        ),
+        ("the tree begins elsewhere", "UPDATE checkpoints SET first = 5 WHERE seq = 8", 8),
+        ("another root", "UPDATE checkpoints SET root = zeroblob(32) WHERE seq = 8", 8),
+        ("other subtrees", "UPDATE checkpoints SET peaks = zeroblob(32) WHERE seq = 8", 8),
+        ("too many subtrees", "UPDATE checkpoints SET peaks = zeroblob(64) WHERE seq = 8", 8),
+        ("half a subtree", "UPDATE checkpoints SET peaks = zeroblob(16) WHERE seq = 8", 8),
+        ("the head's subtrees", "UPDATE head SET peaks = x''", 12),
         ("a checkpoint has another hash", "UPDATE checkpoints SET hash = zeroblob(32) WHERE seq = 8", 8),
         ("a hash is too short", "UPDATE records SET hash = x'00' WHERE seq = 3", 3),
         ("a trigger is added", "CREATE TRIGGER t AFTER INSERT ON records BEGIN DELETE FROM records; END", 1),
@@ -347,6 +414,8 @@ fn forgeries_are_named() {
         home.execute(sql);
         let bad = home.verify().first_bad.unwrap_or_else(|| panic!("not noticed: {name}"));
         assert_eq!(bad.seq, *seq, "{name}: {bad}");
+        let proven = home.verify().proven;
+        assert!(proven <= *seq && [0, 4, 8, 12].contains(&proven), "{name}: {proven}");
     }
 }
 
@@ -383,32 +452,30 @@ fn a_rewritten_chain_fails_at_the_signature() {
     }
     let bad = home.verify().first_bad.unwrap();
     assert_eq!((bad.seq, bad.what), (8, What::Checkpoint));
+    // Which record it was is blurred by the recomputed hashes, but not beyond what is signed.
+    assert_eq!(home.verify().proven, 4);
 
     // With checkpoints and head signed anew by a key of their own it is the key that gives them away.
     let own = SigningKey::from_bytes(&[7; 32]);
     let log_id: Vec<u8> = conn.query_row("SELECT log_id FROM log", [], |r| r.get(0)).unwrap();
-    for (table, name, seqs) in
-        [("checkpoints", "aimds audit v1 checkpoint", vec![8, 12]), ("head", "aimds audit v1 head", vec![12])]
-    {
-        for seq in seqs {
-            let (hash, at_ms): ([u8; 32], i64) = conn
-                .query_row("SELECT hash, at_ms FROM records WHERE seq = ?1", [seq], |r| {
-                    Ok((r.get(0)?, r.get(1)?))
-                })
-                .unwrap();
-            let message = [
-                prefixed(name),
-                log_id.clone(),
-                le(1),
-                le(seq as u64),
-                hash.to_vec(),
-                at_ms.to_le_bytes().to_vec(),
-            ]
-            .concat();
-            let signature = own.sign(&message).to_bytes();
-            let update =
-                format!("UPDATE {table} SET hash = ?1, public_key = ?2, signature = ?3 WHERE seq = ?4");
-            conn.execute(&update, (hash, own.verifying_key().to_bytes(), signature, seq)).unwrap();
+    let hashes: Vec<[u8; 32]> = (1..=12)
+        .map(|seq| conn.query_row("SELECT hash FROM records WHERE seq = ?1", [seq], |r| r.get(0)).unwrap())
+        .collect();
+    for (table, name) in STATEMENTS {
+        for seq in [8_usize, 12] {
+            let prepare = format!("UPDATE {table} SET hash = ?1, root = ?2, public_key = ?3 WHERE seq = ?4");
+            let changed =
+                (hashes[seq - 1], naive_root(&hashes[..seq]), own.verifying_key().to_bytes(), seq as i64);
+            if conn.execute(&prepare, changed).unwrap() == 0 {
+                continue;
+            }
+            let row = format!("SELECT * FROM {table} WHERE seq = ?1");
+            let message =
+                conn.query_row(&row, [seq as i64], |row| Ok(naive_message(name, &log_id, row))).unwrap();
+            let sign = format!("UPDATE {table} SET signature = ?1, peaks = ?2 WHERE seq = ?3");
+            let peaks = [naive_root(&hashes[..8]), naive_root(&hashes[8..])].concat();
+            let peaks = if seq == 8 { peaks[..32].to_vec() } else { peaks };
+            conn.execute(&sign, (own.sign(&message).to_bytes(), peaks, seq as i64)).unwrap();
         }
     }
     let bad = home.verify().first_bad.unwrap();

@@ -483,10 +483,10 @@ fn files_of_others_are_left_alone() {
 #[test]
 fn a_later_format_is_refused() {
     let home = Home::with_records(1, eager());
-    home.execute("PRAGMA user_version = 2");
+    home.execute("PRAGMA user_version = 3");
     assert!(matches!(
         AuditLog::open(&home.path, eager()),
-        Err(OpenError::NewerFormat { found: 2, known: 1 })
+        Err(OpenError::NewerFormat { found: 3, known: 2 })
     ));
     assert!(verify(&home.path, &VerifyOptions::default()).is_err());
 }

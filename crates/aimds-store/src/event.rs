@@ -1,0 +1,150 @@
+//! What of a record other systems are told: the same few fields, whatever the format.
+//!
+//! Only fields named here leave the log, so that a caller who put more into a body than it should does not have it
+//! copied into every system that collects logs.
+
+use serde_json::{Map, Value};
+
+use crate::read::Entry;
+
+/// The most findings of one record that are told one by one.
+const MAX_FINDINGS: usize = 64;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Severity {
+    Informational,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// What was done with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Allow,
+    Flag,
+    Redact,
+    Escalate,
+    Block,
+}
+
+impl Action {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "allow" => Self::Allow,
+            "flag" => Self::Flag,
+            "redact" => Self::Redact,
+            "escalate" => Self::Escalate,
+            "block" => Self::Block,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Flag => "flag",
+            Self::Redact => "redact",
+            Self::Escalate => "escalate",
+            Self::Block => "block",
+        }
+    }
+}
+
+/// A record and the parts of its body that are told.
+pub(crate) struct Event<'a> {
+    pub(crate) entry: &'a Entry,
+    body: Value,
+}
+
+impl<'a> Event<'a> {
+    /// A body that is not a JSON object (nobody here wrote it) tells nothing.
+    pub(crate) fn new(entry: &'a Entry) -> Self {
+        Self { entry, body: serde_json::from_str(&entry.body).unwrap_or_default() }
+    }
+
+    /// What was decided; `None` for records that are no decision.
+    pub(crate) fn action(&self) -> Option<Action> {
+        self.text("decision").or_else(|| self.text("action")).and_then(Action::parse)
+    }
+
+    pub(crate) fn is_alarm(&self) -> bool {
+        self.entry.kind == "alarm"
+    }
+
+    /// Whether something was detected, as opposed to merely done.
+    pub(crate) fn is_detection(&self) -> bool {
+        let acted = self.action().is_some_and(|action| action != Action::Allow);
+        self.is_alarm() || acted || self.findings().next().is_some()
+    }
+
+    pub(crate) fn severity(&self) -> Severity {
+        match self.action() {
+            _ if self.is_alarm() => Severity::Critical,
+            Some(Action::Block | Action::Escalate) => Severity::High,
+            Some(Action::Redact) => Severity::Medium,
+            Some(Action::Flag) => Severity::Low,
+            Some(Action::Allow) | None => Severity::Informational,
+        }
+    }
+
+    /// `decision block`, `outcome answered`, `alarm segment_opened`, `config`.
+    pub(crate) fn title(&self) -> String {
+        let what =
+            self.action().map(Action::as_str).or_else(|| self.text("result")).or_else(|| self.text("event"));
+        match what {
+            Some(what) => format!("{} {what}", self.entry.kind),
+            None => self.entry.kind.clone(),
+        }
+    }
+
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.body.get(key)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// A number, as the JSON has it.
+    pub(crate) fn number(&self, key: &str) -> Option<&Value> {
+        self.body.get(key).filter(|value| value.is_number())
+    }
+
+    pub(crate) fn categories(&self) -> Vec<&str> {
+        self.body
+            .get("categories")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect()
+    }
+
+    /// The rules of the findings, each once, in order.
+    pub(crate) fn rules(&self) -> Vec<String> {
+        let mut rules = Vec::new();
+        for finding in self.findings() {
+            if let Some(rule) = finding.get("rule").and_then(Value::as_str)
+                && !rules.iter().any(|known| known == rule)
+            {
+                rules.push(rule.to_owned());
+            }
+        }
+        rules
+    }
+
+    /// What was found: where and why, never the text.
+    pub(crate) fn findings(&self) -> impl Iterator<Item = Map<String, Value>> {
+        let findings = self.body.get("findings").and_then(Value::as_array);
+        findings.into_iter().flatten().filter_map(Value::as_object).take(MAX_FINDINGS).map(told)
+    }
+}
+
+/// Of a finding, labels that are texts and places that are numbers.
+fn told(finding: &Map<String, Value>) -> Map<String, Value> {
+    let wanted = |(key, value): (&String, &Value)| match key.as_str() {
+        "category" | "detector" | "rule" => value.is_string(),
+        "confidence" | "message" | "start" | "end" => value.is_number(),
+        _ => false,
+    };
+    finding.iter().filter(|field| wanted(*field)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
