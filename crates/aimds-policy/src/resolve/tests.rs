@@ -195,8 +195,7 @@ fn a_bad_file_is_refused_with_the_place() {
 fn messages_that_do_little_alone_are_stopped_together() {
     let policy = Policy::parse(FILE).unwrap();
     let conversation = Conversation::single(Origin::User, "text");
-    let risk =
-        MessageRisk { message: 0, origin: Origin::User, score: 0.1, exhausted: None, degraded: None };
+    let risk = MessageRisk { message: 0, origin: Origin::User, score: 0.1, exhausted: None, degraded: None };
     let check = |score: f32, expected: Action, message: Option<usize>| {
         let session = SessionRisk { score, steps: vec![(0, score)], ..SessionRisk::default() };
         let assessment = assess(vec![risk.clone()], vec![], vec![], &mut Session::new(""), Timestamp(0));
