@@ -7,7 +7,7 @@ use std::{fs, io};
 
 use anyhow::Context as _;
 
-use crate::process::{command, output, watched};
+use crate::process::{cargo, command, output, watched};
 use crate::test::Tally;
 use crate::tools::{create_venv, pip_install};
 
@@ -33,6 +33,26 @@ pub(crate) fn run(aimds: &Path) -> anyhow::Result<Tally> {
         }
         tally.add(&checks);
     }
+    tally.add(&clients(&python)?);
+    Ok(tally)
+}
+
+/// The official clients of three providers against a gateway in front of a stand-in for their servers.
+fn clients(python: &Path) -> anyhow::Result<Tally> {
+    println!("\n--- crates/aimds-gateway/tests/gateway/clients.rs");
+    let mut run = cargo();
+    // With the features of the whole workspace, so that nothing is built again.
+    run.args(["test", "--release", "--workspace", "--test", "gateway", "--"]);
+    run.args(["--ignored", "the_official"]);
+    for name in ["AIMDS_OPENAI_PYTHON", "AIMDS_PROVIDERS_PYTHON"] {
+        run.env(name, python);
+    }
+    let mut tally = Tally::default();
+    let ok = watched(&mut run, LIMIT, |line| tally.result(line))?;
+    if tally.failed == 0 && (!ok || tally.passed == 0) {
+        println!("FAIL - the clients: ended without success or without a test");
+        tally.failed = 1;
+    }
     Ok(tally)
 }
 
@@ -53,7 +73,7 @@ fn provision() -> anyhow::Result<PathBuf> {
     let packages = requirements.lines().filter(|line| line.contains("==")).count();
     println!(
         "installing {packages} Python packages into target/external-venv, once (about 150 MB to load, 450 MB on disk): \
-         LiteLLM and OpenAI's client, to call the gateway as their users do, and SmolLM2-135M with llama.cpp, to have a \
+         LiteLLM and the clients of OpenAI, Anthropic and Google, to call the gateway as their users do, and SmolLM2-135M with llama.cpp, to have a \
          real model behind it"
     );
     create_venv(&venv)?;

@@ -33,7 +33,7 @@ impl Tally {
     }
 
     /// Counts one line of `cargo test`: `test result: ok. 3 passed; 0 failed; …`.
-    fn result(&mut self, line: &str) {
+    pub(crate) fn result(&mut self, line: &str) {
         let Some(counts) = line.strip_prefix("test result: ") else { return };
         let count = |what: &str| -> u64 {
             let words: Vec<&str> = counts.split([' ', ';']).filter(|word| !word.is_empty()).collect();

@@ -147,10 +147,7 @@ fn records_are_proved_and_proofs_verified() {
     let changed = twice.replacen("req-4", "req-5", 1);
     let ran = run_with(&["audit", "verify-proof", "-", "--format", "json"], changed.as_bytes());
     assert_eq!(ran.status, 1);
-    assert_eq!(
-        ran.lines()[0],
-        json!({"verdict": "refused", "reason": "the numbers contradict each other"})
-    );
+    assert_eq!(ran.lines()[0], json!({"verdict": "refused", "reason": "the numbers contradict each other"}));
     assert_eq!(ran.lines()[1]["verdict"], "proved");
     for nothing in ["", "\n", "{}", "\u{0}"] {
         assert_eq!(run_with(&["audit", "verify-proof", "-"], nothing.as_bytes()).status, 1, "{nothing:?}");
