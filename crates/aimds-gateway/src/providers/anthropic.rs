@@ -6,10 +6,10 @@ use axum::http::Uri;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Asked, Fields, Provider, Refusal, Service, Speaker, Texts, array, flag, invalid, number, string,
+    Asked, Fields, Provider, Refusal, Service, Speaker, Texts, flag, messages, number, others, string,
 };
 use crate::error::{Failure, Shape};
-use crate::json::{Document, Kind};
+use crate::json::Document;
 use crate::stream::{Channel, Dialogue, End, Event, sse};
 
 /// Members of a request that the model does not read.
@@ -71,28 +71,12 @@ impl Provider for Anthropic {
 
     fn asked<'a>(&self, document: &'a Document, _: &Uri) -> Result<Asked<'a>, Failure> {
         let root = &document.root;
-        let messages = array(root, "messages")?;
         let mut texts = Texts::request(document);
         if let Some(system) = root.get("system") {
             texts.collect(system, &Speaker::system(0), &mut "/system".into())?;
         }
-        for (index, message) in messages.iter().enumerate() {
-            if !matches!(message.kind, Kind::Object(_)) {
-                return Err(invalid("every message must be an object"));
-            }
-            let role = string(document, message, "role")?;
-            texts.collect(
-                message,
-                &Speaker::by_role(Some(&role), index),
-                &mut format!("/messages/{index}"),
-            )?;
-        }
-        for (offset, member) in root.members().iter().enumerate() {
-            let key = member.key.as_str();
-            if !matches!(key, "messages" | "system") && !SETTINGS.contains(&key) {
-                texts.member(member, &Speaker::document(messages.len() + offset), &mut String::new())?;
-            }
-        }
+        let messages = messages(&mut texts, document)?;
+        others(&mut texts, document, messages, &["messages", "system"], &SETTINGS)?;
         Ok(Asked {
             texts,
             model: string(document, root, "model")?,

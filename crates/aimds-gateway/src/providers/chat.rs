@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use axum::http::Uri;
 use serde_json::{Value as Json, json};
 
-use super::{
-    Asked, Fields, Provider, Refusal, Service, Speaker, Texts, array, flag, invalid, number, string,
-};
+use super::{Asked, Fields, Provider, Refusal, Service, Texts, flag, messages, number, others, string};
 use crate::error::{Failure, Shape};
 use crate::json::{Document, Kind};
 use crate::stream::{Channel, Dialogue, End, Event, sse};
@@ -85,25 +83,9 @@ impl Provider for Chat {
 
     fn asked<'a>(&self, document: &'a Document, _: &Uri) -> Result<Asked<'a>, Failure> {
         let root = &document.root;
-        let messages = array(root, "messages")?;
         let mut texts = Texts::request(document);
-        for (index, message) in messages.iter().enumerate() {
-            if !matches!(message.kind, Kind::Object(_)) {
-                return Err(invalid("every message must be an object"));
-            }
-            let role = string(document, message, "role")?;
-            texts.collect(
-                message,
-                &Speaker::by_role(Some(&role), index),
-                &mut format!("/messages/{index}"),
-            )?;
-        }
-        for (offset, member) in root.members().iter().enumerate() {
-            let key = member.key.as_str();
-            if key != "messages" && !SETTINGS.contains(&key) {
-                texts.member(member, &Speaker::document(messages.len() + offset), &mut String::new())?;
-            }
-        }
+        let messages = messages(&mut texts, document)?;
+        others(&mut texts, document, messages, &["messages"], &SETTINGS)?;
         let usage = root.get("stream_options").map(|options| flag(document, options, "include_usage"));
         Ok(Asked {
             texts,
@@ -256,6 +238,7 @@ impl Dialogue for Chunks {
 
 #[cfg(test)]
 mod tests {
+    use super::super::invalid;
     use super::*;
 
     #[test]

@@ -3,7 +3,7 @@
 use axum::http::Uri;
 use serde_json::Value as Json;
 
-use super::{Asked, Fields, Provider, Refusal, Service, Speaker, Texts, invalid, string};
+use super::{Asked, Fields, Provider, Refusal, Service, Texts, invalid, others, string};
 use crate::error::Failure;
 use crate::json::{Document, Kind};
 use crate::stream::Dialogue;
@@ -33,11 +33,7 @@ impl Provider for Embeddings {
         if !texts_only {
             return Err(invalid("input must be a text or texts: numbers of tokens cannot be inspected"));
         }
-        for (index, member) in root.members().iter().enumerate() {
-            if !matches!(member.key.as_str(), "model" | "user" | "encoding_format") {
-                texts.member(member, &Speaker::document(index), &mut String::new())?;
-            }
-        }
+        others(&mut texts, document, 0, &[], &["model", "user", "encoding_format"])?;
         Ok(Asked {
             texts,
             model: string(document, root, "model")?,

@@ -4,7 +4,7 @@
 use axum::http::Uri;
 use serde_json::{Value as Json, json};
 
-use super::{Asked, Fields, Provider, Refusal, Service, Speaker, Texts, array, invalid, string};
+use super::{Asked, Fields, Provider, Refusal, Service, Speaker, Texts, array, invalid, others, string};
 use crate::error::{Failure, Shape};
 use crate::json::{Document, Kind};
 use crate::stream::{Channel, Dialogue, End, Event, sse};
@@ -107,13 +107,8 @@ impl Provider for Gemini {
                 &mut format!("/contents/{index}"),
             )?;
         }
-        for (offset, member) in root.members().iter().enumerate() {
-            let key = member.key.as_str();
-            let read = matches!(key, "contents" | "systemInstruction" | "system_instruction");
-            if !read && !SETTINGS.contains(&key) {
-                texts.member(member, &Speaker::document(contents.len() + offset), &mut String::new())?;
-            }
-        }
+        let read = ["contents", "systemInstruction", "system_instruction"];
+        others(&mut texts, document, contents.len(), &read, &SETTINGS)?;
         let query = if stream { "?alt=sse" } else { "" };
         let path = format!("{}{query}", uri.path());
         Ok(Asked { texts, model: model.to_owned(), stream, path, usage: false })

@@ -102,6 +102,36 @@ fn array<'a>(root: &'a Value, name: &str) -> Result<&'a [Value], Failure> {
     }
 }
 
+/// The texts of `messages`, each by its role; how many messages there are.
+fn messages(texts: &mut Texts<'_>, document: &Document) -> Result<usize, Failure> {
+    let messages = array(&document.root, "messages")?;
+    for (index, message) in messages.iter().enumerate() {
+        if !matches!(message.kind, Kind::Object(_)) {
+            return Err(invalid("every message must be an object"));
+        }
+        let role = string(document, message, "role")?;
+        texts.collect(message, &Speaker::by_role(Some(&role), index), &mut format!("/messages/{index}"))?;
+    }
+    Ok(messages.len())
+}
+
+/// The texts of the members that were not read and are no settings: nobody vouches for them. They are numbered from `begin`.
+fn others(
+    texts: &mut Texts<'_>,
+    document: &Document,
+    begin: usize,
+    read: &[&str],
+    settings: &[&str],
+) -> Result<(), Failure> {
+    for (offset, member) in document.root.members().iter().enumerate() {
+        let key = member.key.as_str();
+        if !read.contains(&key) && !settings.contains(&key) {
+            texts.member(member, &Speaker::document(begin + offset), &mut String::new())?;
+        }
+    }
+    Ok(())
+}
+
 /// A member that is a string, empty where it is none.
 fn string(document: &Document, value: &Value, name: &str) -> Result<String, Failure> {
     Ok(value.get(name).map(|value| document.string(value)).transpose()?.flatten().unwrap_or_default())
