@@ -1,0 +1,26 @@
+//! Where the gateway listens.
+
+use std::net::SocketAddr;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::error::{ConfigError, value};
+
+/// Where the gateway listens.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenFile {
+    /// Address and port of the HTTP listener.
+    pub http: String,
+}
+
+impl Default for ListenFile {
+    fn default() -> Self {
+        Self { http: "127.0.0.1:8080".into() }
+    }
+}
+
+pub(super) fn resolve(file: &ListenFile) -> Result<SocketAddr, ConfigError> {
+    file.http.parse().map_err(|_| value("listen.http", "is not an address and port"))
+}

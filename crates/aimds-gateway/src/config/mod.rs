@@ -1,0 +1,246 @@
+//! The gateway's configuration, in two stages: the file as the operator writes it ([`GatewayConfig`]) and the checked
+//! form that the rest of the crate uses ([`Config`]). One file here for each table of the file; `default.toml` is the
+//! reference, and a test keeps it complete.
+
+mod audit;
+mod auth;
+mod block;
+mod error;
+mod limits;
+mod listen;
+mod log;
+mod stream;
+mod upstream;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use audit::{AuditConfig, AuditFile, Durability, OnFull};
+pub use auth::{AuthFile, KeyFile};
+pub use block::{Block, BlockFile, BlockShape};
+pub use error::ConfigError;
+pub use limits::{Limits, LimitsFile};
+pub use listen::ListenFile;
+pub use log::{LogFile, LogFormat, LogLevel};
+pub use stream::{StreamConfig, StreamFile};
+pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
+
+use crate::auth::ApiKey;
+
+/// The reference configuration, every key commented, every value the default.
+pub const DEFAULT_CONFIG: &str = include_str!("default.toml");
+
+/// The configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Where the gateway listens.
+    pub listen: ListenFile,
+    /// What is refused, and how long things may take.
+    pub limits: LimitsFile,
+    /// Who may use it.
+    pub auth: AuthFile,
+    /// The models behind the in-line proxy: OpenAI or whoever speaks its API, and what holds for all of them.
+    pub upstream: UpstreamFile,
+    /// Anthropic behind the in-line proxy.
+    pub anthropic: ServiceFile,
+    /// Gemini behind the in-line proxy.
+    pub gemini: ServiceFile,
+    /// How streamed answers are inspected.
+    pub stream: StreamFile,
+    /// What a block looks like.
+    pub block: BlockFile,
+    /// The audit log.
+    pub audit: AuditFile,
+    /// The policy.
+    pub policy: PolicyPathFile,
+    /// The program's own log.
+    pub log: LogFile,
+}
+
+/// The policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyPathFile {
+    /// File of the policy; empty for the one inside the binary.
+    pub path: String,
+}
+
+const fn at_least_one(value: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(value) {
+        Some(value) => value,
+        None => NonZeroUsize::MIN,
+    }
+}
+
+/// The configuration, checked and ready for use.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address of the HTTP listener.
+    pub http: SocketAddr,
+    /// What is refused, and how long things may take.
+    pub limits: Limits,
+    /// Whether a request needs a key.
+    pub require_auth: bool,
+    /// Whether /metrics is answered without a key.
+    pub public_metrics: bool,
+    /// The keys.
+    pub keys: Vec<ApiKey>,
+    /// The models behind the in-line proxy.
+    pub upstream: UpstreamConfig,
+    /// How streamed answers are inspected.
+    pub stream: StreamConfig,
+    /// What a block looks like.
+    pub block: Block,
+    /// The audit log, if there is one.
+    pub audit: Option<AuditConfig>,
+    /// What happens while the audit spool is full.
+    pub on_full: OnFull,
+    /// File of the policy; `None` for the one inside the binary.
+    pub policy: Option<PathBuf>,
+    /// Least severe level that is logged.
+    pub log_level: LogLevel,
+    /// Text or JSON.
+    pub log_format: LogFormat,
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// ```
+    /// use aimds_gateway::Config;
+    /// let error = Config::parse("[limits]\nbody_byte = 10\n").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "invalid configuration: line 2: unknown key `body_byte`; did you mean `body_bytes`?"
+    /// );
+    /// ```
+    ///
+    /// # Errors
+    /// Anything that [`ConfigError`] names.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        Self::from_file(toml::from_str(text).map_err(|error| error::explain(text, &error))?)
+    }
+
+    /// The configuration that is in force when no file is given.
+    ///
+    /// # Errors
+    /// Never in a released binary: the tests check what is embedded.
+    pub fn embedded_default() -> Result<Self, ConfigError> {
+        Self::parse(DEFAULT_CONFIG)
+    }
+
+    /// Checks a file that was read elsewhere. Reads the environment variable that `upstream.api_key_env` names.
+    ///
+    /// # Errors
+    /// Any [`ConfigError::Value`].
+    pub fn from_file(file: GatewayConfig) -> Result<Self, ConfigError> {
+        let GatewayConfig {
+            listen,
+            limits,
+            auth,
+            upstream,
+            anthropic,
+            gemini,
+            stream,
+            block,
+            audit,
+            policy,
+            log,
+        } = file;
+        Ok(Self {
+            http: listen::resolve(&listen)?,
+            limits: limits::resolve(&limits)?,
+            require_auth: auth.require,
+            public_metrics: auth.public_metrics,
+            keys: auth::resolve(auth.keys)?,
+            upstream: upstream::resolve(upstream, &anthropic, &gemini)?,
+            stream: stream::resolve(&stream)?,
+            block: block::resolve(block)?,
+            on_full: audit.on_full,
+            audit: audit::resolve(audit),
+            policy: (!policy.path.is_empty()).then(|| policy.path.into()),
+            log_level: log.level,
+            log_format: log.format,
+        })
+    }
+}
+
+/// The JSON schema of the configuration file.
+#[must_use]
+pub fn config_schema() -> schemars::Schema {
+    schemars::schema_for!(GatewayConfig)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        assert_eq!(
+            Config::parse(text).unwrap_err().to_string(),
+            format!("invalid configuration: {expected}")
+        );
+    }
+
+    #[test]
+    fn the_embedded_default_is_what_an_empty_file_means() {
+        let embedded: GatewayConfig = toml::from_str(DEFAULT_CONFIG).unwrap();
+        assert_eq!(embedded, GatewayConfig::default());
+        Config::embedded_default().unwrap();
+    }
+
+    #[test]
+    fn the_embedded_default_names_and_explains_every_key() {
+        let schema = config_schema();
+        for (table, reference) in schema.get("properties").unwrap().as_object().unwrap() {
+            let name = reference["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+            let (_, section) = DEFAULT_CONFIG.split_once(&format!("[{table}]\n")).expect(table);
+            let section = section.split("\n[").next().unwrap();
+            let keys = schema.get("$defs").unwrap()[name]["properties"].as_object().unwrap();
+            assert!(!keys.is_empty());
+            for key in keys.keys() {
+                let lines: Vec<_> = section.lines().collect();
+                let at = lines.iter().position(|line| line.starts_with(&format!("{key} = "))).expect(key);
+                assert!(at > 0 && lines[at - 1].starts_with("# "), "{table}.{key} has no comment");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_the_nearest_key() {
+        check(
+            "[limits]\nbody_bytes = 5\njson_dept = 3\n",
+            "line 3: unknown key `json_dept`; did you mean `json_depth`?",
+        );
+        check("[limit]\nbody_bytes = 5\n", "line 1: unknown key `limit`; did you mean `limits`?");
+        check("[log]\nxyzzyplugh = 5\n", "line 2: unknown key `xyzzyplugh`");
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_its_place() {
+        check("[listen]\nhttp = \"here\"\n", "listen.http: is not an address and port");
+        check("[block]\nstatus = 200\n", "block.status: must be between 400 and 499");
+        check(
+            "[upstream]\nbase_url = \"ftp://x\"\n",
+            "upstream.base_url: must be an http:// or https:// address",
+        );
+        check(
+            "[anthropic]\nbase_url = \"http://x/v1?a=b\"\n",
+            "anthropic.base_url: must be an http:// or https:// address",
+        );
+        check("[stream]\nhold_bytes = 8\n", "stream.hold_bytes: must be between 64 and 65536");
+        check("[stream]\noverlap_bytes = 70000\n", "stream.overlap_bytes: must be at most 65536");
+        check("[limits]\njson_depth = 500\n", "limits.json_depth: must be at most 128");
+        check(
+            "[[auth.keys]]\nid = \"a\"\nhash = \"sha1:00\"\n",
+            "auth.keys[0].hash: must be `blake3:` and 64 hexadecimal digits",
+        );
+        let error = Config::parse("[limits]\nbody_bytes = \"many\"\n").unwrap_err().to_string();
+        assert!(error.starts_with("invalid configuration: line 2, column 14: "), "{error}");
+    }
+}
