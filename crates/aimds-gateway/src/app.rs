@@ -20,6 +20,7 @@ use crate::error::{Failure, explain};
 use crate::json;
 use crate::metrics::{Direction, Metrics};
 use crate::request_id::RequestId;
+use crate::router::{Desk, Journey};
 use crate::routes::Route;
 use crate::stream::hold_back::Window;
 use crate::upstream::Upstream;
@@ -44,6 +45,8 @@ pub(crate) struct App {
     pub(crate) recorder: Recorder,
     pub(crate) on_full: OnFull,
     pub(crate) upstream: Upstream,
+    /// The model router, if there is one.
+    pub(crate) router: Option<Arc<Desk>>,
     /// How streams are held back.
     pub(crate) window: Window,
     pub(crate) metrics: Metrics,
@@ -92,6 +95,11 @@ pub(crate) struct Inspection {
 }
 
 impl Call {
+    /// The identifier of the caller's key, empty where none is needed.
+    pub(crate) fn key_id(&self) -> &str {
+        self.key.as_ref().map_or("", |key| key.id())
+    }
+
     /// Whose request it is.
     pub(crate) fn tenant(&self) -> &str {
         self.key.as_ref().map_or("", |key| key.tenant())
@@ -203,18 +211,24 @@ impl Call {
         if !self.app.recorder.is_on() {
             return Ok(());
         }
-        let key = self.key.as_ref().map_or("", |key| key.id());
-        let body = audit::decision(self.route.path, key, direction, &inspection.verdict, inspection.took);
+        let body = audit::decision(self.route.path, self.key_id(), direction, &inspection.verdict, inspection.took);
         match (self.append("decision", body), self.app.on_full) {
             (Err(_), OnFull::Closed) => Err(Failure::Unrecorded),
             _ => Ok(()),
         }
     }
 
-    /// Records what became of a forwarded request.
-    pub(crate) fn record_outcome(&self, result: &str, upstream_status: Option<u16>) {
+    /// Records what became of a forwarded request, and which way it went.
+    pub(crate) fn record_outcome(
+        &self,
+        result: &str,
+        upstream_status: Option<u16>,
+        journey: Option<&Journey>,
+    ) {
         if self.app.recorder.is_on() {
-            let body = audit::outcome(self.route.path, result, upstream_status, self.started.elapsed());
+            let routing = journey.map(Journey::record);
+            let body =
+                audit::outcome(self.route.path, result, upstream_status, self.started.elapsed(), routing);
             let _ = self.append("outcome", body);
         }
     }

@@ -109,8 +109,24 @@ pub(crate) fn decision(
 }
 
 /// The body of an `outcome` record: what became of a forwarded request.
-pub(crate) fn outcome(route: &str, result: &str, upstream_status: Option<u16>, took: Duration) -> Value {
-    json!({ "route": route, "result": result, "upstream_status": upstream_status, "duration_us": micros(took) })
+/// `routing` is how the router decided, where there is one.
+pub(crate) fn outcome(
+    route: &str,
+    result: &str,
+    upstream_status: Option<u16>,
+    took: Duration,
+    routing: Option<Value>,
+) -> Value {
+    let mut body = json!({
+        "route": route,
+        "result": result,
+        "upstream_status": upstream_status,
+        "duration_us": micros(took),
+    });
+    if let (Some(routing), Some(body)) = (routing, body.as_object_mut()) {
+        body.insert("routing".into(), routing);
+    }
+    body
 }
 
 /// Whole microseconds.

@@ -56,6 +56,12 @@ pub(crate) enum Failure {
     Unrecorded,
     /// No upstream is configured.
     NoUpstream,
+    /// No route of the router is meant for the request.
+    NoRoute,
+    /// The request must not leave the operator's own models, and none of them takes it.
+    NoLocalTarget,
+    /// The money of a tenant or key is used up, for so many seconds.
+    BudgetUsedUp { left_s: u64 },
     /// The upstream cannot be reached, or the connection to it broke.
     UpstreamDown,
     /// The upstream did not answer in time.
@@ -90,7 +96,9 @@ pub(crate) enum Shape {
 impl Failure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::NoLocalTarget => StatusCode::FORBIDDEN,
+            Self::BudgetUsedUp { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Denied(Denied::Unknown, _) => StatusCode::UNAUTHORIZED,
             Self::Denied(Denied::Scope, _) => StatusCode::FORBIDDEN,
@@ -132,6 +140,9 @@ impl Failure {
             Self::Overloaded => "overloaded",
             Self::Unrecorded => "audit_unavailable",
             Self::NoUpstream => "no_upstream",
+            Self::NoRoute => "no_route",
+            Self::NoLocalTarget => "no_local_target",
+            Self::BudgetUsedUp { .. } => "budget_used_up",
             Self::UpstreamDown => "upstream_unreachable",
             Self::UpstreamSlow => "upstream_timeout",
             Self::UpstreamTooLarge => "upstream_answer_too_large",
@@ -165,6 +176,11 @@ impl Failure {
             Self::Overloaded => "too many requests in progress; try again shortly".into(),
             Self::Unrecorded => "the decision cannot be recorded; try again shortly".into(),
             Self::NoUpstream => "no upstream model is configured".into(),
+            Self::NoRoute => "no route of the model router takes this request".into(),
+            Self::NoLocalTarget => {
+                "the request is private or carries personal data, and no local model takes it".into()
+            }
+            Self::BudgetUsedUp { .. } => "the budget of this tenant or key is used up".into(),
             Self::UpstreamDown => "the upstream model cannot be reached".into(),
             Self::UpstreamSlow => "the upstream model did not answer in time".into(),
             Self::UpstreamTooLarge => "the answer of the upstream model is too large".into(),
@@ -245,6 +261,11 @@ impl Failure {
         let mut response = json_response(status, body.to_string());
         if matches!(self, Self::Overloaded | Self::Unrecorded) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::BudgetUsedUp { left_s } = self {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*left_s));
+            // The clients of OpenAI and Anthropic would try again at once otherwise.
+            response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
         }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -30,6 +30,7 @@ use crate::config::{Config, Limits};
 use crate::error::{Failure, Shape};
 use crate::metrics::Metrics;
 use crate::request_id::RequestId;
+use crate::router::Desk;
 use crate::routes::{Access, DECISION, ROUTES, Route};
 use crate::stream::hold_back::Window;
 use crate::upstream::Upstream;
@@ -53,6 +54,12 @@ pub enum BindError {
     /// Every request would be turned away.
     #[error("auth.require is true, but there is no key in auth.keys")]
     NoKeys,
+    /// What was spent cannot be read or kept.
+    #[error("cannot open router.ledger")]
+    Ledger {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -103,6 +110,7 @@ impl Gateway {
             public_metrics,
             keys,
             upstream,
+            router,
             stream,
             block,
             on_full,
@@ -111,6 +119,7 @@ impl Gateway {
         if require_auth && keys.is_empty() {
             return Err(BindError::NoKeys);
         }
+        let router = router.map(Desk::open).transpose().map_err(|source| BindError::Ledger { source })?;
         let listen = |source| BindError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
@@ -123,6 +132,7 @@ impl Gateway {
             recorder: Recorder::new(audit),
             on_full,
             upstream: Upstream::new(upstream),
+            router: router.map(Arc::new),
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
@@ -179,6 +189,9 @@ impl BoundGateway {
         drop(listener);
         if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
             tracing::warn!("requests in progress were cut off at the end of the drain time");
+        }
+        if let Some(router) = &app.router {
+            router.book.save();
         }
     }
 }

@@ -4,10 +4,9 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -18,7 +17,7 @@ use crate::error::Failure;
 use crate::providers::{Outbound, Service};
 
 /// Headers of the caller that an upstream may see.
-const FORWARDED: [&str; 6] = [
+pub(crate) const FORWARDED: [&str; 6] = [
     "openai-organization",
     "openai-project",
     "openai-beta",
@@ -49,6 +48,7 @@ const RETURNED: [&str; 17] = [
 ];
 
 /// The start of an answer.
+#[derive(Default)]
 pub(crate) struct Head {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -58,7 +58,7 @@ pub(crate) struct Head {
 pub(crate) struct Answer {
     pub(crate) head: Head,
     pub(crate) body: Bytes,
-    pub(crate) stream: Option<Incoming>,
+    pub(crate) stream: Option<Body>,
 }
 
 /// One provider that is configured.
@@ -76,14 +76,18 @@ impl Server<'_> {
         self.config.key.is_some()
     }
 
+    /// The configured credentials.
+    pub(crate) fn own_credentials(&self) -> HeaderMap {
+        self.config.key.iter().map(|key| (self.key.clone(), key.clone())).collect()
+    }
+
     /// The credentials that go to the provider: the configured ones, else the caller's, unless they are what let the
     /// caller in here.
     pub(crate) fn credentials(&self, caller: &HeaderMap, keys: &Keys) -> HeaderMap {
-        let mut credentials = HeaderMap::new();
-        if let Some(key) = &self.config.key {
-            credentials.insert(self.key.clone(), key.clone());
-            return credentials;
+        if self.has_key() {
+            return self.own_credentials();
         }
+        let mut credentials = HeaderMap::new();
         for &name in self.callers {
             let Some(value) = caller.get(name) else { continue };
             let secret = match name {
@@ -124,19 +128,24 @@ impl Upstream {
 
     /// A provider, if it is configured.
     pub(crate) fn service(&self, service: Service) -> Result<Server<'_>, Failure> {
-        let (config, key, callers): (_, _, &[&str]) = match service {
-            Service::OpenAi => (&self.config.openai, header::AUTHORIZATION, &["authorization"]),
-            Service::Anthropic => {
-                let key = HeaderName::from_static("x-api-key");
-                (&self.config.anthropic, key, &["x-api-key", "authorization"])
-            }
+        let config = match service {
+            Service::OpenAi => &self.config.openai,
+            Service::Anthropic => &self.config.anthropic,
+            Service::Gemini => &self.config.gemini,
+        };
+        Ok(Self::server(service, config.as_ref().ok_or(Failure::NoUpstream)?))
+    }
+
+    /// A server that speaks as a provider does.
+    pub(crate) fn server(service: Service, config: &ServiceConfig) -> Server<'_> {
+        let (key, callers): (_, &[&str]) = match service {
+            Service::OpenAi => (header::AUTHORIZATION, &["authorization"]),
+            Service::Anthropic => (HeaderName::from_static("x-api-key"), &["x-api-key", "authorization"]),
             Service::Gemini => {
-                let key = HeaderName::from_static("x-goog-api-key");
-                (&self.config.gemini, key, &["x-goog-api-key", "authorization"])
+                (HeaderName::from_static("x-goog-api-key"), &["x-goog-api-key", "authorization"])
             }
         };
-        let config = config.as_ref().ok_or(Failure::NoUpstream)?;
-        Ok(Server { config, key, callers })
+        Server { config, key, callers }
     }
 
     /// Time for an answer, or between two pieces of a stream.
@@ -175,8 +184,13 @@ impl Upstream {
 
     /// Sends a request and reads the whole answer, or the head of a stream. Dropping the future, or the stream, closes
     /// the connection.
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>, stream: bool) -> Result<Answer, Failure> {
-        tokio::time::timeout(self.config.timeout, self.exchange(request, stream))
+    pub(crate) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        stream: bool,
+        timeout: Duration,
+    ) -> Result<Answer, Failure> {
+        tokio::time::timeout(timeout, self.exchange(request, stream))
             .await
             .map_err(|_| Failure::UpstreamSlow)?
     }
@@ -202,7 +216,7 @@ impl Upstream {
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let events = kind.is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
         if stream && events && parts.status.is_success() {
-            return Ok(Answer { head, body: Bytes::new(), stream: Some(body) });
+            return Ok(Answer { head, body: Bytes::new(), stream: Some(Body::new(body)) });
         }
         let body = Limited::new(body, self.config.response_bytes).collect().await.map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {

@@ -9,6 +9,7 @@ mod error;
 mod limits;
 mod listen;
 mod log;
+mod router;
 mod stream;
 mod upstream;
 
@@ -26,6 +27,7 @@ pub use error::ConfigError;
 pub use limits::{Limits, LimitsFile};
 pub use listen::ListenFile;
 pub use log::{LogFile, LogFormat, LogLevel};
+pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use stream::{StreamConfig, StreamFile};
 pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
 
@@ -50,6 +52,8 @@ pub struct GatewayConfig {
     pub anthropic: ServiceFile,
     /// Gemini behind the in-line proxy.
     pub gemini: ServiceFile,
+    /// The model router.
+    pub router: RouterFile,
     /// How streamed answers are inspected.
     pub stream: StreamFile,
     /// What a block looks like.
@@ -60,6 +64,16 @@ pub struct GatewayConfig {
     pub policy: PolicyPathFile,
     /// The program's own log.
     pub log: LogFile,
+}
+
+impl GatewayConfig {
+    /// Reads a configuration file without looking at what its values mean.
+    ///
+    /// # Errors
+    /// [`ConfigError::Syntax`] or [`ConfigError::UnknownKey`].
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| error::explain(text, &error))
+    }
 }
 
 /// The policy.
@@ -92,6 +106,8 @@ pub struct Config {
     pub keys: Vec<ApiKey>,
     /// The models behind the in-line proxy.
     pub upstream: UpstreamConfig,
+    /// The model router, if there is one.
+    pub router: Option<RouterConfig>,
     /// How streamed answers are inspected.
     pub stream: StreamConfig,
     /// What a block looks like.
@@ -123,7 +139,7 @@ impl Config {
     /// # Errors
     /// Anything that [`ConfigError`] names.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        Self::from_file(toml::from_str(text).map_err(|error| error::explain(text, &error))?)
+        Self::from_file(GatewayConfig::parse(text)?)
     }
 
     /// The configuration that is in force when no file is given.
@@ -146,19 +162,22 @@ impl Config {
             upstream,
             anthropic,
             gemini,
+            router,
             stream,
             block,
             audit,
             policy,
             log,
         } = file;
+        let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
         Ok(Self {
             http: listen::resolve(&listen)?,
             limits: limits::resolve(&limits)?,
             require_auth: auth.require,
             public_metrics: auth.public_metrics,
             keys: auth::resolve(auth.keys)?,
-            upstream: upstream::resolve(upstream, &anthropic, &gemini)?,
+            router: router::resolve(router, upstream.timeout)?,
+            upstream,
             stream: stream::resolve(&stream)?,
             block: block::resolve(block)?,
             on_full: audit.on_full,

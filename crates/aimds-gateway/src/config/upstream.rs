@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::at_least_one;
 use super::error::{ConfigError, value};
+use crate::providers::Service;
 
 /// The model behind the in-line proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -102,6 +103,20 @@ pub(super) fn resolve(
     })
 }
 
+/// A target of the router: as a provider, and with an address.
+pub(super) fn resolve_target(
+    table: &str,
+    file: &ServiceFile,
+    service: Service,
+) -> Result<ServiceConfig, ConfigError> {
+    let scheme = if service == Service::OpenAi { "Bearer " } else { "" };
+    resolve_service(table, file, scheme)?.ok_or_else(|| no_address(table))
+}
+
+fn no_address(table: &str) -> ConfigError {
+    value(&format!("{table}.base_url"), "must be an http:// or https:// address")
+}
+
 fn resolve_service(
     table: &str,
     file: &ServiceFile,
@@ -115,7 +130,7 @@ fn resolve_service(
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none()
     });
     if uri.is_none() {
-        return Err(value(&format!("{table}.base_url"), "must be an http:// or https:// address"));
+        return Err(no_address(table));
     }
     let key = match file.api_key_env.as_str() {
         "" => None,

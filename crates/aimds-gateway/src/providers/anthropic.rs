@@ -6,10 +6,11 @@ use axum::http::Uri;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Asked, Fields, Provider, Refusal, Service, Speaker, Texts, flag, messages, number, others, string,
+    Asked, Fields, Provider, Refusal, Speaker, Texts, flag, messages, number, others, string,
 };
 use crate::error::{Failure, Shape};
 use crate::json::Document;
+use crate::router::Surface;
 use crate::stream::{Channel, Dialogue, End, Event, sse};
 
 /// Members of a request that the model does not read.
@@ -28,8 +29,8 @@ const SETTINGS: [&str; 9] = [
 pub(super) struct Anthropic;
 
 impl Provider for Anthropic {
-    fn service(&self) -> Service {
-        Service::Anthropic
+    fn surface(&self) -> Surface {
+        Surface::Messages
     }
 
     fn fields(&self) -> Fields {

@@ -22,14 +22,16 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// Puts the cleared texts back into the body that they came from.
+    /// Puts the cleared texts back into the body that they came from, and the name of another model where there is one.
     pub(crate) fn new(
         cleared: &Cleared,
         spans: &[Range<usize>],
         document: &Document,
         original: Bytes,
+        model: Option<&str>,
     ) -> Result<Self, Failure> {
-        let edits = replacements(cleared, spans)?;
+        let mut edits = replacements(cleared, spans)?;
+        edits.extend(model.map(|model| renamed(document, model)));
         let body = if edits.is_empty() { original } else { document.edited(edits).into() };
         Ok(Self { path: String::new(), stream: false, body })
     }
@@ -41,6 +43,19 @@ impl Outbound {
 
     pub(crate) fn into_body(self) -> Bytes {
         self.body
+    }
+}
+
+/// The edit that makes a body ask for another model.
+fn renamed(document: &Document, model: &str) -> (Range<usize>, String) {
+    let name = Json::from(model).to_string();
+    match document.root.get("model") {
+        Some(value) => (value.span.clone(), name),
+        None => {
+            let inside = document.root.span.start + 1;
+            let comma = if document.root.members().is_empty() { "" } else { "," };
+            (inside..inside, format!("\"model\":{name}{comma}"))
+        }
     }
 }
 
@@ -59,6 +74,11 @@ impl Reply {
             matches!(kind, Some(Kind::Array(_) | Kind::Object(_) | Kind::String))
         };
         if required.iter().any(structured) { Ok(Self { document }) } else { Err(Failure::UpstreamGarbage) }
+    }
+
+    /// The answer as it was parsed.
+    pub(crate) fn document(&self) -> &Document {
+        &self.document
     }
 
     /// The texts of the answer.

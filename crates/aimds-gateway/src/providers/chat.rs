@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use axum::http::Uri;
 use serde_json::{Value as Json, json};
 
-use super::{Asked, Fields, Provider, Refusal, Service, Texts, flag, messages, number, others, string};
+use super::{Asked, Fields, Provider, Refusal, Texts, flag, messages, number, others, string};
 use crate::error::{Failure, Shape};
 use crate::json::{Document, Kind};
+use crate::router::Surface;
 use crate::stream::{Channel, Dialogue, End, Event, sse};
 
 /// Members of a request that the model does not read.
@@ -32,8 +33,8 @@ const SETTINGS: [&str; 15] = [
 pub(super) struct Chat;
 
 impl Provider for Chat {
-    fn service(&self) -> Service {
-        Service::OpenAi
+    fn surface(&self) -> Surface {
+        Surface::Chat
     }
 
     fn fields(&self) -> Fields {

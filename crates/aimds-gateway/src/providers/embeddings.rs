@@ -3,16 +3,17 @@
 use axum::http::Uri;
 use serde_json::Value as Json;
 
-use super::{Asked, Fields, Provider, Refusal, Service, Texts, invalid, others, string};
+use super::{Asked, Fields, Provider, Refusal, Texts, invalid, others, string};
 use crate::error::Failure;
 use crate::json::{Document, Kind};
+use crate::router::Surface;
 use crate::stream::Dialogue;
 
 pub(super) struct Embeddings;
 
 impl Provider for Embeddings {
-    fn service(&self) -> Service {
-        Service::OpenAi
+    fn surface(&self) -> Surface {
+        Surface::Embeddings
     }
 
     fn fields(&self) -> Fields {

@@ -4,9 +4,10 @@
 use axum::http::Uri;
 use serde_json::{Value as Json, json};
 
-use super::{Asked, Fields, Provider, Refusal, Service, Speaker, Texts, array, invalid, others, string};
+use super::{Asked, Fields, Provider, Refusal, Speaker, Texts, array, invalid, others, string};
 use crate::error::{Failure, Shape};
 use crate::json::{Document, Kind};
+use crate::router::Surface;
 use crate::stream::{Channel, Dialogue, End, Event, sse};
 
 /// Where the surface starts on both sides: Google's client speaks the first, and spoke the second for long.
@@ -27,8 +28,8 @@ const SETTINGS: [&str; 8] = [
 pub(super) struct Gemini;
 
 impl Provider for Gemini {
-    fn service(&self) -> Service {
-        Service::Gemini
+    fn surface(&self) -> Surface {
+        Surface::Gemini
     }
 
     fn fields(&self) -> Fields {

@@ -22,6 +22,7 @@ pub(crate) use texts::{Found, Speaker, Texts};
 
 use crate::error::Failure;
 use crate::json::{Document, Kind, Value};
+use crate::router::Surface;
 use crate::stream::Dialogue;
 
 pub(crate) static CHAT: &dyn Provider = &chat::Chat;
@@ -38,10 +39,26 @@ pub(crate) enum Service {
     Gemini,
 }
 
+impl Service {
+    /// Whose servers have a surface.
+    pub(crate) fn of(surface: Surface) -> Self {
+        match surface {
+            Surface::Chat | Surface::Responses | Surface::Embeddings => Self::OpenAi,
+            Surface::Messages => Self::Anthropic,
+            Surface::Gemini => Self::Gemini,
+        }
+    }
+}
+
 /// One surface of a model provider.
 pub(crate) trait Provider: Sync {
+    /// Which one it is.
+    fn surface(&self) -> Surface;
+
     /// Whose servers it is sent to.
-    fn service(&self) -> Service;
+    fn service(&self) -> Service {
+        Service::of(self.surface())
+    }
 
     /// Every place of a request and of an answer that is inspected, for people and for the coverage test.
     fn fields(&self) -> Fields;

@@ -6,9 +6,10 @@
 use axum::http::Uri;
 use serde_json::{Value as Json, json};
 
-use super::{Asked, Fields, Provider, Refusal, Service, Speaker, Texts, flag, invalid, number, string};
+use super::{Asked, Fields, Provider, Refusal, Speaker, Texts, flag, invalid, number, string};
 use crate::error::{Failure, Shape};
 use crate::json::{Document, Kind};
+use crate::router::Surface;
 use crate::stream::{Channel, Dialogue, End, Event, sse};
 
 /// Members of a request that the model does not read.
@@ -33,8 +34,8 @@ const SETTINGS: [&str; 15] = [
 pub(super) struct Responses;
 
 impl Provider for Responses {
-    fn service(&self) -> Service {
-        Service::OpenAi
+    fn surface(&self) -> Surface {
+        Surface::Responses
     }
 
     fn fields(&self) -> Fields {

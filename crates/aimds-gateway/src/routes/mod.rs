@@ -1,6 +1,7 @@
 //! The table of routes. The router, the check of scopes, the metrics and the OpenAPI document all come from it, so that
 //! a route cannot exist without its scope and its documentation.
 
+mod attempts;
 mod guard;
 mod lakera;
 mod litellm;

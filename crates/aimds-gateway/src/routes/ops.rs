@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::app::Call;
 use crate::error::json_response;
+use crate::router;
 
 /// What the gateway needs to take requests.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -33,7 +34,11 @@ pub(crate) fn ready(call: &Call) -> Response<Body> {
 }
 
 pub(crate) fn metrics(call: &Call) -> Response<Body> {
-    let mut response = plain(call.app.metrics.expose(call.app.recorder.state().as_ref()));
+    let mut exposed = call.app.metrics.expose(call.app.recorder.state().as_ref());
+    if let Some(router) = &call.app.router {
+        router::expose(router, &mut exposed);
+    }
+    let mut response = plain(exposed);
     let exposition = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, exposition);
     response

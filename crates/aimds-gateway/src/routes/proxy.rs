@@ -1,13 +1,16 @@
 //! The in-line proxy, the same for every provider. Request and answer are inspected; what goes on is made from what the
 //! policy has cleared, and from nothing else.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use aimds_engine::{Action, Asked, Cleared};
-use axum::body::Body;
-use axum::http::{Request, Response, StatusCode};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
 
+use super::attempts;
 use super::decided;
 use super::relay;
 use crate::app::{Call, now_ms};
@@ -16,7 +19,8 @@ use crate::error::{Failure, json_response};
 use crate::json::{self, Document, Kind};
 use crate::metrics::Direction;
 use crate::providers::{self, Found, Outbound, Provider, Refusal, Reply};
-use crate::upstream::{Answer, Upstream};
+use crate::router::{Desk, Journey, Question, Signs, Surface};
+use crate::upstream::{Answer, Server, Upstream};
 
 /// What a caller asked for, as far as the answer depends on it.
 pub(super) struct Wanted {
@@ -33,7 +37,10 @@ pub(crate) async fn answer(
     request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
     let app = Arc::clone(&call.app);
-    let service = app.upstream.service(provider.service())?;
+    let way = match &app.router {
+        None => Way::Straight(app.upstream.service(provider.service())?),
+        Some(router) => Way::Routed(router, router.standing(call.tenant(), call.key_id())?),
+    };
     let (parts, body) = request.into_parts();
     let original = call.body(&parts.headers, body).await?;
     let document = Document::parse(json::check(&original, call.app.limits.json_depth)?)?;
@@ -52,14 +59,16 @@ pub(crate) async fn answer(
         return Ok(decided(blocked(&call, &wanted), asked));
     };
     let assessment = inspection.outcome.assessment;
+    let signs = matches!(way, Way::Routed(..))
+        .then(|| Signs::of(&conversation, &document, &assessment, &parts.headers));
     let cleared = Cleared::new(permit, conversation);
-    let outbound = Outbound::new(&cleared, &spans, &document, original)?.to(path, stream);
+    let headers = &parts.headers;
+    let forward =
+        Forward { provider, cleared: &cleared, spans: &spans, document: &document, original, path, stream, headers };
 
-    let credentials = service.credentials(&parts.headers, &call.app.keys);
-    let sent = Upstream::request(&service, outbound, &parts.headers, credentials)?;
-    let own_key = service.has_key();
-    let exchange = Exchange::new(call);
-    let reply = match exchange.call.app.upstream.send(sent, stream).await {
+    let mut exchange = Exchange::new(call);
+    let model = &wanted.refusal.model;
+    let reply = match exchange.reply(way, signs, model, &forward).await {
         Ok(reply) => reply,
         Err(failure) => {
             exchange.ended(failure.code(), None);
@@ -67,6 +76,7 @@ pub(crate) async fn answer(
         }
     };
     let status = reply.head.status;
+    let own_key = exchange.own_key;
     let released = match reply.stream {
         Some(events) => return relay::answer(exchange, wanted, reply.head, events).await,
         None => {
@@ -78,9 +88,59 @@ pub(crate) async fn answer(
         Ok(_) => "answered",
         Err(failure) => failure.code(),
     };
-    exchange.ended(result, Some(status.as_u16()));
-    let (response, answered) = released?;
+    if let (Ok((_, answered)), true) = (&released, status.is_success()) {
+        exchange.keep(*answered, reply.body);
+    }
+    let journey = exchange.ended(result, Some(status.as_u16()));
+    let (mut response, answered) = released?;
+    if let Some(journey) = journey {
+        journey.stamp(response.headers_mut());
+    }
     Ok(decided(response, asked.max(answered)))
+}
+
+/// Where a request goes.
+enum Way<'a> {
+    /// To the one upstream of its provider.
+    Straight(Server<'a>),
+    /// Where the router says; with the share of a budget that is near its end.
+    Routed(&'a Arc<Desk>, Option<u64>),
+}
+
+/// A cleared request, to be sent to any server.
+pub(super) struct Forward<'a> {
+    pub(super) provider: &'static dyn Provider,
+    cleared: &'a Cleared,
+    spans: &'a [Range<usize>],
+    document: &'a Document,
+    original: Bytes,
+    path: String,
+    pub(super) stream: bool,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl Forward<'_> {
+    /// What is sent, to another model than the caller named where there is one.
+    pub(super) fn outbound(&self, model: Option<&str>) -> Result<Outbound, Failure> {
+        let (in_body, path) = match model {
+            Some(model) if self.provider.surface() == Surface::Gemini => (None, renamed(&self.path, model)),
+            model => (model, self.path.clone()),
+        };
+        let outbound =
+            Outbound::new(self.cleared, self.spans, self.document, self.original.clone(), in_body)?;
+        Ok(outbound.to(path, self.stream))
+    }
+}
+
+/// Gemini's address with another model: `/v1/models/{model}:generateContent`.
+fn renamed(path: &str, model: &str) -> String {
+    match (path.rfind("/models/"), path.rfind(':')) {
+        (Some(start), Some(end)) => {
+            let before = path.get(..start).unwrap_or_default();
+            format!("{before}/models/{model}{}", path.get(end..).unwrap_or_default())
+        }
+        _ => path.to_owned(),
+    }
 }
 
 /// Inspects what came back and shapes it for the caller.
@@ -145,21 +205,74 @@ pub(super) fn block_error(call: &Call) -> Failure {
 /// A request that is with the upstream. If it is dropped before its end, the caller has gone away.
 pub(super) struct Exchange {
     pub(super) call: Call,
+    /// Which way the router sent it, where there is one.
+    pub(super) journey: Option<Journey>,
+    /// It is not the caller's key with the upstream.
+    own_key: bool,
     open: bool,
 }
 
 impl Exchange {
     fn new(call: Call) -> Self {
-        Self { call, open: true }
+        Self { call, journey: None, own_key: true, open: true }
     }
 
-    fn ended(mut self, result: &str, status: Option<u16>) {
+    /// What comes back.
+    async fn reply(
+        &mut self,
+        way: Way<'_>,
+        signs: Option<Signs>,
+        model: &str,
+        forward: &Forward<'_>,
+    ) -> Result<Answer, Failure> {
+        let upstream = &self.call.app.upstream;
+        let (desk, near, signs) = match (way, signs) {
+            (Way::Routed(desk, near), Some(signs)) => (desk, near, signs),
+            (Way::Straight(server), _) => {
+                self.own_key = server.has_key();
+                let credentials = server.credentials(forward.headers, &self.call.app.keys);
+                let sent =
+                    Upstream::request(&server, forward.outbound(None)?, forward.headers, credentials)?;
+                return upstream.send(sent, forward.stream, upstream.timeout()).await;
+            }
+            (Way::Routed(..), None) => return Err(Failure::Internal),
+        };
+        let question = Question {
+            surface: forward.provider.surface(),
+            model,
+            tenant: self.call.tenant(),
+            key: self.call.key_id(),
+            signs,
+            document: forward.document,
+            path: &forward.path,
+            headers: forward.headers,
+        };
+        let journey = self.journey.insert(Journey::begin(desk, &question, near)?);
+        attempts::obtain(journey, upstream, forward).await
+    }
+
+    /// Keeps an answer that went to the caller as it came.
+    pub(super) fn keep(&self, answered: Action, body: Bytes) {
+        let whole = answered <= Action::Flag;
+        if let Some(journey) = self.journey.as_ref().filter(|journey| whole && body.len() <= journey.keeps()) {
+            journey.keep(body);
+        }
+    }
+
+    /// Time between two pieces of a stream.
+    pub(super) fn pause(&self) -> Duration {
+        let routed = self.journey.as_ref().and_then(Journey::pause);
+        routed.unwrap_or_else(|| self.call.app.upstream.timeout())
+    }
+
+    fn ended(mut self, result: &str, status: Option<u16>) -> Option<Journey> {
         self.end(result, status);
+        self.journey.take()
     }
 
     pub(super) fn end(&mut self, result: &str, status: Option<u16>) {
         self.open = false;
-        self.call.record_outcome(result, status);
+        self.call.record_outcome(result, status, self.journey.as_ref());
     }
 }
 
@@ -167,7 +280,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if self.open {
             self.call.app.metrics.cancelled.fetch_add(1, Ordering::Relaxed);
-            self.call.record_outcome("client_disconnected", None);
+            self.call.record_outcome("client_disconnected", None, self.journey.as_ref());
         }
     }
 }

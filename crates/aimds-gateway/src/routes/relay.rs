@@ -10,7 +10,6 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, header};
 use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 
 use super::decided;
 use super::proxy::{Exchange, Wanted, block_error, blocked};
@@ -18,6 +17,7 @@ use crate::app::Inspection;
 use crate::config::BlockShape;
 use crate::error::Failure;
 use crate::metrics::Direction;
+use crate::router::Journey;
 use crate::stream::hold_back::Judgement;
 use crate::stream::{Ended, Extent, Relay};
 use crate::upstream::Head;
@@ -28,7 +28,7 @@ const HEAD_WAIT: Duration = Duration::from_secs(2);
 /// A stream on its way.
 struct Running {
     exchange: Exchange,
-    upstream: Incoming,
+    upstream: Body,
     relay: Relay,
     status: u16,
     action: Action,
@@ -37,6 +37,8 @@ struct Running {
     /// A window that the policy would not let pass and that has not been recorded.
     unsettled: Option<Inspection>,
     ended: Option<Ended>,
+    /// What arrived, as long as the router may keep it.
+    copy: Option<Vec<u8>>,
 }
 
 /// Answers with the stream, or with what it came to before its first word.
@@ -44,18 +46,20 @@ pub(super) async fn answer(
     mut exchange: Exchange,
     wanted: Wanted,
     head: Head,
-    upstream: Incoming,
+    upstream: Body,
 ) -> Result<Response<Body>, Failure> {
     let app = &exchange.call.app;
     let Some(dialogue) = wanted.provider.dialogue(wanted.refusal.clone()) else {
         exchange.end(Failure::UpstreamGarbage.code(), Some(head.status.as_u16()));
         return Err(Failure::UpstreamGarbage);
     };
-    let relay = Relay::new(dialogue, app.window, app.upstream.response_bytes());
+    let meter = exchange.journey.as_ref().map(|journey| journey.meter(wanted.provider.surface()));
+    let relay = Relay::new(dialogue, app.window, app.upstream.response_bytes()).metered(meter);
+    let keeps = exchange.journey.as_ref().map_or(0, Journey::keeps);
     let status = head.status.as_u16();
     let action = wanted.asked;
     let mut running =
-        Running { exchange, upstream, relay, status, action, answered: false, unsettled: None, ended: None };
+        Running { exchange, upstream, relay, status, action, answered: false, unsettled: None, ended: None, copy: (keeps > 0).then(Vec::new) };
     let mut first = Vec::new();
     let begin = async {
         while !running.relay.has_said() {
@@ -76,13 +80,17 @@ pub(super) async fn answer(
     }
     let action = running.action;
     running.answered = true;
+    let mut headers = head.headers;
+    if let Some(journey) = &running.exchange.journey {
+        journey.stamp(&mut headers);
+    }
     let rest = futures_util::stream::unfold(running, async |mut running| {
         let bytes = running.next().await?;
         Some((bytes, running))
     });
     let stream = futures_util::stream::iter(first).chain(rest).map(Ok::<_, Infallible>);
     let mut response = event_stream(Body::from_stream(stream));
-    response.headers_mut().extend(head.headers);
+    response.headers_mut().extend(headers);
     Ok(decided(response, action))
 }
 
@@ -99,12 +107,15 @@ impl Running {
     /// The next bytes for the caller; `None` at the end. Nothing is lost if the future is dropped while it waits.
     async fn next(&mut self) -> Option<Bytes> {
         while self.ended.is_none() {
-            let pause = self.exchange.call.app.upstream.timeout();
+            let pause = self.exchange.pause();
             let arrived = tokio::time::timeout(pause, self.upstream.frame()).await;
             let mut out = Vec::new();
             let taken = match arrived {
                 Ok(Some(Ok(frame))) => match frame.data_ref() {
-                    Some(bytes) => self.feed(Some(bytes), &mut out),
+                    Some(bytes) => {
+                        self.copy(bytes);
+                        self.feed(Some(bytes), &mut out)
+                    }
                     None => Ok(()),
                 },
                 Ok(None) => self.feed(None, &mut out),
@@ -119,6 +130,30 @@ impl Running {
             }
         }
         None
+    }
+
+    fn copy(&mut self, bytes: &Bytes) {
+        let most = self.exchange.journey.as_ref().map_or(0, Journey::keeps);
+        if let Some(copy) = self.copy.take_if(|copy| copy.len() + bytes.len() > most) {
+            drop(copy);
+        }
+        self.copy.iter_mut().for_each(|copy| copy.extend_from_slice(bytes));
+    }
+
+    /// Pays for what has arrived, and keeps what may be given again.
+    fn settle(&mut self, ended: Option<&Ended>) {
+        let Self { exchange, relay, action, copy, .. } = self;
+        if let (Some(journey), Some(meter)) = (&mut exchange.journey, relay.meter()) {
+            journey.pay(meter);
+            if let Some(Ended::Failed(failure)) = ended
+                && matches!(failure.status().as_u16(), 502 | 504)
+            {
+                journey.broke();
+            }
+        }
+        if let (Some(Ended::Complete), Some(copy)) = (ended, copy.take()) {
+            exchange.keep(*action, copy.into());
+        }
     }
 
     /// The connection to the upstream is of no more use: what has arrived goes on if it may.
@@ -147,6 +182,7 @@ impl Running {
 
     /// Records how the stream ended and says what the caller is still sent.
     fn end(&mut self, ended: Ended) -> String {
+        self.settle(Some(&ended));
         let call = &self.exchange.call;
         if let (Ended::Blocked, Some(inspection)) = (&ended, self.unsettled.take()) {
             self.action = inspection.outcome.decision.action().max(self.action);
@@ -178,6 +214,15 @@ impl Running {
         self.exchange.end(result, Some(self.status));
         self.ended = Some(ended);
         last
+    }
+}
+
+impl Drop for Running {
+    /// The caller has gone away: what came until then is paid.
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            self.settle(None);
+        }
     }
 }
 

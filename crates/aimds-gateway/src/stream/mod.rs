@@ -18,6 +18,7 @@ use crate::app::MAX_TEXTS;
 use crate::error::Failure;
 use crate::json::{self, Document, Kind};
 use crate::providers::{Found, Speaker, Texts};
+use crate::router::Meter;
 pub(crate) use dialogue::{Channel, Dialogue, End, Event};
 use hold_back::{HoldBack, Judgement, Stop, Window};
 
@@ -99,6 +100,8 @@ pub(crate) struct Relay {
     disordered: bool,
     said: bool,
     end: End,
+    /// Counts tokens for whoever pays.
+    meter: Option<Meter>,
 }
 
 impl Relay {
@@ -115,7 +118,18 @@ impl Relay {
             disordered: false,
             said: false,
             end: End::No,
+            meter: None,
         }
+    }
+
+    /// The same with a meter.
+    pub(crate) fn metered(self, meter: Option<Meter>) -> Self {
+        Self { meter, ..self }
+    }
+
+    /// What the meter has counted so far.
+    pub(crate) fn meter(&self) -> Option<&Meter> {
+        self.meter.as_ref()
     }
 
     /// Whether the caller has been sent any words.
@@ -193,6 +207,10 @@ impl Relay {
         let mut texts = Texts::event(&document);
         texts.collect(&document.root, &Speaker::model(0), &mut String::new()).map_err(garbage)?;
         let Found { conversation, spans, repetitions } = texts.found;
+        if let Some(meter) = &mut self.meter {
+            meter.read(&document);
+            conversation.messages.iter().for_each(|message| meter.text(&message.text));
+        }
         waiting.repetitions = repetitions;
         let mut whole = Found::default();
         let mut begun = Vec::new();
