@@ -33,6 +33,7 @@ pub mod calibrate;
 pub mod config;
 pub mod eval;
 pub mod policy;
+pub mod router;
 pub mod scan;
 pub mod serve;
 pub mod statistics;

@@ -36,17 +36,17 @@ impl Money {
         decimal(text, 9).map(Self)
     }
 
-    /// The amount for each of `count` things, in nano-dollars and rounded to the nearest; nothing for none.
+    /// The amount for so many of `count` things, rounded to the nearest nano-dollar; nothing where there are none.
+    ///
+    /// ```
+    /// use aimds_gateway::router::Money;
+    /// let spent = Money::parse("2").unwrap();
+    /// assert_eq!(spent.share(1_000_000, 3).to_string(), "666666.666666667");
+    /// ```
     #[must_use]
-    pub fn per(self, count: u64) -> Self {
-        let (amount, count) = (u128::from(self.0), u128::from(count));
+    pub fn share(self, part: u64, count: u64) -> Self {
+        let (amount, count) = (u128::from(self.0) * u128::from(part), u128::from(count));
         Self(narrow((amount + count / 2).checked_div(count).unwrap_or_default()))
-    }
-
-    /// As many times the amount.
-    #[must_use]
-    pub fn times(self, count: u64) -> Self {
-        Self(self.0.saturating_mul(count))
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
 
         #[test]
         fn a_share_is_the_nearest(nanos in 0_u64..1 << 50, count in 1_u64..1 << 20) {
-            let share = i128::from(Money::from_nanos(nanos).per(count).nanos());
+            let share = i128::from(Money::from_nanos(nanos).share(1, count).nanos());
             let off = share * i128::from(count) - i128::from(nanos);
             prop_assert!(2 * off.abs() <= i128::from(count));
         }
