@@ -15,5 +15,6 @@ mod limits;
 mod load;
 mod operations;
 mod proxy;
+mod router;
 mod streaming;
 mod support;
