@@ -25,16 +25,14 @@ const TOLD: u64 = 10;
 #[derive(Debug, Subcommand)]
 pub enum Router {
     /// What a log of requests would have cost, and where it would have gone
-    #[command(
-        after_help = "One JSON object a line:
+    #[command(after_help = "One JSON object a line:
   {\"model\",\"input_tokens\",\"output_tokens\",\"text\"?,\"surface\"?,\"tenant\"?,\"key\"?,\"turns\"?,\"tools\"?,\"code\"?,\"reasoning\"?,
    \"private\"?,\"pii\"?,\"temperature\"?,\"cache_key\"?,\"at_ms\"?}
 The points of complexity come from \"text\", or from turns, tools, code and reasoning. \"pii\" says that personal data or \
 secrets were found: the log is not inspected. Requests are the same for the cache where tenant, surface, model and \
 cache_key (else text) are. Failures, retries and budgets are not part of it.
 
-Exit status: 0 done, 1 dearer than --fail-above, 2 wrong usage or configuration, 3 a line that could not be read."
-    )]
+Exit status: 0 done, 1 dearer than --fail-above, 2 wrong usage or configuration, 3 a line that could not be read.")]
     Simulate(Simulate),
     /// Make a log that looks like the traffic the example configuration was written for
     Sample(Sample),
@@ -165,7 +163,10 @@ fn page(report: &Report, paint: Paint) -> String {
     ));
     line(format_args!(""));
     let width = report.targets.iter().map(|target| target.name.len()).max().unwrap_or_default().max(6);
-    line(format_args!("{:width$}  {:>10}  {:>7}  {:>14}  {:>14}  {:>16}", "target", "requests", "share", "input", "output", "dollars"));
+    line(format_args!(
+        "{:width$}  {:>10}  {:>7}  {:>14}  {:>14}  {:>16}",
+        "target", "requests", "share", "input", "output", "dollars"
+    ));
     for target in &report.targets {
         line(format_args!(
             "{:width$}  {:>10}  {:>7}  {:>14}  {:>14}  {:>16}",

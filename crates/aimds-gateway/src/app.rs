@@ -211,7 +211,8 @@ impl Call {
         if !self.app.recorder.is_on() {
             return Ok(());
         }
-        let body = audit::decision(self.route.path, self.key_id(), direction, &inspection.verdict, inspection.took);
+        let body =
+            audit::decision(self.route.path, self.key_id(), direction, &inspection.verdict, inspection.took);
         match (self.append("decision", body), self.app.on_full) {
             (Err(_), OnFull::Closed) => Err(Failure::Unrecorded),
             _ => Ok(()),

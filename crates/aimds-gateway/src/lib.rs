@@ -54,6 +54,12 @@ mod stream;
 mod upstream;
 
 pub use auth::{ApiKey, KeyHash, NewKey, NoRandom, Scope, generate_key};
-pub use config::{AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, OnFull, PolicyPathFile, RouteFile, RouterConfig, RouterFile, ServiceConfig, ServiceFile, StreamConfig, StreamFile, TargetFile, TargetPlace, UpstreamConfig, UpstreamFile, config_schema};
+pub use config::{
+    AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, Config,
+    ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile,
+    LogFormat, LogLevel, OnFull, PolicyPathFile, RouteFile, RouterConfig, RouterFile, ServiceConfig,
+    ServiceFile, StreamConfig, StreamFile, TargetFile, TargetPlace, UpstreamConfig, UpstreamFile,
+    config_schema,
+};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};

@@ -11,8 +11,8 @@ use super::upstream::resolve_target;
 use super::{ServiceConfig, ServiceFile};
 use crate::providers::Service;
 use crate::router::{
-    BreakerLimits, Budget, CacheLimits, Glob, Holder, Money, Order, Period, Price, RetryLimits, Route, Surface,
-    Table, Target,
+    BreakerLimits, Budget, CacheLimits, Glob, Holder, Money, Order, Period, Price, RetryLimits, Route,
+    Surface, Table, Target,
 };
 
 /// The model router.
@@ -376,7 +376,10 @@ mod tests {
         check("[router]\ncache = \"always\"\n", "router.targets: routes, budgets and cache need targets");
         check(ROUTE, "router.routes[0].targets: there is no target `a`");
         let target = |from: &str, to: &str| format!("{}{ROUTE}", TARGET.replace(from, to));
-        check(&target("\"a\"", "\"a b\""), "router.targets[0].name: must be 1 to 64 letters, digits, `.`, `-` or `_`");
+        check(
+            &target("\"a\"", "\"a b\""),
+            "router.targets[0].name: must be 1 to 64 letters, digits, `.`, `-` or `_`",
+        );
         check(&target("[\"chat\"]", "[]"), "router.targets[0].surfaces: must name at least one");
         check(
             &target("[\"chat\"]", "[\"chat\", \"messages\"]"),
@@ -384,8 +387,14 @@ mod tests {
         );
         check(&target("http://x", "x"), "router.targets[0].base_url: must be an http:// or https:// address");
         check(&target("http://x", ""), "router.targets[0].base_url: must be an http:// or https:// address");
-        check(&target("\"2\"", "\"2\"\nmodel = \"a/../b\""), "router.targets[0].model: is not the name of a model");
-        check(&target("\"2\"", "\"2\"\ntimeout_ms = 0"), "router.targets[0].timeout_ms: must be at least 1 millisecond");
+        check(
+            &target("\"2\"", "\"2\"\nmodel = \"a/../b\""),
+            "router.targets[0].model: is not the name of a model",
+        );
+        check(
+            &target("\"2\"", "\"2\"\ntimeout_ms = 0"),
+            "router.targets[0].timeout_ms: must be at least 1 millisecond",
+        );
         check(
             &target("\"2\"", "\"2,5\""),
             "router.targets[0]: prices must be dollars for a million tokens with at most six places, as \"0.15\"",

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use axum::http::Uri;
 use serde_json::{Value as Json, json};
 
-use super::{
-    Asked, Fields, Provider, Refusal, Speaker, Texts, flag, messages, number, others, string,
-};
+use super::{Asked, Fields, Provider, Refusal, Speaker, Texts, flag, messages, number, others, string};
 use crate::error::{Failure, Shape};
 use crate::json::Document;
 use crate::router::Surface;

@@ -45,7 +45,16 @@ impl Answers {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)?;
         let kept = Mutex::new(Cache::new(limits));
-        Ok(Self { mode, private, secret, limits, kept, clock, hits: AtomicU64::new(0), misses: AtomicU64::new(0) })
+        Ok(Self {
+            mode,
+            private,
+            secret,
+            limits,
+            kept,
+            clock,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        })
     }
 
     /// Whether the answer to a request may be kept and given again.

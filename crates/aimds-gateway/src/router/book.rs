@@ -180,7 +180,8 @@ fn write(connection: &mut Connection, rows: &BTreeMap<Row, Money>) -> rusqlite::
              ON CONFLICT DO UPDATE SET nanos = min(nanos, 9223372036854775807 - excluded.nanos) + excluded.nanos",
         )?;
         for ((holder, period, number), amount) in rows {
-            let row = params![holder.kind(), holder.name(), period.as_str(), whole(*number), whole(amount.nanos())];
+            let row =
+                params![holder.kind(), holder.name(), period.as_str(), whole(*number), whole(amount.nanos())];
             add.execute(row)?;
         }
     }
@@ -237,7 +238,8 @@ mod tests {
     fn a_file_of_something_else_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spent.db");
-        std::fs::write(&path, "not a database, but long enough to have a header of its own: ".repeat(40)).unwrap();
+        std::fs::write(&path, "not a database, but long enough to have a header of its own: ".repeat(40))
+            .unwrap();
         assert!(Book::open(Some(&path), vec![], 80, NOW).is_err());
     }
 }

@@ -70,10 +70,7 @@ impl std::fmt::Display for Score {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { length, turns, tools, code, question } = self;
         let total = self.total();
-        write!(
-            f,
-            "{total} (length {length}, turns {turns}, tools {tools}, code {code}, question {question})"
-        )
+        write!(f, "{total} (length {length}, turns {turns}, tools {tools}, code {code}, question {question})")
     }
 }
 
@@ -100,11 +97,54 @@ pub fn has_code(text: &str) -> bool {
 
 /// Words with which people ask for more than a fact. Sorted.
 const WORDS: [&str; 48] = [
-    "algorithm", "analyse", "analysiere", "analyze", "architecture", "berechne", "beweise", "calculate", "calcule",
-    "compara", "compare", "contradiction", "debug", "demuestra", "derive", "design", "diseña", "démontre", "entwirf",
-    "erkläre", "evaluate", "evaluiere", "herleite", "implement", "implementa", "implementiere", "integral", "invariant",
-    "justify", "optimiere", "optimise", "optimiza", "optimize", "plan", "plane", "pourquoi", "proof", "prove",
-    "refactor", "rewrite", "simulate", "solve", "theorem", "tradeoff", "vergleiche", "verify", "warum", "why",
+    "algorithm",
+    "analyse",
+    "analysiere",
+    "analyze",
+    "architecture",
+    "berechne",
+    "beweise",
+    "calculate",
+    "calcule",
+    "compara",
+    "compare",
+    "contradiction",
+    "debug",
+    "demuestra",
+    "derive",
+    "design",
+    "diseña",
+    "démontre",
+    "entwirf",
+    "erkläre",
+    "evaluate",
+    "evaluiere",
+    "herleite",
+    "implement",
+    "implementa",
+    "implementiere",
+    "integral",
+    "invariant",
+    "justify",
+    "optimiere",
+    "optimise",
+    "optimiza",
+    "optimize",
+    "plan",
+    "plane",
+    "pourquoi",
+    "proof",
+    "prove",
+    "refactor",
+    "rewrite",
+    "simulate",
+    "solve",
+    "theorem",
+    "tradeoff",
+    "vergleiche",
+    "verify",
+    "warum",
+    "why",
 ];
 
 /// How many different words of a text ask for reasoning: a short list in English, German, French and Spanish, compared

@@ -17,9 +17,19 @@ pub(crate) fn expose(desk: &Desk, out: &mut String) {
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
     };
     let unretried = load(&desk.unretried);
-    one("aimds_router_unretried_total", "counter", "Attempts that the retry budget did not allow.", unretried);
+    one(
+        "aimds_router_unretried_total",
+        "counter",
+        "Attempts that the retry budget did not allow.",
+        unretried,
+    );
     let confined = load(&desk.confined);
-    one("aimds_router_no_local_total", "counter", "Requests that had to stay local and had no target.", confined);
+    one(
+        "aimds_router_no_local_total",
+        "counter",
+        "Requests that had to stay local and had no target.",
+        confined,
+    );
     let used_up = load(&desk.used_up);
     one("aimds_router_used_up_total", "counter", "Requests whose budget was used up.", used_up);
     if let Some(answers) = &desk.answers {
@@ -41,7 +51,8 @@ fn targets(desk: &Desk, out: &mut String) {
     for Lane { target, counters, .. } in desk.lanes.iter().map(AsRef::as_ref) {
         for attempt in Attempt::ALL {
             let (name, result, count) = (&target.name, attempt.as_str(), counters.attempts(attempt));
-            let _ = writeln!(out, "aimds_router_attempts_total{{target=\"{name}\",result=\"{result}\"}} {count}");
+            let _ =
+                writeln!(out, "aimds_router_attempts_total{{target=\"{name}\",result=\"{result}\"}} {count}");
         }
     }
     let mut family = |name: &str, kind: &str, help: &str, value: fn(&Lane) -> u64| {

@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn only_a_clear_no_is_a_no() {
-        for (value, expected) in [("0", true), (" False ", true), ("no", true), ("1", false), ("", false), ("off?", false)] {
+        for (value, expected) in
+            [("0", true), (" False ", true), ("no", true), ("1", false), ("", false), ("off?", false)]
+        {
             assert_eq!(is_no(value.as_bytes()), expected, "{value}");
         }
     }

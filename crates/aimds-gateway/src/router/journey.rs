@@ -74,7 +74,11 @@ impl Journey {
     ///
     /// # Errors
     /// No target may take the request.
-    pub(crate) fn begin(desk: &Arc<Desk>, question: &Question<'_>, near: Option<u64>) -> Result<Self, Failure> {
+    pub(crate) fn begin(
+        desk: &Arc<Desk>,
+        question: &Question<'_>,
+        near: Option<u64>,
+    ) -> Result<Self, Failure> {
         let Question { surface, model, tenant, key, signs, .. } = *question;
         let score = Score::of(&signs.features);
         let ask = Ask {

@@ -148,7 +148,11 @@ pub struct Ledger {
 impl Ledger {
     /// A ledger with what is known from before. `warn_percent` is the share of a budget from which on it is near its end.
     #[must_use]
-    pub fn new(budgets: Vec<Budget>, warn_percent: u8, known: impl IntoIterator<Item = (Row, Money)>) -> Self {
+    pub fn new(
+        budgets: Vec<Budget>,
+        warn_percent: u8,
+        known: impl IntoIterator<Item = (Row, Money)>,
+    ) -> Self {
         let mut ledger = Self { budgets, warn_percent, ..Self::default() };
         for ((holder, period, number), amount) in known {
             ledger.add(holder, period, number, amount);
@@ -307,8 +311,11 @@ mod tests {
 
     fn budget() -> impl Strategy<Value = Budget> {
         let period = prop_oneof![Just(Period::Day), Just(Period::Month)];
-        (holder(), period, 1_u64..200)
-            .prop_map(|(holder, period, nanos)| Budget { holder, period, amount: Money::from_nanos(nanos) })
+        (holder(), period, 1_u64..200).prop_map(|(holder, period, nanos)| Budget {
+            holder,
+            period,
+            amount: Money::from_nanos(nanos),
+        })
     }
 
     proptest! {

@@ -300,7 +300,8 @@ impl Simulation {
             output_tokens: sum.output,
             cost: sum.cost.to_string(),
         };
-        let route = |(number, count): (&usize, &u64)| Some((self.table.routes.get(*number)?.name.clone(), *count));
+        let route =
+            |(number, count): (&usize, &u64)| Some((self.table.routes.get(*number)?.name.clone(), *count));
         Report {
             requests: self.requests,
             no_route: self.no_route,
@@ -347,7 +348,8 @@ mod tests {
     #[test]
     fn a_log_comes_to_what_one_adds_up_by_hand() {
         let mut simulation = Simulation::new(&GatewayConfig::parse(CONFIG).unwrap().router).unwrap();
-        let easy = r#"{"model":"m","input_tokens":100,"output_tokens":50,"text":"hello","temperature":0,"at_ms":"#;
+        let easy =
+            r#"{"model":"m","input_tokens":100,"output_tokens":50,"text":"hello","temperature":0,"at_ms":"#;
         for line in [
             &format!("{easy}0}}"),
             &format!("{easy}999}}"),
@@ -369,9 +371,15 @@ mod tests {
         let requests: Vec<_> = report.targets.iter().map(|target| target.requests).collect();
         assert_eq!(requests, [3, 1, 1]);
         // Six were answered.
-        assert_eq!((report.cost_per_million.as_str(), report.cost_per_request.as_str()), ("433.333333333", "0.000433333"));
+        assert_eq!(
+            (report.cost_per_million.as_str(), report.cost_per_request.as_str()),
+            ("433.333333333", "0.000433333")
+        );
         assert_eq!(report.cost_of_the_dearest, "0.01027");
-        assert_eq!(report.routes.into_iter().collect::<Vec<_>>(), [("easy".into(), 4), ("hard".into(), 1), ("private".into(), 1)]);
+        assert_eq!(
+            report.routes.into_iter().collect::<Vec<_>>(),
+            [("easy".into(), 4), ("hard".into(), 1), ("private".into(), 1)]
+        );
     }
 
     #[test]

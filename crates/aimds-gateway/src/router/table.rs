@@ -222,7 +222,8 @@ mod tests {
 
     /// Targets: 0 cheap, 1 strong, 2 local.
     fn table(routes: Vec<Route>) -> Table {
-        let targets = vec![target("cheap", "1", false), target("strong", "9", false), target("local", "0", true)];
+        let targets =
+            vec![target("cheap", "1", false), target("strong", "9", false), target("local", "0", true)];
         Table { targets, routes, pii_stays_local: true }
     }
 

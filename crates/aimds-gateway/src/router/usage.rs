@@ -14,11 +14,17 @@ pub(crate) struct Usage {
 }
 
 /// Members in which the providers tell the tokens of the input. Anthropic tells those that its cache wrote and read apart.
-const INPUT: [&str; 5] =
-    ["prompt_tokens", "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "promptTokenCount"];
+const INPUT: [&str; 5] = [
+    "prompt_tokens",
+    "input_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+    "promptTokenCount",
+];
 
 /// Members in which they tell the tokens of the output. Gemini tells those of thoughts apart.
-const OUTPUT: [&str; 4] = ["completion_tokens", "output_tokens", "candidatesTokenCount", "thoughtsTokenCount"];
+const OUTPUT: [&str; 4] =
+    ["completion_tokens", "output_tokens", "candidatesTokenCount", "thoughtsTokenCount"];
 
 /// What is known so far about an answer, whole or in events.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,8 +96,14 @@ mod tests {
             assert_eq!((input, output, estimated), expected, "{events:?}");
         };
         check(&[r#"{"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}"#], (7, 3, false));
-        check(&[r#"{"choices":[],"usage":null}"#, r#"{"usage":{"prompt_tokens":7,"completion_tokens":3}}"#], (7, 3, false));
-        check(&[r#"{"type":"response.completed","response":{"usage":{"input_tokens":7,"output_tokens":3}}}"#], (7, 3, false));
+        check(
+            &[r#"{"choices":[],"usage":null}"#, r#"{"usage":{"prompt_tokens":7,"completion_tokens":3}}"#],
+            (7, 3, false),
+        );
+        check(
+            &[r#"{"type":"response.completed","response":{"usage":{"input_tokens":7,"output_tokens":3}}}"#],
+            (7, 3, false),
+        );
         check(
             &[
                 r#"{"type":"message_start","message":{"usage":{"input_tokens":7,"cache_read_input_tokens":5,"output_tokens":1}}}"#,
@@ -109,7 +121,12 @@ mod tests {
         check(&[], (100, 10, true));
         check(&[r#"{"usage":{"prompt_tokens":7}}"#], (7, 10, true));
         check(&[r#"{"usage":{"prompt_tokens":-1,"completion_tokens":"9"}}"#], (100, 10, true));
-        check(&[r#"{"usage":{"input_tokens":18446744073709551615,"cache_read_input_tokens":2,"output_tokens":0}}"#], (u64::MAX, 0, false));
+        check(
+            &[
+                r#"{"usage":{"input_tokens":18446744073709551615,"cache_read_input_tokens":2,"output_tokens":0}}"#,
+            ],
+            (u64::MAX, 0, false),
+        );
     }
 
     #[test]

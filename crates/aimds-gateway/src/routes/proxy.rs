@@ -63,15 +63,23 @@ pub(crate) async fn answer(
         .then(|| Signs::of(&conversation, &document, &assessment, &parts.headers));
     let cleared = Cleared::new(permit, conversation);
     let headers = &parts.headers;
-    let forward =
-        Forward { provider, cleared: &cleared, spans: &spans, document: &document, original, path, stream, headers };
+    let forward = Forward {
+        provider,
+        cleared: &cleared,
+        spans: &spans,
+        document: &document,
+        original,
+        path,
+        stream,
+        headers,
+    };
 
     let mut exchange = Exchange::new(call);
     let model = &wanted.refusal.model;
     let reply = match exchange.reply(way, signs, model, &forward).await {
         Ok(reply) => reply,
         Err(failure) => {
-            exchange.ended(failure.code(), None);
+            exchange.end(failure.code(), None);
             return Err(failure);
         }
     };
@@ -91,11 +99,9 @@ pub(crate) async fn answer(
     if let (Ok((_, answered)), true) = (&released, status.is_success()) {
         exchange.keep(*answered, reply.body);
     }
-    let journey = exchange.ended(result, Some(status.as_u16()));
+    exchange.end(result, Some(status.as_u16()));
     let (mut response, answered) = released?;
-    if let Some(journey) = journey {
-        journey.stamp(response.headers_mut());
-    }
+    exchange.stamp(response.headers_mut());
     Ok(decided(response, asked.max(answered)))
 }
 
@@ -231,8 +237,7 @@ impl Exchange {
             (Way::Straight(server), _) => {
                 self.own_key = server.has_key();
                 let credentials = server.credentials(forward.headers, &self.call.app.keys);
-                let sent =
-                    Upstream::request(&server, forward.outbound(None)?, forward.headers, credentials)?;
+                let sent = Upstream::request(&server, forward.outbound(None)?, forward.headers, credentials)?;
                 return upstream.send(sent, forward.stream, upstream.timeout()).await;
             }
             (Way::Routed(..), None) => return Err(Failure::Internal),
@@ -254,8 +259,16 @@ impl Exchange {
     /// Keeps an answer that went to the caller as it came.
     pub(super) fn keep(&self, answered: Action, body: Bytes) {
         let whole = answered <= Action::Flag;
-        if let Some(journey) = self.journey.as_ref().filter(|journey| whole && body.len() <= journey.keeps()) {
+        if let Some(journey) = self.journey.as_ref().filter(|journey| whole && body.len() <= journey.keeps())
+        {
             journey.keep(body);
+        }
+    }
+
+    /// Tells the caller which way it went.
+    pub(super) fn stamp(&self, headers: &mut HeaderMap) {
+        if let Some(journey) = &self.journey {
+            journey.stamp(headers);
         }
     }
 
@@ -263,11 +276,6 @@ impl Exchange {
     pub(super) fn pause(&self) -> Duration {
         let routed = self.journey.as_ref().and_then(Journey::pause);
         routed.unwrap_or_else(|| self.call.app.upstream.timeout())
-    }
-
-    fn ended(mut self, result: &str, status: Option<u16>) -> Option<Journey> {
-        self.end(result, status);
-        self.journey.take()
     }
 
     pub(super) fn end(&mut self, result: &str, status: Option<u16>) {

@@ -58,8 +58,17 @@ pub(super) async fn answer(
     let keeps = exchange.journey.as_ref().map_or(0, Journey::keeps);
     let status = head.status.as_u16();
     let action = wanted.asked;
-    let mut running =
-        Running { exchange, upstream, relay, status, action, answered: false, unsettled: None, ended: None, copy: (keeps > 0).then(Vec::new) };
+    let mut running = Running {
+        exchange,
+        upstream,
+        relay,
+        status,
+        action,
+        answered: false,
+        unsettled: None,
+        ended: None,
+        copy: (keeps > 0).then(Vec::new),
+    };
     let mut first = Vec::new();
     let begin = async {
         while !running.relay.has_said() {
@@ -73,7 +82,9 @@ pub(super) async fn answer(
         match &running.ended {
             Some(Ended::Failed(failure)) => return Err(failure.clone()),
             Some(Ended::Blocked | Ended::Late) => {
-                return Ok(decided(blocked(&running.exchange.call, &wanted), running.action));
+                let mut response = blocked(&running.exchange.call, &wanted);
+                running.exchange.stamp(response.headers_mut());
+                return Ok(decided(response, running.action));
             }
             _ => {}
         }
@@ -81,9 +92,7 @@ pub(super) async fn answer(
     let action = running.action;
     running.answered = true;
     let mut headers = head.headers;
-    if let Some(journey) = &running.exchange.journey {
-        journey.stamp(&mut headers);
-    }
+    running.exchange.stamp(&mut headers);
     let rest = futures_util::stream::unfold(running, async |mut running| {
         let bytes = running.next().await?;
         Some((bytes, running))

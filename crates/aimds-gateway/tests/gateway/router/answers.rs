@@ -54,7 +54,8 @@ async fn another_request_is_another_request() {
 async fn answers_never_cross_from_one_tenant_to_another() {
     let upstream = Upstream::start().await;
     let ((one, first), (two, second), (three, third)) = (key("k1", "t1"), key("k2", "t1"), key("k3", "t2"));
-    let config = ["[router]\n", ON, "\n", &target("a", &upstream, ""), &route("all", &["a"], ""), &one, &two, &three];
+    let config =
+        ["[router]\n", ON, "\n", &target("a", &upstream, ""), &route("all", &["a"], ""), &one, &two, &three];
     let gate = gate_with(&config.concat(), MARKS, None).await;
     let mut told = Vec::new();
     for key in [&first, &second, &third, &third] {
@@ -80,7 +81,8 @@ async fn private_requests_and_personal_data_are_not_kept_unless_it_is_allowed() 
         let gate = gate_with(&config.concat(), MARKS, None).await;
         gate.post(CHAT, &personal).await;
         assert_eq!(said(&gate.post(CHAT, &personal).await, "cache"), expected);
-        let headers = [("authorization", format!("Bearer {}", gate.key)), ("x-aimds-private", "1".to_owned())];
+        let headers =
+            [("authorization", format!("Bearer {}", gate.key)), ("x-aimds-private", "1".to_owned())];
         let mut last = None;
         for _ in 0..2 {
             let body = cold("hello").to_string().into();
@@ -150,7 +152,7 @@ async fn what_was_changed_or_broken_or_blocked_is_not_kept() {
         a.answers(400, r#"{"error":{"message":"no"}}"#);
         assert_eq!(said(&gate.post(CHAT, &cold("hello")).await, "cache"), "miss");
         a.streams(&whole[..2]);
-        assert_eq!(said(&gate.post(CHAT, &streamed).await, "cache"), "miss");
+        assert_eq!(gate.post(CHAT, &streamed).await.status.as_u16(), 502);
     }
     assert_eq!(gate.metric("aimds_router_cache_entries").await, 0.0);
 }

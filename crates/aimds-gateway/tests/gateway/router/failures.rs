@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{CHAT, pair, route, said, stream, target};
 use crate::support::{
-    After, POLICY, Script, Upstream, chat, chunks, completion, eventually, events, gate_with,
+    After, POLICY, Script, Upstream, chat, chunks, completion, events, eventually, gate_with,
 };
 
 const QUICK: &str = "timeout_ms = 300";
@@ -85,7 +85,8 @@ async fn where_all_fail_the_caller_gets_its_providers_error() {
     let anthropic = target("a", &upstream, QUICK).replace("chat", "messages");
     let gate = gate_with(&format!("{anthropic}{}", route("r", &["a"], "")), POLICY, None).await;
     upstream.acts(slow());
-    let asked = json!({ "model": "m", "max_tokens": 9, "messages": [{ "role": "user", "content": "hello" }] });
+    let asked =
+        json!({ "model": "m", "max_tokens": 9, "messages": [{ "role": "user", "content": "hello" }] });
     let reply = gate.post("/v1/messages", &asked).await;
     assert_eq!((reply.status.as_u16(), &reply.json()["error"]["type"]), (504, &json!("timeout_error")));
 }
@@ -157,7 +158,10 @@ async fn where_every_breaker_is_open_nothing_is_sent() {
     }
     for _ in 0..3 {
         let reply = gate.post(CHAT, &chat("hello")).await;
-        assert_eq!((reply.status.as_u16(), &reply.json()["error"]["code"]), (502, &json!("upstream_unreachable")));
+        assert_eq!(
+            (reply.status.as_u16(), &reply.json()["error"]["code"]),
+            (502, &json!("upstream_unreachable"))
+        );
     }
     assert_eq!((a.bodies().len(), b.bodies().len()), (1, 1));
 }

@@ -2,14 +2,18 @@ use axum::body::Bytes;
 use serde_json::json;
 
 use super::{CHAT, key, pair, post_as, route, stream, target};
-use crate::support::{After, Gate, POLICY, Script, Upstream, chat, chunks, completion, eventually, gate_with};
+use crate::support::{
+    After, Gate, POLICY, Script, Upstream, chat, chunks, completion, eventually, gate_with,
+};
 
 /// What one answer of the default upstream costs: three tokens in, two out.
 const ONE: f64 = 7000.0;
 
 async fn paid(gate: &Gate, target: &str) -> [f64; 4] {
     let mut numbers = [0.0; 4];
-    for (number, name) in ["cost_nanodollars", "input_tokens", "output_tokens", "estimated"].iter().enumerate() {
+    for (number, name) in
+        ["cost_nanodollars", "input_tokens", "output_tokens", "estimated"].iter().enumerate()
+    {
         numbers[number] = gate.metric(&format!("aimds_router_{name}_total{{target=\"{target}\"}}")).await;
     }
     numbers

@@ -68,10 +68,12 @@ async fn only_the_model_changes_on_the_way_and_no_credentials_of_the_caller_go_a
 #[tokio::test]
 async fn geminis_model_is_in_the_address() {
     let upstream = Upstream::start().await;
-    let target = target("g", &upstream, "model = \"other-2\"").replace("/v1\"", "\"").replace("chat", "gemini");
+    let target =
+        target("g", &upstream, "model = \"other-2\"").replace("/v1\"", "\"").replace("chat", "gemini");
     let gate = gate_with(&format!("{target}{}", route("r", &["g"], "")), POLICY, None).await;
     let asked = json!({ "contents": [{ "role": "user", "parts": [{ "text": "hello" }] }] });
-    upstream.answers(200, json!({ "candidates": [], "usageMetadata": { "promptTokenCount": 3 } }).to_string());
+    upstream
+        .answers(200, json!({ "candidates": [], "usageMetadata": { "promptTokenCount": 3 } }).to_string());
     let reply = gate.post("/v1beta/models/gemini-1:generateContent", &asked).await;
     assert_eq!(reply.status.as_u16(), 200, "{}", reply.text());
     assert_eq!(upstream.last_path(), "/v1beta/models/other-2:generateContent");
@@ -143,7 +145,8 @@ async fn the_audit_log_tells_the_way() {
     gate.stopped().await;
     log.close(Duration::from_secs(10)).unwrap();
     let mut out = Vec::new();
-    aimds_store::export(&path, &aimds_store::Filter::default(), aimds_store::Format::Jsonl, &mut out).unwrap();
+    aimds_store::export(&path, &aimds_store::Filter::default(), aimds_store::Format::Jsonl, &mut out)
+        .unwrap();
     let outcome = String::from_utf8(out)
         .unwrap()
         .lines()
