@@ -89,6 +89,9 @@ pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<GatewayConfig> {
         *policy = directory.join(&policy);
         loading::policy(policy)?;
     }
+    if let Some(ledger) = config.router.as_mut().and_then(|router| router.ledger.as_mut()) {
+        *ledger = directory.join(&ledger);
+    }
     if let Some(audit) = &mut config.audit {
         audit.path = directory.join(&audit.path);
     }

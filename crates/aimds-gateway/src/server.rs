@@ -35,6 +35,8 @@ use crate::routes::{Access, DECISION, ROUTES, Route};
 use crate::stream::hold_back::Window;
 use crate::upstream::Upstream;
 
+pub use bind_error::BindError;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-aimds-request-id");
 
 /// How often an HTTP/2 connection without traffic is asked whether it still lives.
@@ -46,29 +48,6 @@ const HEAD_SLACK: usize = 64 << 10;
 
 /// Pause after a failed accept: it fails for lack of file descriptors, and then fails again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Why the gateway does not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// Every request would be turned away.
-    #[error("auth.require is true, but there is no key in auth.keys")]
-    NoKeys,
-    /// What was spent cannot be read or kept.
-    #[error("cannot open router.ledger")]
-    Ledger {
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-}
 
 /// The gateway, before it listens.
 #[derive(Debug)]
@@ -406,5 +385,6 @@ pub fn install_panic_hook() {
     }));
 }
 
+mod bind_error;
 #[cfg(test)]
 mod tests;

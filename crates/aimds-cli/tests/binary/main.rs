@@ -17,6 +17,8 @@ mod eval;
 mod general;
 // `aimds policy`.
 mod policy;
+// `aimds router`: replayed logs.
+mod router;
 // `aimds scan` on texts and files: pages, JSON, SARIF, exit statuses.
 mod scan;
 // `aimds serve`: keys, paths, start and stop.

@@ -141,12 +141,13 @@ impl Running {
         None
     }
 
+    /// Copies what arrives, for the cache, while it is small enough.
     fn copy(&mut self, bytes: &Bytes) {
         let most = self.exchange.journey.as_ref().map_or(0, Journey::keeps);
-        if let Some(copy) = self.copy.take_if(|copy| copy.len() + bytes.len() > most) {
-            drop(copy);
+        match &mut self.copy {
+            Some(copy) if copy.len() + bytes.len() <= most => copy.extend_from_slice(bytes),
+            _ => self.copy = None,
         }
-        self.copy.iter_mut().for_each(|copy| copy.extend_from_slice(bytes));
     }
 
     /// Pays for what has arrived, and keeps what may be given again.

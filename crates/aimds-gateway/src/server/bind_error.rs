@@ -1,0 +1,26 @@
+//! Why the gateway does not start.
+
+use std::net::SocketAddr;
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Every request would be turned away.
+    #[error("auth.require is true, but there is no key in auth.keys")]
+    NoKeys,
+    /// What was spent cannot be read or kept.
+    #[error("cannot open router.ledger")]
+    Ledger {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
