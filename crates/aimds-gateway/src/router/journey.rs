@@ -173,13 +173,13 @@ impl Journey {
         }
     }
 
-    /// Pays for the answer, once. What was kept costs nothing.
-    pub(crate) fn pay(&mut self, meter: &Meter) {
+    /// Pays for the answer, or for what has come of it, once. What was kept costs nothing.
+    pub(crate) fn pay(&mut self, meter: &Meter, complete: bool) {
         if self.paid.is_some() || self.cached == Cached::Hit {
             return;
         }
         let Some((_, lane)) = &self.answered else { return };
-        let usage = meter.usage();
+        let usage = meter.usage(complete);
         let cost = lane.target.price.cost(usage.input, usage.output);
         lane.counters.paid(&usage, cost);
         self.desk.book.spend(&self.tenant, &self.key, cost, now_ms());

@@ -63,13 +63,19 @@ impl Meter {
         self.answered_bytes = self.answered_bytes.saturating_add(text.len() as u64);
     }
 
-    /// What is to be paid.
-    pub(crate) fn usage(&self) -> Usage {
-        let output = self.output.or(self.no_output.then_some(0));
+    /// What is to be paid. Where an answer is not `complete`, what it has said so far counts if that is more than what the
+    /// provider has told: a caller that leaves before the last event does not get the answer for nothing.
+    pub(crate) fn usage(&self, complete: bool) -> Usage {
+        let told = self.output.or(self.no_output.then_some(0));
+        let said = estimate_tokens(self.answered_bytes);
+        let output = match told {
+            Some(told) if complete => told,
+            told => told.unwrap_or_default().max(said),
+        };
         Usage {
             input: self.input.unwrap_or_else(|| estimate_tokens(self.asked_bytes)),
-            output: output.unwrap_or_else(|| estimate_tokens(self.answered_bytes)),
-            estimated: self.input.is_none() || output.is_none(),
+            output,
+            estimated: self.input.is_none() || told.is_none() || !complete,
         }
     }
 }
@@ -92,7 +98,7 @@ mod tests {
             for event in events {
                 meter.read(&Document::parse(event).unwrap());
             }
-            let Usage { input, output, estimated } = meter.usage();
+            let Usage { input, output, estimated } = meter.usage(true);
             assert_eq!((input, output, estimated), expected, "{events:?}");
         };
         check(&[r#"{"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}"#], (7, 3, false));
@@ -130,9 +136,19 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_an_answer_is_estimated_by_what_it_said() {
+        let mut meter = Meter::new(400, false);
+        meter
+            .read(&Document::parse(r#"{"message":{"usage":{"input_tokens":7,"output_tokens":1}}}"#).unwrap());
+        assert_eq!(meter.usage(false), Usage { input: 7, output: 1, estimated: true });
+        meter.text(&"x".repeat(40));
+        assert_eq!(meter.usage(false), Usage { input: 7, output: 10, estimated: true });
+    }
+
+    #[test]
     fn embeddings_have_no_output() {
         let mut meter = Meter::new(400, true);
         meter.read(&Document::parse(r#"{"data":[],"usage":{"prompt_tokens":7,"total_tokens":7}}"#).unwrap());
-        assert_eq!(meter.usage(), Usage { input: 7, output: 0, estimated: false });
+        assert_eq!(meter.usage(true), Usage { input: 7, output: 0, estimated: false });
     }
 }

@@ -56,7 +56,7 @@ pub(super) async fn obtain(
                 journey.answered_by(number, &lane);
                 // What a stream costs shows at its end.
                 if answer.head.status.is_success() && answer.stream.is_none() {
-                    journey.pay(&meter);
+                    journey.pay(&meter, true);
                 }
                 return Ok(answer);
             }
@@ -99,7 +99,7 @@ async fn attempt(
         None => {
             let reply = Reply::parse(&answer.body, forward.provider.required())?;
             meter.read(reply.document());
-            if meter.usage().estimated {
+            if meter.usage(true).estimated {
                 for message in &reply.texts()?.conversation.messages {
                     meter.text(&message.text);
                 }

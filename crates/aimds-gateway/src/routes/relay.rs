@@ -154,7 +154,7 @@ impl Running {
     fn settle(&mut self, ended: Option<&Ended>) {
         let Self { exchange, relay, action, copy, .. } = self;
         if let (Some(journey), Some(meter)) = (&mut exchange.journey, relay.meter()) {
-            journey.pay(meter);
+            journey.pay(meter, ended == Some(&Ended::Complete));
             if let Some(Ended::Failed(failure)) = ended
                 && matches!(failure.status().as_u16(), 502 | 504)
             {
