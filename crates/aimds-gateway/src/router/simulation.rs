@@ -351,7 +351,7 @@ mod tests {
         let easy =
             r#"{"model":"m","input_tokens":100,"output_tokens":50,"text":"hello","temperature":0,"at_ms":"#;
         for line in [
-            &format!("{easy}0}}"),
+            format!("{easy}0}}").as_str(),
             &format!("{easy}999}}"),
             &format!("{easy}1000}}"),
             &format!("{easy}1001,\"tenant\":\"other\"}}"),
@@ -388,7 +388,9 @@ mod tests {
             assert_eq!(Record::parse(line).unwrap_err().to_string(), expected);
         };
         check("{", "not a record: the text ends too early at column 1");
-        check(r#"{"privat":true}"#, "not a record: not of the expected shape at column 9");
+        let unknown = Record::parse(r#"{"secretive":true}"#).unwrap_err().to_string();
+        assert!(unknown.starts_with("not a record: expected one of `model`, `surface`, "), "{unknown}");
+        assert!(unknown.ends_with(" at column 12") && !unknown.contains("secretive"), "{unknown}");
         check(r#"{"model":"m","output_tokens":1}"#, "input_tokens or text is missing");
     }
 }
