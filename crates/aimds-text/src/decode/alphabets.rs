@@ -28,21 +28,14 @@ pub(super) fn base64(text: &str, runs: &Runs) -> Option<Decoded> {
         let mut decoded = decode64(digits.bytes());
         if decoded.is_none() && tries > 0 && digits.len() >= 20 {
             tries -= 1;
-            decoded = decode64(digits.bytes().rev()).or_else(|| decode64(digits.bytes().map(rot13)));
+            decoded =
+                decode64(digits.bytes().rev()).or_else(|| decode64(digits.bytes().map(plausible::rot13)));
         }
         if let Some(decoded) = decoded {
             pieces.push(&decoded, run);
         }
     }
     pieces.finish(Transform::Base64)
-}
-
-fn rot13(byte: u8) -> u8 {
-    match byte {
-        b'a'..=b'z' => (byte - b'a' + 13) % 26 + b'a',
-        b'A'..=b'Z' => (byte - b'A' + 13) % 26 + b'A',
-        _ => byte,
-    }
 }
 
 fn value64(byte: u8) -> Option<u32> {
