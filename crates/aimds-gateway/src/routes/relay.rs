@@ -155,9 +155,12 @@ impl Running {
         let Self { exchange, relay, action, copy, .. } = self;
         if let (Some(journey), Some(meter)) = (&mut exchange.journey, relay.meter()) {
             journey.pay(meter, ended == Some(&Ended::Complete));
-            if let Some(Ended::Failed(failure)) = ended
-                && matches!(failure.status().as_u16(), 502 | 504)
-            {
+            let broke = match ended {
+                Some(Ended::Failed(failure)) => matches!(failure.status().as_u16(), 502 | 504),
+                Some(Ended::Reported) => true,
+                _ => false,
+            };
+            if broke {
                 journey.broke();
             }
         }

@@ -131,6 +131,19 @@ async fn a_stream_that_breaks_half_way_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn an_error_that_a_stream_reports_counts_against_its_target() {
+    let (a, b, gate) = pair("", "").await;
+    let mut told = chunks(&["Hello "], "stop");
+    told.truncate(2);
+    told.push("data: {\"error\":{\"message\":\"overloaded\"}}\n\n".to_owned());
+    a.streams(&told);
+    let reply = gate.post(CHAT, &stream("hello")).await;
+    assert!(reply.text().contains("overloaded"), "{}", reply.text());
+    assert_eq!(gate.metric("aimds_router_attempts_total{target=\"a\",result=\"broke\"}").await, 1.0);
+    assert_eq!(b.bodies().len(), 0);
+}
+
+#[tokio::test]
 async fn a_target_that_keeps_failing_is_left_alone_and_tried_again() {
     let (a, b, gate) = pair("breaker_failures = 2\nbreaker_open_ms = 400", "").await;
     a.acts(Script::HangUp);
