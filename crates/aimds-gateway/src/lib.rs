@@ -46,18 +46,21 @@ mod json;
 mod messages;
 mod metrics;
 mod providers;
+mod quic;
 mod request_id;
 mod routes;
 mod server;
 mod stream;
+mod tls;
 mod upstream;
 
 pub use auth::{ApiKey, KeyHash, NewKey, NoRandom, Scope, generate_key};
 pub use config::{
-    AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, Config, ConfigError, DEFAULT_CONFIG,
-    Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, OnFull,
-    PolicyPathFile, ServiceConfig, ServiceFile, StreamConfig, StreamFile, UpstreamConfig, UpstreamFile,
-    config_schema,
+    AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, ClientAuth, Config, ConfigError,
+    DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile, LogFormat,
+    LogLevel, OnFull, PolicyPathFile, QuicConfig, QuicFile, ServiceConfig, ServiceFile, StreamConfig,
+    StreamFile, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, config_schema,
 };
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
+pub use tls::{Certificates, PeerIdentity, TlsError};

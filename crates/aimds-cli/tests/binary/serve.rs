@@ -129,7 +129,10 @@ fn a_configuration_without_keys_gets_one_and_its_own_paths() {
     assert!(folder.path().join("etc/own.db").is_file());
     assert!(!folder.path().join("data/audit.db").exists());
     running.stop();
-    let open = folder.file("etc/open.toml", "[auth]\nrequire = false\n[policy]\npath = \"policy.toml\"\n");
+    let open = folder.file(
+        "etc/open.toml",
+        "[listen]\nquic = \"\"\n[auth]\nrequire = false\n[policy]\npath = \"policy.toml\"\n",
+    );
     let running = Running::start(&folder, &["--config", &open]);
     assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "block");
     assert_eq!(running.stop(), "");

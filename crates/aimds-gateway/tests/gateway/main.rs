@@ -15,5 +15,6 @@ mod limits;
 mod load;
 mod operations;
 mod proxy;
+mod quic;
 mod streaming;
 mod support;
