@@ -10,7 +10,7 @@ use hyper::body::{Body as _, Buf as _};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::streams::{Arrived, Connection, Last, Receiving, Sending};
+use super::streams::{Arrived, Budget, Connection, Last, Receiving, Sending};
 use super::{Peer, told};
 use crate::error::Failure;
 use crate::routes::Route;
@@ -20,8 +20,12 @@ type Resolver = RequestResolver<Connection, Bytes>;
 type Send = RequestStream<Sending, Bytes>;
 type Receive = RequestStream<Receiving, Bytes>;
 
-/// Beyond the limit on a head, so that the answer to one that is a little over it is ours. The rest gets h3's own 431.
-const HEAD_SLACK: u64 = 64 << 10;
+/// Beyond the limit on a head, so that the answer to one that is a little over it is ours. The stream of one that is
+/// larger is reset.
+const HEAD_SLACK: usize = 64 << 10;
+
+/// Requests of one connection that h3 could not read before it is closed: h3 remembers each.
+const UNREADABLE: usize = 100;
 
 /// Set by an intermediary on a request that it has forwarded from early data (RFC 8470 §5.1).
 const EARLY_DATA: HeaderName = HeaderName::from_static("early-data");
@@ -29,20 +33,23 @@ const EARLY_DATA: HeaderName = HeaderName::from_static("early-data");
 /// Answers the requests of a connection until it ends, or until `stop` and those in progress are finished.
 pub(super) async fn serve(connection: quinn::Connection, peer: Peer, mut stop: watch::Receiver<bool>) {
     let last = Last::default();
-    let head = u64::try_from(peer.shared.app.limits.header_bytes).unwrap_or(u64::MAX);
+    let head = peer.shared.app.limits.header_bytes.saturating_add(HEAD_SLACK);
     let mut builder = h3::server::builder();
-    builder.max_field_section_size(head.saturating_add(HEAD_SLACK)).send_grease(false);
-    let mut h3 = match builder.build(Connection::new(connection, last.clone())).await {
+    builder.max_field_section_size(u64::try_from(head).unwrap_or(u64::MAX)).send_grease(false);
+    let mut h3 = match builder.build(Connection::new(connection, last.clone(), head)).await {
         Ok(h3) => h3,
         Err(error) => return tracing::debug!(%error, "HTTP/3 did not begin"),
     };
     // Dropped with this future: whoever is gone takes the requests that are in progress for it along.
     let mut requests = JoinSet::new();
-    let mut stopping = false;
-    while !(stopping && requests.is_empty()) {
+    let (mut stopping, mut unreadable) = (false, 0);
+    while unreadable < UNREADABLE && !(stopping && requests.is_empty()) {
         let accepted = tokio::select! {
             accepted = h3.accept() => accepted,
-            Some(_) = requests.join_next(), if !requests.is_empty() => continue,
+            Some(ended) = requests.join_next(), if !requests.is_empty() => {
+                unreadable += usize::from(ended.is_ok_and(|read| !read));
+                continue;
+            }
             () = told(&mut stop), if !stopping => {
                 stopping = true;
                 // GOAWAY: the client may send again elsewhere what is not answered here (RFC 9114 §5.2).
@@ -66,25 +73,32 @@ pub(super) async fn serve(connection: quinn::Connection, peer: Peer, mut stop: w
     }
 }
 
-/// One request, from its head to the confirmation that its answer has arrived.
-async fn request(resolver: Resolver, arrived: Arrived, peer: Peer) {
-    let Arrived { early, mut stopped } = arrived;
+/// One request, from its head to the confirmation that its answer has arrived. False if it could not be read.
+async fn request(resolver: Resolver, arrived: Arrived, peer: Peer) -> bool {
+    let Arrived { early, mut stopped, budget } = arrived;
     let limits = peer.shared.app.limits;
     let resolved = tokio::time::timeout(limits.header_read_timeout, resolver.resolve_request()).await;
     let (head, stream) = match resolved {
         Ok(Ok(resolved)) => resolved,
-        Ok(Err(error)) => return tracing::debug!(%error, "HTTP/3 request could not be read"),
-        Err(_) => return tracing::debug!("HTTP/3 request head took too long"),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "HTTP/3 request could not be read");
+            return false;
+        }
+        Err(_) => {
+            tracing::debug!("HTTP/3 request head took too long");
+            return false;
+        }
     };
+    budget.renew();
     let route = peer.route(&head);
     if !peer.may_go_on(early, route).await {
-        return;
+        return true;
     }
     let (mut send, receive) = stream.split();
     let work = Box::pin(async {
         let response = match relayed_early(route, &head) {
             true => server::turned_away(&peer.shared.app, &Failure::TooEarly),
-            false => peer.ask(with_body(head, receive)).await,
+            false => peer.ask(with_body(head, receive, budget)).await,
         };
         answer(&mut send, response, &peer).await
     });
@@ -95,6 +109,7 @@ async fn request(resolver: Resolver, arrived: Arrived, peer: Peer) {
         // Dropping the work cancels it, also at the upstream.
         Either::Right(((), _)) => tracing::debug!("HTTP/3 request was cancelled by the client"),
     }
+    true
 }
 
 /// Whether an intermediary took the request from early data, and its route changes something (RFC 8470 §5.2).
@@ -102,10 +117,11 @@ fn relayed_early(route: Option<&Route>, head: &Request<()>) -> bool {
     head.headers().contains_key(EARLY_DATA) && !route.is_some_and(Route::may_be_early)
 }
 
-fn with_body(head: Request<()>, receive: Receive) -> Request<Body> {
+fn with_body(head: Request<()>, receive: Receive, budget: Budget) -> Request<Body> {
     let length = head.headers().get(header::CONTENT_LENGTH);
     let announced = length.and_then(|length| length.to_str().ok()).and_then(|length| length.parse().ok());
-    let pieces = futures_util::stream::try_unfold(Incoming { receive, announced, read: 0 }, Incoming::next);
+    let pieces =
+        futures_util::stream::try_unfold(Incoming { receive, announced, read: 0, budget }, Incoming::next);
     head.map(|()| Body::from_stream(pieces))
 }
 
@@ -114,6 +130,7 @@ struct Incoming {
     receive: Receive,
     announced: Option<u64>,
     read: u64,
+    budget: Budget,
 }
 
 impl Incoming {
@@ -121,6 +138,7 @@ impl Incoming {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, std::io::Error> {
         let piece = self.receive.recv_data().await.map_err(std::io::Error::other)?;
         let piece = piece.map(|mut piece| piece.copy_to_bytes(piece.remaining()));
+        self.budget.renew();
         self.read += piece.as_ref().map_or(0, |piece| piece.len() as u64);
         let wrong = self.announced.is_some_and(|length| match &piece {
             Some(_) => self.read > length,

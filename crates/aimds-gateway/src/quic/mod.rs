@@ -47,6 +47,8 @@ const UNSEEN_BYTES_TOTAL: u64 = 8 << 20;
 const FAREWELL: Duration = Duration::from_secs(1);
 /// H3_NO_ERROR; `aimds/1` uses the same numbers.
 const NO_ERROR: VarInt = VarInt::from_u32(0x100);
+/// H3_REQUEST_REJECTED
+const REJECTED: VarInt = VarInt::from_u32(0x10b);
 
 /// A socket that is bound and not answered yet.
 pub(crate) struct Listener {
@@ -267,8 +269,7 @@ async fn shake_hands(
     let shown =
         connection.peer_identity().and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
     let identity = shown.map(|chain| identify(&chain)).transpose().inspect_err(|error| {
-        // The alert that TLS has for it: bad_certificate (RFC 8446 §6.2), as QUIC numbers it.
-        connection.close(VarInt::from_u32(0x12a), error.to_string().as_bytes());
+        connection.close(REJECTED, error.to_string().as_bytes());
     });
     let identity = identity.map_err(io::Error::other)?.map(Arc::new);
     Ok(Shaken { connection, native, identity, rest })

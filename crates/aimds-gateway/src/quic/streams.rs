@@ -1,8 +1,10 @@
-//! Request streams of quinn for h3, where h3-quinn's own do not do: they hide whether a stream came in early data and
-//! whether the client has cancelled it while its answer is being made. Control streams are h3-quinn's.
+//! Streams of quinn for h3, where h3-quinn's own do not do: they hide whether a request came in early data and whether
+//! the client has cancelled it while its answer is being made, and they give h3 as much as a client sends, although h3
+//! keeps a whole frame of any length in memory.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -12,8 +14,8 @@ use h3::quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, Wri
 use hyper::body::Buf as _;
 use quinn::VarInt;
 
-/// Largest piece that is read at once.
-const PIECE: usize = 16 << 10;
+/// Bytes on one control stream in the life of a connection: settings, and a few bytes now and then.
+const CONTROL_BYTES: usize = 1 << 20;
 
 /// A future that ends when a client no longer waits for an answer: it cancelled, it has everything, or it is gone.
 pub(super) type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -23,6 +25,35 @@ pub(super) struct Arrived {
     /// It came before the handshake was complete.
     pub(super) early: bool,
     pub(super) stopped: Stopped,
+    pub(super) budget: Budget,
+}
+
+/// How much of a request h3 may take in before it gives something out: a head, trailers or frames that nobody knows.
+#[derive(Clone)]
+pub(super) struct Budget {
+    taken: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+impl Budget {
+    fn of(limit: usize) -> Self {
+        Self { taken: Arc::default(), limit }
+    }
+
+    /// To be called whenever h3 has given out a head or a piece of a body.
+    pub(super) fn renew(&self) {
+        self.taken.store(0, Ordering::Relaxed);
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), StreamErrorIncoming> {
+        let before = self.taken.fetch_add(bytes, Ordering::Relaxed);
+        match before.saturating_add(bytes) > self.limit {
+            true => {
+                Err(StreamErrorIncoming::StreamTerminated { error_code: Code::H3_EXCESSIVE_LOAD.value() })
+            }
+            false => Ok(()),
+        }
+    }
 }
 
 /// The stream that was accepted last.
@@ -60,11 +91,13 @@ pub(super) struct Connection {
     control: h3_quinn::Connection,
     accepting: Option<Accepting>,
     last: Last,
+    head_limit: usize,
 }
 
 impl Connection {
-    pub(super) fn new(quinn: quinn::Connection, last: Last) -> Self {
-        Self { control: h3_quinn::Connection::new(quinn.clone()), quinn, accepting: None, last }
+    /// `last` tells about each stream that is accepted; `head_limit` is the longest head, in bytes on the wire.
+    pub(super) fn new(quinn: quinn::Connection, last: Last, head_limit: usize) -> Self {
+        Self { control: h3_quinn::Connection::new(quinn.clone()), quinn, accepting: None, last, head_limit }
     }
 }
 
@@ -94,14 +127,15 @@ impl quic::OpenStreams<Bytes> for Connection {
 }
 
 impl quic::Connection<Bytes> for Connection {
-    type RecvStream = h3_quinn::RecvStream;
+    type RecvStream = Control;
     type OpenStreams = Opener;
 
     fn poll_accept_recv(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self::RecvStream, ConnectionErrorIncoming>> {
-        quic::Connection::<Bytes>::poll_accept_recv(&mut self.control, cx)
+        let accepted = ready!(quic::Connection::<Bytes>::poll_accept_recv(&mut self.control, cx));
+        Poll::Ready(accepted.map(|stream| Control { stream, budget: Budget::of(CONTROL_BYTES) }))
     }
 
     fn poll_accept_bidi(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bidi, ConnectionErrorIncoming>> {
@@ -114,15 +148,40 @@ impl quic::Connection<Bytes> for Connection {
         let (send, receive) = accepted.map_err(lost)?;
         let id = StreamId::try_from(VarInt::from(send.id()).into_inner());
         let id = id.map_err(|error| ConnectionErrorIncoming::InternalError(error.to_string()))?;
-        self.last.put(Arrived { early: receive.is_0rtt(), stopped: stopped(&send) });
+        let budget = Budget::of(self.head_limit);
+        self.last.put(Arrived { early: receive.is_0rtt(), stopped: stopped(&send), budget: budget.clone() });
         Poll::Ready(Ok(Bidi {
             send: Sending { stream: send, id, writing: None, ended: false },
-            receive: Receiving { stream: receive, id },
+            receive: Receiving { stream: receive, id, budget },
         }))
     }
 
     fn opener(&self) -> Opener {
         Opener(quic::Connection::<Bytes>::opener(&self.control))
+    }
+}
+
+/// A control stream of the client.
+pub(super) struct Control {
+    stream: h3_quinn::RecvStream,
+    budget: Budget,
+}
+
+impl quic::RecvStream for Control {
+    type Buf = Bytes;
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
+        let piece = ready!(self.stream.poll_data(cx))?;
+        self.budget.take(piece.as_ref().map_or(0, Bytes::len))?;
+        Poll::Ready(Ok(piece))
+    }
+
+    fn stop_sending(&mut self, code: u64) {
+        self.stream.stop_sending(code);
+    }
+
+    fn recv_id(&self) -> StreamId {
+        self.stream.recv_id()
     }
 }
 
@@ -206,22 +265,24 @@ impl quic::SendStream<Bytes> for Bidi {
 pub(super) struct Receiving {
     stream: quinn::RecvStream,
     id: StreamId,
+    budget: Budget,
 }
 
 impl quic::RecvStream for Receiving {
     type Buf = Bytes;
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
-        let mut piece = vec![0; PIECE];
-        let length = ready!(self.stream.poll_read(cx, &mut piece)).map_err(|error| match error {
+        let reading = std::pin::pin!(self.stream.read_chunk(usize::MAX, true));
+        let chunk = ready!(reading.poll(cx)).map_err(|error| match error {
             quinn::ReadError::Reset(code) => {
                 StreamErrorIncoming::StreamTerminated { error_code: code.into_inner() }
             }
             quinn::ReadError::ConnectionLost(error) => broken(error),
             error => StreamErrorIncoming::Unknown(error.into()),
         })?;
-        piece.truncate(length);
-        Poll::Ready(Ok((length > 0).then(|| piece.into())))
+        let piece = chunk.map(|chunk| chunk.bytes);
+        self.budget.take(piece.as_ref().map_or(0, Bytes::len))?;
+        Poll::Ready(Ok(piece))
     }
 
     fn stop_sending(&mut self, code: u64) {

@@ -173,6 +173,16 @@ async fn malformed_frames_close_their_connection_and_no_other() {
             error => panic!("{bytes:?}: {error:?}"),
         }
     }
+    // A head of a gigabyte, and as much of settings: h3 would keep all of it.
+    let connection = client.connect(gate.quic).await.unwrap();
+    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    send.write_all(b"\x01\xc0\x00\x00\x00\x40\x00\x00\x00").await.unwrap();
+    assert!(send.write_all(&vec![0; 4 << 20]).await.is_err(), "the gateway takes no more");
+    assert!(receive.read_to_end(100).await.is_err());
+    let mut control = connection.open_uni().await.unwrap();
+    control.write_all(b"\x00\x04\xc0\x00\x00\x00\x40\x00\x00\x00").await.unwrap();
+    assert!(control.write_all(&vec![0; 4 << 20]).await.is_err(), "the gateway takes no more");
+    assert!(matches!(connection.closed().await, ConnectionError::ApplicationClosed(_)));
     // A request that ends before its head, and one whose head is not one: only their streams are reset.
     let connection = client.connect(gate.quic).await.unwrap();
     for bytes in [&b""[..], &b"\x01"[..]] {
