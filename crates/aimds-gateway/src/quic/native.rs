@@ -4,12 +4,14 @@
 //! Every failure is an answer like any other, with the error in the body; only a connection that breaks the protocol is
 //! closed. A client cancels with STOP_SENDING or RESET_STREAM, in numbers that HTTP/3 has for the same.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{Request, Response};
 use futures_util::future::{Either, select};
 use http_body_util::BodyExt as _;
 use quinn::{ReadToEndError, RecvStream, SendStream, VarInt};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::streams::stopped;
@@ -21,6 +23,9 @@ use crate::server;
 
 /// What a request may be longer than its body: route, key and headers.
 const ENVELOPE: usize = 16 << 10;
+/// Requests of one connection that are read at the same time: each may be as long as a body, and who sends them shows
+/// only in what they hold. The others wait in the windows of QUIC.
+const READING: usize = 8;
 /// What is given to the connection at once.
 const PIECE: usize = 64 << 10;
 /// H3_REQUEST_CANCELLED.
@@ -31,10 +36,14 @@ pub(super) async fn serve(connection: quinn::Connection, peer: Peer, mut stop: w
     connection.set_max_concurrent_uni_streams(VarInt::from_u32(0));
     // Dropped with this future: whoever is gone takes the requests that are in progress for it along.
     let mut requests = JoinSet::new();
+    let reading = Arc::new(Semaphore::new(READING));
     loop {
         tokio::select! {
             accepted = connection.accept_bi() => match accepted {
-                Ok((send, receive)) => drop(requests.spawn(request(Answering { stream: send, ended: false }, receive, peer.clone()))),
+                Ok((send, receive)) => {
+                    let send = Answering { stream: send, ended: false };
+                    requests.spawn(request(send, receive, peer.clone(), Arc::clone(&reading)));
+                }
                 Err(error) => return tracing::debug!(%error, "aimds/1 connection ended"),
             },
             Some(_) = requests.join_next(), if !requests.is_empty() => {}
@@ -63,11 +72,11 @@ impl Drop for Answering {
 }
 
 /// One request, from its first byte to the confirmation that its answer has arrived.
-async fn request(mut send: Answering, mut receive: RecvStream, peer: Peer) {
+async fn request(mut send: Answering, mut receive: RecvStream, peer: Peer, reading: Arc<Semaphore>) {
     let early = receive.is_0rtt();
     let mut stopped = stopped(&send.stream);
     let work = Box::pin(async {
-        let read = read(&mut receive, &peer).await;
+        let read = read(&mut receive, &reading, &peer).await;
         let answer = match read {
             Ok(request) => respond(request, early, &send, &peer).await,
             Err(failure) => Some(server::turned_away(&peer.shared.app, &failure)),
@@ -85,9 +94,17 @@ async fn request(mut send: Answering, mut receive: RecvStream, peer: Peer) {
     }
 }
 
-async fn read(receive: &mut RecvStream, peer: &Peer) -> Result<(Priority, Request<Body>), Failure> {
+async fn read(
+    receive: &mut RecvStream,
+    reading: &Semaphore,
+    peer: &Peer,
+) -> Result<(Priority, Request<Body>), Failure> {
     let limits = &peer.shared.app.limits;
-    let whole = receive.read_to_end(limits.body_bytes.saturating_add(ENVELOPE));
+    let whole = async {
+        // Closed never: whoever waits gets a place or runs out of time.
+        let _place = reading.acquire().await;
+        receive.read_to_end(limits.body_bytes.saturating_add(ENVELOPE)).await
+    };
     match tokio::time::timeout(limits.request_timeout, whole).await {
         Ok(Ok(bytes)) => envelope::read(&bytes, limits.json_depth),
         Ok(Err(ReadToEndError::TooLong)) => {
