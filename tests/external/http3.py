@@ -74,13 +74,11 @@ async def early(checks, gateway):
         await client.ask("GET", "/healthz")
         await until(lambda: tickets, "there is a ticket")
     with checks.check("aioquic: 0-RTT is accepted, and a safe route is answered from it"):
-        before, used = metric(gateway, "aimds_quic_early_requests_total"), tickets[-1]
+        used = tickets[-1]
         async with connected(gateway.quic, tickets=tickets, early=True) as client:
             answer = await client.ask("GET", "/healthz")
             equal(answer.status, 200)
             assert client.early_data_accepted, "the gateway did not take early data"
-        equal(metric(gateway, "aimds_quic_early_requests_total"), before + 1)
-        equal(metric(gateway, "aimds_quic_early_held_total"), 0)
     with checks.check("aioquic: a ticket is good for one connection"):
         async with connected(gateway.quic, tickets=[used], early=True) as client:
             equal((await client.ask("GET", "/healthz")).status, 200)
@@ -94,7 +92,6 @@ async def early(checks, gateway):
             answer = await client.ask("POST", "/v1/guard", key, guard(WITH_CARD))
             equal(answer.json()["decision"], "block")
             assert client.early_data_accepted, "the gateway did not take early data"
-        equal(metric(gateway, "aimds_quic_early_held_total"), 1)
 
 
 async def native(checks, gateway):

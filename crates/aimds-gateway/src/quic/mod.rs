@@ -122,8 +122,14 @@ impl Listener {
                 connections.spawn(greet(incoming, place, Arc::new(config), early, shared, stop.clone()));
             }
         }
-        self.endpoint.set_server_config(None);
-        let finish = async { while connections.join_next().await.is_some() {} };
+        let finish = async {
+            loop {
+                tokio::select! {
+                    joined = connections.join_next() => if joined.is_none() { break },
+                    Some(late) = self.endpoint.accept() => late.refuse(),
+                }
+            }
+        };
         if tokio::time::timeout(drain, finish).await.is_err() {
             tracing::warn!("QUIC requests in progress were cut off at the end of the drain time");
         }

@@ -53,9 +53,8 @@ async fn over_tcp(
 async fn over_quic(gate: &Gate, shown: Option<Shown>) -> Result<u16, String> {
     let connection =
         Client::showing(b"h3", shown).connect(gate.quic).await.map_err(|error| error.to_string())?;
-    let (mut driver, mut sender) = h3::client::new(h3_quinn::Connection::new(connection.clone()))
-        .await
-        .map_err(|error| error.to_string())?;
+    let opened = h3::client::new(h3_quinn::Connection::new(connection.clone())).await;
+    let Ok((mut driver, mut sender)) = opened else { return Err(connection.closed().await.to_string()) };
     tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
     match ask(&mut sender, axum::http::Method::GET, "/healthz", &[], "").await {
         Ok(reply) => Ok(reply.status.as_u16()),

@@ -241,7 +241,7 @@ async fn a_client_keeps_its_connection_when_its_address_changes() {
 
 #[tokio::test]
 async fn a_silent_connection_is_closed() {
-    let gate = gate("[quic]\nidle_timeout_ms = 200\n").await;
+    let gate = gate("[quic]\nidle_timeout_ms = 1000\n").await;
     let connection = Client::new(H3).connect(gate.quic).await.unwrap();
     assert!(matches!(connection.closed().await, ConnectionError::TimedOut));
     eventually("it is forgotten", async || gate.metric("aimds_connections").await == 1.0).await;
@@ -254,7 +254,7 @@ async fn shutdown_says_goaway_and_finishes_what_is_in_progress() {
     let client = Client::new(H3);
     let connection = client.connect(gate.quic).await.unwrap();
     let http3 = client::http3(connection.clone()).await;
-    upstream.acts(Script::Slow(Duration::from_millis(500)));
+    upstream.acts(Script::Slow(Duration::from_millis(1500)));
     let (key, mut asking) = (gate.key.clone(), http3.clone());
     let body = chat("hello").to_string();
     let in_progress =
