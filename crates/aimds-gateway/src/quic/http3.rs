@@ -47,7 +47,7 @@ pub(super) async fn serve(connection: quinn::Connection, peer: Peer, mut stop: w
         let accepted = tokio::select! {
             accepted = h3.accept() => accepted,
             Some(ended) = requests.join_next(), if !requests.is_empty() => {
-                unreadable += usize::from(ended.is_ok_and(|read| !read));
+                unreadable += usize::from(ended.is_ok_and(|read: bool| !read));
                 continue;
             }
             () = told(&mut stop), if !stopping => {
