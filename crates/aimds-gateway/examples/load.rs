@@ -96,27 +96,12 @@ async fn main() -> Result<(), Failed> {
     let started = Instant::now();
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..arguments.connections {
-        match arguments.http3 {
-            true => {
-                let sender = http3(&arguments).await?;
-                for number in 0..arguments.streams {
-                    let (arguments, mut sender) = (Arc::clone(&arguments), sender.clone());
-                    workers.spawn(async move {
-                        repeat(until, number, async |body| ask_http3(&arguments, &mut sender, body).await)
-                            .await
-                    });
-                }
-            }
-            false => {
-                let sender = http2(&arguments).await?;
-                for number in 0..arguments.streams {
-                    let (arguments, mut sender) = (Arc::clone(&arguments), sender.clone());
-                    workers.spawn(async move {
-                        repeat(until, number, async |body| ask_http2(&arguments, &mut sender, body).await)
-                            .await
-                    });
-                }
-            }
+        let sender = match arguments.http3 {
+            true => Sender::Http3(http3(&arguments).await?),
+            false => Sender::Http2(http2(&arguments).await?),
+        };
+        for number in 0..arguments.streams {
+            workers.spawn(repeat(until, number, Arc::clone(&arguments), sender.clone()));
         }
     }
     let mut all = Measured::default();
@@ -142,17 +127,30 @@ async fn main() -> Result<(), Failed> {
     Ok(())
 }
 
+/// A connection, which many workers share.
+#[derive(Clone)]
+enum Sender {
+    Http3(Http3),
+    Http2(Http2),
+}
+
+impl Sender {
+    /// One request. True if its answer is a verdict.
+    async fn ask(&mut self, arguments: &Arguments, body: Bytes) -> Result<bool, Failed> {
+        match self {
+            Self::Http3(sender) => ask_http3(arguments, sender, body).await,
+            Self::Http2(sender) => ask_http2(arguments, sender, body).await,
+        }
+    }
+}
+
 /// One request after the other until time is up.
-async fn repeat(
-    until: Instant,
-    first: usize,
-    mut ask: impl AsyncFnMut(Bytes) -> Result<bool, Failed>,
-) -> Measured {
+async fn repeat(until: Instant, first: usize, arguments: Arc<Arguments>, mut sender: Sender) -> Measured {
     let mut measured = Measured::default();
     let mut number = first;
     while Instant::now() < until {
         let started = Instant::now();
-        match ask(body(number)).await {
+        match sender.ask(&arguments, body(number)).await {
             Ok(true) => measured.took.push(started.elapsed()),
             Ok(false) => measured.errors += 1,
             Err(_) => {
