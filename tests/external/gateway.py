@@ -37,7 +37,7 @@ class Gateway:
             (self.directory / "policy.toml").write_text(policy)
             config += '\n[policy]\npath = "policy.toml"\n'
         path = self.directory / "aimds.toml"
-        path.write_text('[listen]\nhttp = "127.0.0.1:0"\n' + config)
+        path.write_text('[listen]\nhttp = "127.0.0.1:0"\nquic = "127.0.0.1:0"\n' + config)
         command = [str(binary), "serve", "--config", str(path), "--data-dir", str(self.directory / "data")]
         self.log = (self.directory / "log.txt").open("w+")
         self.process = subprocess.Popen(
@@ -89,6 +89,8 @@ class Gateway:
                 raise RuntimeError(f"aimds serve ended: {self._log()}")
             if match := re.match(r"listening on (http://\S+)", line):
                 address = match[1]
+            if match := re.match(r"QUIC \(.*\) on (\S+)", line):
+                self.quic = match[1]
             if match := re.search(r"API key .*: (aimds_\S+)", line):
                 return address, match[1]
 

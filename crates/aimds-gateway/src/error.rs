@@ -50,6 +50,8 @@ pub(crate) enum Failure {
     DuplicateMember(Place),
     /// Well-formed, but not something that this route can work with.
     Invalid(String),
+    /// An intermediary forwarded the request from early data, which could be a replay.
+    TooEarly,
     /// Too many requests in progress.
     Overloaded,
     /// The decision cannot be recorded.
@@ -111,6 +113,7 @@ impl Failure {
             | Self::TooDeep(..)
             | Self::DuplicateMember(_)
             | Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::TooEarly => StatusCode::TOO_EARLY,
             Self::Overloaded | Self::Unrecorded | Self::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamDown | Self::UpstreamTooLarge | Self::UpstreamGarbage | Self::UpstreamFailed => {
@@ -137,6 +140,7 @@ impl Failure {
             Self::TooDeep(..) => "too_deep",
             Self::DuplicateMember(_) => "duplicate_member",
             Self::Invalid(_) => "invalid_request",
+            Self::TooEarly => "too_early",
             Self::Overloaded => "overloaded",
             Self::Unrecorded => "audit_unavailable",
             Self::NoUpstream => "no_upstream",
@@ -173,6 +177,7 @@ impl Failure {
             }
             Self::DuplicateMember(place) => format!("the request body names a member twice at {}", at(place)),
             Self::Invalid(what) => what.clone(),
+            Self::TooEarly => "not from early data: send the request again on a complete connection".into(),
             Self::Overloaded => "too many requests in progress; try again shortly".into(),
             Self::Unrecorded => "the decision cannot be recorded; try again shortly".into(),
             Self::NoUpstream => "no upstream model is configured".into(),

@@ -46,20 +46,23 @@ mod json;
 mod messages;
 mod metrics;
 mod providers;
+mod quic;
 mod request_id;
 pub mod router;
 mod routes;
 mod server;
 mod stream;
+mod tls;
 mod upstream;
 
 pub use auth::{ApiKey, KeyHash, NewKey, NoRandom, Scope, generate_key};
 pub use config::{
-    AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, Config,
-    ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile,
-    LogFormat, LogLevel, OnFull, PolicyPathFile, RouteFile, RouterConfig, RouterFile, ServiceConfig,
-    ServiceFile, StreamConfig, StreamFile, TargetFile, TargetPlace, UpstreamConfig, UpstreamFile,
-    config_schema,
+    AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, ClientAuth,
+    Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile,
+    LogFile, LogFormat, LogLevel, OnFull, PolicyPathFile, QuicConfig, QuicFile, RouteFile, RouterConfig,
+    RouterFile, ServiceConfig, ServiceFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TlsConfig,
+    TlsFile, UpstreamConfig, UpstreamFile, config_schema,
 };
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
+pub use tls::{Certificates, PeerIdentity, TlsError};

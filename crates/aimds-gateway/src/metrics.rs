@@ -96,6 +96,11 @@ pub(crate) struct Metrics {
     pub(crate) in_flight: AtomicI64,
     pub(crate) connections: AtomicI64,
     pub(crate) connections_refused: AtomicU64,
+    /// QUIC clients that were told to prove their address first.
+    pub(crate) quic_retries: AtomicU64,
+    /// Requests that came in early data, and those of them that had to wait for the handshake.
+    pub(crate) early_requests: AtomicU64,
+    pub(crate) early_held: AtomicU64,
     pub(crate) cancelled: AtomicU64,
     /// Streams that were blocked for something that had already been sent on.
     pub(crate) late: AtomicU64,
@@ -116,6 +121,9 @@ impl Metrics {
             in_flight: AtomicI64::new(0),
             connections: AtomicI64::new(0),
             connections_refused: AtomicU64::new(0),
+            quic_retries: AtomicU64::new(0),
+            early_requests: AtomicU64::new(0),
+            early_held: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             late: AtomicU64::new(0),
             unrecorded: AtomicU64::new(0),
@@ -214,6 +222,21 @@ impl Metrics {
             "Connections over the limit.",
             one(load(&self.connections_refused).into()),
         );
+        for (name, help, value) in [
+            (
+                "aimds_quic_retries_total",
+                "QUIC clients told to prove their address first, because many handshakes were under way.",
+                &self.quic_retries,
+            ),
+            ("aimds_quic_early_requests_total", "Requests in QUIC early data.", &self.early_requests),
+            (
+                "aimds_quic_early_held_total",
+                "Those of them that had to wait until the handshake was complete.",
+                &self.early_held,
+            ),
+        ] {
+            family(name, "counter", help, one(load(value).into()));
+        }
         family(
             "aimds_requests_cancelled_total",
             "counter",

@@ -1,11 +1,14 @@
 //! Sockets and the frame around every request: admission, authentication, isolation of panics, the headers that every
 //! answer carries.
 
+mod bind_error;
+mod tcp;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use aimds_engine::Engine;
@@ -15,36 +18,28 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Request, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use futures_util::FutureExt as _;
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
 
 use crate::app::{App, Call, Gauge};
 use crate::audit::Recorder;
 use crate::auth::{ApiKey, Keys, Scope};
-use crate::config::{Config, Limits};
+use crate::config::{Config, QuicConfig};
 use crate::error::{Failure, Shape};
 use crate::metrics::Metrics;
+use crate::quic::Listener;
 use crate::request_id::RequestId;
 use crate::router::Desk;
 use crate::routes::{Access, DECISION, ROUTES, Route};
 use crate::stream::hold_back::Window;
+use crate::tls::{Certificates, Tls};
 use crate::upstream::Upstream;
+use tcp::Connection;
 
 pub use bind_error::BindError;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-aimds-request-id");
-
-/// How often an HTTP/2 connection without traffic is asked whether it still lives.
-const H2_PING: Duration = Duration::from_secs(30);
-
-/// What hyper buffers beyond the limit on a head, so that the answer to one over the limit is ours. hyper closes the
-/// connection on anything larger.
-const HEAD_SLACK: usize = 64 << 10;
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-aimds-request-id");
 
 /// Pause after a failed accept: it fails for lack of file descriptors, and then fails again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -57,6 +52,8 @@ pub struct Gateway;
 pub struct BoundGateway {
     listener: TcpListener,
     local_addr: SocketAddr,
+    quic: Option<(Listener, SocketAddr)>,
+    tls: Arc<Tls>,
     app: Arc<App>,
     max_connections: Arc<Semaphore>,
 }
@@ -76,7 +73,7 @@ impl Gateway {
         Self::bind_routes(config, engine, audit, ROUTES).await
     }
 
-    async fn bind_routes(
+    pub(crate) async fn bind_routes(
         config: Config,
         engine: Arc<Engine>,
         audit: Option<Arc<AuditLog>>,
@@ -84,6 +81,8 @@ impl Gateway {
     ) -> Result<BoundGateway, BindError> {
         let Config {
             http: address,
+            quic,
+            tls,
             limits,
             require_auth,
             public_metrics,
@@ -102,6 +101,8 @@ impl Gateway {
         let listen = |source| BindError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
+        let tls = Arc::new(Tls::load(tls, quic.map(|quic| quic.early_data))?);
+        let quic = bind_quic(quic, &tls)?;
         let app = App {
             engine,
             keys: Keys::new(keys, require_auth),
@@ -120,7 +121,25 @@ impl Gateway {
             routes,
         };
         let max_connections = Arc::new(Semaphore::new(limits.max_connections));
-        Ok(BoundGateway { listener, local_addr, app: Arc::new(app), max_connections })
+        Ok(BoundGateway { listener, local_addr, quic, tls, app: Arc::new(app), max_connections })
+    }
+}
+
+/// Binds the QUIC listener. With nothing configured it is a convenience, which another gateway on this machine may have
+/// taken already; what the operator asked for must be there.
+fn bind_quic(
+    config: Option<QuicConfig>,
+    tls: &Arc<Tls>,
+) -> Result<Option<(Listener, SocketAddr)>, BindError> {
+    let Some(config) = config else { return Ok(None) };
+    let bound = Listener::bind(config, Arc::clone(tls));
+    match bound.and_then(|listener| listener.local_addr().map(|address| (listener, address))) {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if tls.is_development() && config.is_default_address() => {
+            tracing::warn!(address = %config.address, %error, "no QUIC: another program has the default port");
+            Ok(None)
+        }
+        Err(source) => Err(BindError::Quic { address: config.address, source }),
     }
 }
 
@@ -131,12 +150,36 @@ impl BoundGateway {
         self.local_addr
     }
 
+    /// The address of the QUIC listener, if there is one.
+    #[must_use]
+    pub fn quic_addr(&self) -> Option<SocketAddr> {
+        self.quic.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Whether the HTTP listener speaks TLS.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.tls.tcp().is_some()
+    }
+
+    /// The certificates of both listeners, which can be exchanged while the gateway serves.
+    #[must_use]
+    pub fn certificates(&self) -> Certificates {
+        Certificates::of(&self.tls)
+    }
+
     /// Answers requests until `shutdown` is ready, then lets those in progress finish within `limits.drain_timeout_ms`.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, app, max_connections, .. } = self;
+        let Self { listener, quic, tls, app, max_connections, .. } = self;
         let limits = app.limits;
         let router = router(&app);
-        let builder = Arc::new(connection_builder(&limits));
+        let builder = Arc::new(tcp::connection_builder(&limits));
+        let (stop, stopped) = watch::channel(false);
+        let quic = quic.map(|(quic, _)| {
+            tokio::spawn(quic.serve(Arc::clone(&app), router.clone(), Arc::clone(&max_connections), stopped))
+        });
+        let watching = tokio::spawn(Certificates::of(&tls).watch());
+        let secure = tls.tcp().is_some();
         let graceful = GracefulShutdown::new();
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
@@ -154,11 +197,14 @@ impl BoundGateway {
             };
             let Ok(place) = Arc::clone(&max_connections).try_acquire_owned() else {
                 app.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
-                refuse(&stream);
+                if !secure {
+                    tcp::refuse(&stream);
+                }
                 continue;
             };
             let _ = stream.set_nodelay(true);
-            let connection = Connection { app: Arc::clone(&app), router: router.clone(), _place: place };
+            let connection =
+                Connection { app: Arc::clone(&app), router: router.clone(), tls: tls.tcp(), _place: place };
             let builder = Arc::clone(&builder);
             let watcher = graceful.watcher();
             tokio::spawn(async move {
@@ -166,86 +212,19 @@ impl BoundGateway {
             });
         }
         drop(listener);
+        watching.abort();
+        let _ = stop.send(true);
         if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
             tracing::warn!("requests in progress were cut off at the end of the drain time");
+        }
+        if let Some(quic) = quic {
+            // It began at the same time and keeps the same limit.
+            let _ = quic.await;
         }
         if let Some(router) = &app.router {
             router.book.save();
         }
     }
-}
-
-/// One connection that has been let in.
-struct Connection {
-    app: Arc<App>,
-    router: Router,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    async fn run(
-        self,
-        stream: TcpStream,
-        builder: &auto::Builder<TokioExecutor>,
-        watcher: Watcher,
-        head_timeout: Duration,
-    ) {
-        let _open = Gauge::up(Arc::clone(&self.app), |metrics| &metrics.connections);
-        let begun = Arc::new(AtomicBool::new(false));
-        let service = {
-            let begun = Arc::clone(&begun);
-            let router = TowerToHyperService::new(self.router);
-            hyper::service::service_fn(move |request: Request<Incoming>| {
-                begun.store(true, Ordering::Relaxed);
-                hyper::service::Service::call(&router, request.map(Body::new))
-            })
-        };
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = std::pin::pin!(watcher.watch(connection));
-        // hyper's own timer starts with the first bytes of a head; before them, it waits for the protocol without end.
-        let silence = std::pin::pin!(tokio::time::sleep(head_timeout));
-        match futures_util::future::select(connection, silence).await {
-            futures_util::future::Either::Left((ended, _)) => log_end(ended),
-            futures_util::future::Either::Right(((), connection)) => {
-                if begun.load(Ordering::Relaxed) {
-                    log_end(connection.await);
-                }
-            }
-        }
-    }
-}
-
-fn log_end<E: std::fmt::Display>(ended: Result<(), E>) {
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
-    }
-}
-
-fn connection_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read_timeout)
-        .max_buf_size(limits.header_bytes.saturating_add(HEAD_SLACK))
-        .pipeline_flush(true);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(H2_PING)
-        .keep_alive_timeout(limits.header_read_timeout)
-        .max_header_list_size(
-            u32::try_from(limits.header_bytes.saturating_add(HEAD_SLACK)).unwrap_or(u32::MAX),
-        )
-        .max_concurrent_streams(u32::try_from(limits.max_in_flight).unwrap_or(u32::MAX));
-    builder
-}
-
-/// Tells a connection over the limit so, if its socket takes the few bytes at once.
-fn refuse(stream: &TcpStream) {
-    const ANSWER: &[u8] =
-        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-    let _ = stream.try_write(ANSWER);
 }
 
 fn router(app: &Arc<App>) -> Router {
@@ -286,7 +265,7 @@ fn allowed(routes: &[Route], path: &str) -> Option<HeaderValue> {
 }
 
 /// A request that no route takes.
-fn turned_away(app: &App, failure: &Failure) -> Response<Body> {
+pub(crate) fn turned_away(app: &App, failure: &Failure) -> Response<Body> {
     let id = RequestId::new();
     app.metrics.failed(failure);
     app.metrics.answered(usize::MAX, failure.status().as_u16(), Duration::ZERO);
@@ -385,6 +364,5 @@ pub fn install_panic_hook() {
     }));
 }
 
-mod bind_error;
 #[cfg(test)]
 mod tests;

@@ -118,6 +118,37 @@ fn the_first_start_shows_a_key_that_later_starts_know() {
 
 #[cfg(unix)]
 #[test]
+fn quic_is_announced_and_a_hang_up_ends_nothing() {
+    let folder = Folder::new();
+    let running = Running::start(&folder, &["--listen-quic", "127.0.0.1:0"]);
+    let id = running.child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    assert_eq!(running.guard("aimds_wrong", "hello").0, 401);
+    let said = running.stop();
+    let line = said.lines().next().unwrap();
+    assert!(line.starts_with("QUIC (HTTP/3, aimds/1) on 127.0.0.1:"), "{said}");
+    assert!(line.ends_with(" with a self-signed certificate, for development"), "{said}");
+    let off = folder.file("off.toml", "[listen]\nquic = \"\"\n");
+    let ran = run(&["serve", "--config", &off, "--listen-quic", "127.0.0.1:0"]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("the configuration turns QUIC off"), "{}", ran.stderr);
+    let missing = folder.file("tls.toml", "[tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n");
+    let ran = run(&[
+        "serve",
+        "--config",
+        &missing,
+        "--listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        folder.path().to_str().unwrap(),
+    ]);
+    assert_eq!(ran.status, 3);
+    let expected = folder.path().join("c.pem");
+    assert!(ran.stderr.contains(&format!("cannot read {}", expected.display())), "{}", ran.stderr);
+}
+
+#[cfg(unix)]
+#[test]
 fn a_configuration_without_keys_gets_one_and_its_own_paths() {
     let folder = Folder::new();
     let config =
@@ -129,7 +160,10 @@ fn a_configuration_without_keys_gets_one_and_its_own_paths() {
     assert!(folder.path().join("etc/own.db").is_file());
     assert!(!folder.path().join("data/audit.db").exists());
     running.stop();
-    let open = folder.file("etc/open.toml", "[auth]\nrequire = false\n[policy]\npath = \"policy.toml\"\n");
+    let open = folder.file(
+        "etc/open.toml",
+        "[listen]\nquic = \"\"\n[auth]\nrequire = false\n[policy]\npath = \"policy.toml\"\n",
+    );
     let running = Running::start(&folder, &["--config", &open]);
     assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "block");
     assert_eq!(running.stop(), "");

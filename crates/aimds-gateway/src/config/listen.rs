@@ -13,11 +13,13 @@ use super::error::{ConfigError, value};
 pub struct ListenFile {
     /// Address and port of the HTTP listener.
     pub http: String,
+    /// Address and port of the QUIC listener; empty for none.
+    pub quic: String,
 }
 
 impl Default for ListenFile {
     fn default() -> Self {
-        Self { http: "127.0.0.1:8080".into() }
+        Self { http: "127.0.0.1:8080".into(), quic: "127.0.0.1:4433".into() }
     }
 }
 

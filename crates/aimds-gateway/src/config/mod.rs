@@ -9,8 +9,10 @@ mod error;
 mod limits;
 mod listen;
 mod log;
+mod quic;
 mod router;
 mod stream;
+mod tls;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -27,8 +29,10 @@ pub use error::ConfigError;
 pub use limits::{Limits, LimitsFile};
 pub use listen::ListenFile;
 pub use log::{LogFile, LogFormat, LogLevel};
+pub use quic::{QuicConfig, QuicFile};
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use stream::{StreamConfig, StreamFile};
+pub use tls::{ClientAuth, TlsConfig, TlsFile};
 pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
 
 use crate::auth::ApiKey;
@@ -42,6 +46,10 @@ pub const DEFAULT_CONFIG: &str = include_str!("default.toml");
 pub struct GatewayConfig {
     /// Where the gateway listens.
     pub listen: ListenFile,
+    /// Certificates of the listeners, and which clients must show one.
+    pub tls: TlsFile,
+    /// HTTP/3 and `aimds/1` over QUIC.
+    pub quic: QuicFile,
     /// What is refused, and how long things may take.
     pub limits: LimitsFile,
     /// Who may use it.
@@ -96,6 +104,10 @@ const fn at_least_one(value: usize) -> NonZeroUsize {
 pub struct Config {
     /// Address of the HTTP listener.
     pub http: SocketAddr,
+    /// The QUIC listener, if there is one.
+    pub quic: Option<QuicConfig>,
+    /// Certificates of the listeners; without, HTTP has no TLS and QUIC a certificate of its own making.
+    pub tls: Option<TlsConfig>,
     /// What is refused, and how long things may take.
     pub limits: Limits,
     /// Whether a request needs a key.
@@ -157,6 +169,8 @@ impl Config {
     pub fn from_file(file: GatewayConfig) -> Result<Self, ConfigError> {
         let GatewayConfig {
             listen,
+            tls,
+            quic,
             limits,
             auth,
             upstream,
@@ -172,6 +186,8 @@ impl Config {
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
         Ok(Self {
             http: listen::resolve(&listen)?,
+            quic: quic::resolve(&listen.quic, &quic)?,
+            tls: tls::resolve(tls)?,
             limits: limits::resolve(&limits)?,
             require_auth: auth.require,
             public_metrics: auth.public_metrics,
@@ -243,6 +259,11 @@ mod tests {
     #[test]
     fn a_wrong_value_is_refused_with_its_place() {
         check("[listen]\nhttp = \"here\"\n", "listen.http: is not an address and port");
+        check("[listen]\nquic = \"4433\"\n", "listen.quic: is not an address and port");
+        check("[quic]\nidle_timeout_ms = 0\n", "quic.idle_timeout_ms: must be at least 1");
+        check("[tls]\nkey = \"k.pem\"\n", "tls.certificate: is missing; there is a tls.key");
+        check("[tls]\ncertificate = \"c.pem\"\n", "tls.key: is missing; there is a tls.certificate");
+        check("[tls]\nclient_ca = \"ca.pem\"\n", "tls.client_ca: needs tls.certificate and tls.key");
         check("[block]\nstatus = 200\n", "block.status: must be between 400 and 499");
         check(
             "[upstream]\nbase_url = \"ftp://x\"\n",

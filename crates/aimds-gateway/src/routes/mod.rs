@@ -58,6 +58,14 @@ pub(crate) struct Route {
     pub(crate) handler: fn(Call, Request<Body>) -> Answer,
 }
 
+impl Route {
+    /// Whether it may be answered from early data, which whoever recorded it can send again (RFC 8446 §8, RFC 8470): it
+    /// tells everyone the same, changes nothing and records nothing. A verdict does: it is counted and recorded.
+    pub(crate) fn may_be_early(&self) -> bool {
+        self.access == Access::Open && self.method == Method::GET
+    }
+}
+
 const JSON: &str = "application/json";
 
 /// Every route of the gateway.
@@ -366,6 +374,8 @@ mod tests {
             }
         }
         assert_eq!(open, ["/healthz", "/readyz", "/openapi.json"]);
+        let early = ROUTES.iter().filter(|route| route.may_be_early());
+        assert!(early.map(|route| route.path).eq(open), "what may be early changes nothing");
     }
 
     #[test]

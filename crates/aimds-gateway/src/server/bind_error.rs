@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::tls::TlsError;
+
 /// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -23,4 +25,15 @@ pub enum BindError {
         /// Why.
         source: std::io::Error,
     },
+    /// The QUIC listener cannot be had. Its port counts apart from TCP's.
+    #[error("cannot listen on {address} for QUIC (listen.quic; \"\" turns it off)")]
+    Quic {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }

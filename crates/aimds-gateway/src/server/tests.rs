@@ -5,6 +5,7 @@ use crate::auth::{KeyHash, generate_key};
 use axum::http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 
 static WITH_A_BUG: &[Route] = &[
     Route {

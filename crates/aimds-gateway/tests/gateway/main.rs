@@ -15,6 +15,7 @@ mod limits;
 mod load;
 mod operations;
 mod proxy;
+mod quic;
 mod router;
 mod streaming;
 mod support;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aimds_engine::{Engine, Policy};
-use aimds_gateway::{ApiKey, Config, Gateway, Scope, generate_key};
+use aimds_gateway::{ApiKey, Certificates, Config, Gateway, Scope, generate_key};
 use aimds_store::AuditLog;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -28,6 +28,8 @@ pub const PLACEHOLDER: &str = "[REDACTED:pii.email]";
 
 pub struct Gate {
     pub address: SocketAddr,
+    pub quic: SocketAddr,
+    pub certificates: Certificates,
     pub key: String,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
@@ -71,16 +73,18 @@ pub async fn gate_before(upstream: &Upstream, config: &str) -> Gate {
 pub async fn gate_with(config: &str, policy: &str, audit: Option<Arc<AuditLog>>) -> Gate {
     let mut config = Config::parse(config).unwrap();
     config.http = "127.0.0.1:0".parse().unwrap();
+    config.quic.as_mut().unwrap().address = config.http;
     let key = generate_key().unwrap();
     config.keys.push(ApiKey::new("test", key.hash, "acme", &Scope::ALL));
     let bound = Gateway::bind(config, engine(policy), audit).await.unwrap();
-    let address = bound.local_addr();
+    let (address, quic, certificates) = (bound.local_addr(), bound.quic_addr(), bound.certificates());
     let (stop, stopped) = oneshot::channel();
     let served = tokio::spawn(bound.serve(async {
         let _ = stopped.await;
     }));
     let client = Client::builder(TokioExecutor::new()).build_http();
-    Gate { address, key: key.secret, stop: Some(stop), served, client }
+    let quic = quic.unwrap();
+    Gate { address, quic, certificates, key: key.secret, stop: Some(stop), served, client }
 }
 
 /// One engine for each policy: loading the model is most of the time that a test takes.
