@@ -226,7 +226,8 @@ fn one(texts: &[Text], family: &str, arguments: &Arguments) -> Result<Report> {
         }
     }
     let (known_before, new_before) = before.context("the stream is too short")?;
-    let share = |alarms: &[bool]| alarms.iter().filter(|alarm| **alarm).count() as f64 / alarms.len().max(1) as f64;
+    let share =
+        |alarms: &[bool]| alarms.iter().filter(|alarm| **alarm).count() as f64 / alarms.len().max(1) as f64;
     Ok(Report {
         family: family.to_owned(),
         known_before,

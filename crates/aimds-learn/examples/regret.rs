@@ -1,6 +1,8 @@
 //! Regret of the response policy on every environment, beside an even choice: `cargo run --example regret [SEEDS]`.
 
-use aimds_learn::{Action, Context, Environment, Outcome, PolicyConfig, Random, ResponsePolicy, Scenario, Trust};
+use aimds_learn::{
+    Action, Context, Environment, Outcome, PolicyConfig, Random, ResponsePolicy, Scenario, Trust,
+};
 
 const STEPS: usize = 10_000;
 

@@ -66,12 +66,12 @@ pub use learner::{Case, Learner, LearnerConfig, Row, Summary};
 pub use levels::{Level, Levels, LevelsConfig, MAX_LEVELS, Problem, Tuned, Tuning, optimise, tune};
 pub use patterns::{MAX_SEQUENCES, MAX_TOKENS, PatternConfig, Template, extract};
 pub use policy::{
-    Choice, Counts, Decided, Effect, MAX_SOURCES, Model, Outcome, PolicyConfig, Refused, ResponsePolicy, Source,
-    SourceLimits, Trust,
+    Choice, Counts, Decided, Effect, MAX_SOURCES, Model, Outcome, PolicyConfig, Refused, ResponsePolicy,
+    Source, SourceLimits, Trust,
 };
 pub use proposal::{
-    Change, ChangeKind, Evidence, GateConfig, Ledger, LedgerLimits, Live, NotNow, Proposal, Shadow, Stage, Step,
-    Verdict, gate, shadow,
+    Change, ChangeKind, Evidence, GateConfig, Ledger, LedgerLimits, Live, NotNow, Proposal, Shadow, Stage,
+    Step, Verdict, gate, shadow,
 };
 pub use random::Random;
 pub use replay::{Drawn, Experience, MAX_CLASSES, Place, Replay, ReplayConfig};

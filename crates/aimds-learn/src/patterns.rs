@@ -80,7 +80,11 @@ impl Template {
 /// Where the piece ends, of those of its places that begin in `starts`.
 fn ends_of(piece: &[u32], sequence: &[u32], starts: std::ops::Range<usize>) -> Vec<usize> {
     let begins = |&start: &usize| sequence.get(start..start + piece.len()) == Some(piece);
-    starts.take_while(|start| *start < sequence.len()).filter(begins).map(|start| start + piece.len()).collect()
+    starts
+        .take_while(|start| *start < sequence.len())
+        .filter(begins)
+        .map(|start| start + piece.len())
+        .collect()
 }
 
 /// The templates of families of attacks that are found in enough of them and in hardly any benign sequence, those with
@@ -101,7 +105,11 @@ fn ends_of(piece: &[u32], sequence: &[u32], starts: std::ops::Range<usize>) -> V
 /// assert!(found[0].matches(&[70, 1, 2, 71, 3, 4]) && !found[0].matches(&[3, 4, 1, 2]));
 /// # Ok::<(), aimds_learn::Error>(())
 /// ```
-pub fn extract(attacks: &[Vec<u32>], benign: &[Vec<u32>], config: &PatternConfig) -> Result<Vec<Template>, Error> {
+pub fn extract(
+    attacks: &[Vec<u32>],
+    benign: &[Vec<u32>],
+    config: &PatternConfig,
+) -> Result<Vec<Template>, Error> {
     let PatternConfig { family, min_support, shared, min_tokens, max_benign } = *config;
     setting("family", family, "above 0 and at most 0.5", family > 0.0 && family <= 0.5)?;
     setting("shared", shared, "above 0.5 and at most 1", shared > 0.5 && shared <= 1.0)?;

@@ -157,7 +157,8 @@ impl Environment {
         let lies = source_draw < share;
         let place = (source_draw - share).max(0.0) / (1.0 - share).max(f64::MIN_POSITIVE);
         let source = if lies { 0 } else { 1 + (place * (SOURCES - 1) as f64) as u64 };
-        let delay = if self.change == Change::Delayed { (delay_draw * LONGEST_DELAY as f64) as usize } else { 0 };
+        let delay =
+            if self.change == Change::Delayed { (delay_draw * LONGEST_DELAY as f64) as usize } else { 0 };
         Feedback { reward: if lies { 1.0 - honest } else { honest }, source, delay }
     }
 

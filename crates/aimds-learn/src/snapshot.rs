@@ -60,7 +60,10 @@ mod tests {
         let bytes = seal(*b"test", &vec![0.1_f64, -3.0e-300]).unwrap();
         assert_eq!(unseal::<Vec<f64>>(*b"test", &bytes).unwrap(), [0.1, -3.0e-300]);
         let refused = |bytes: &[u8]| unseal::<Vec<f64>>(*b"test", bytes).unwrap_err().to_string();
-        assert_eq!(unseal::<Vec<f64>>(*b"else", &bytes).unwrap_err().to_string(), "not a snapshot: it is of another kind");
+        assert_eq!(
+            unseal::<Vec<f64>>(*b"else", &bytes).unwrap_err().to_string(),
+            "not a snapshot: it is of another kind"
+        );
         assert_eq!(refused(b""), "not a snapshot: too short");
         assert_eq!(refused(&[7; 60]), "not a snapshot: it begins otherwise");
         for at in 0..bytes.len() {

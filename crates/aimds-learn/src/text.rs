@@ -152,6 +152,9 @@ impl TextLane {
 
 impl std::fmt::Debug for TextLane {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TextLane").field("config", &self.config).field("labels", &self.labels).finish_non_exhaustive()
+        f.debug_struct("TextLane")
+            .field("config", &self.config)
+            .field("labels", &self.labels)
+            .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,13 @@ use aimds_learn::{
 /// A policy of its own making: prefers the action that the second feature points to.
 fn wanted(row: &Experience) -> Probabilities {
     let lean = row.features.as_slice()[1];
-    let best = if lean > 0.5 { 2 } else if lean > -0.5 { 4 } else { 0 };
+    let best = if lean > 0.5 {
+        2
+    } else if lean > -0.5 {
+        4
+    } else {
+        0
+    };
     let mut probabilities = [0.0; 8];
     for (action, probability) in probabilities.iter_mut().enumerate().take(6) {
         *probability = 0.1 / 6.0 + if action == best { 0.9 } else { 0.0 };
@@ -68,8 +74,13 @@ fn doubly_robust_is_near_the_truth_and_its_interval_covers_it() {
         assert_eq!((found.rows, found.excluded), (n, 0));
     }
     let coverage = f64::from(covered) / runs as f64;
-    println!("coverage {coverage:.3}, lower bound {:.3}, rmse ips {:.4} snips {:.4} dr {:.4}",
-        f64::from(below) / runs as f64, errors[0].sqrt(), errors[1].sqrt(), errors[2].sqrt());
+    println!(
+        "coverage {coverage:.3}, lower bound {:.3}, rmse ips {:.4} snips {:.4} dr {:.4}",
+        f64::from(below) / runs as f64,
+        errors[0].sqrt(),
+        errors[1].sqrt(),
+        errors[2].sqrt()
+    );
     assert!(coverage >= 0.93, "{coverage}");
     assert!(f64::from(below) / runs as f64 >= 0.965);
     assert!(errors[2] < errors[0], "{errors:?}");

@@ -1,9 +1,9 @@
 //! Proposals, levels, texts, templates: the whole learner from outside.
 
 use aimds_learn::{
-    Action, Case, Change, Error, Evidence, Experience, Features, Interval, Learner, LearnerConfig, Ledger, LedgerLimits,
-    Levels, LevelsConfig, NotNow, PatternConfig, Problem, Random, Replay, ReplayConfig, Row, Shadow, Stage, Trust,
-    Verdict, extract, optimise,
+    Action, Case, Change, Error, Evidence, Experience, Features, Interval, Learner, LearnerConfig, Ledger,
+    LedgerLimits, Levels, LevelsConfig, NotNow, PatternConfig, Problem, Random, Replay, ReplayConfig, Row,
+    Shadow, Stage, Trust, Verdict, extract, optimise,
 };
 
 fn interval(low: f64, high: f64) -> Interval {
@@ -17,7 +17,15 @@ fn shadow() -> Evidence {
 fn verdict(passed: bool) -> Evidence {
     let gain = Some(interval(0.1, 0.2));
     let reason = String::from("because");
-    Evidence::Gate(Verdict { passed, gain, bernstein_low: None, rows: 300, verified: 100, loosens: false, reason })
+    Evidence::Gate(Verdict {
+        passed,
+        gain,
+        bernstein_low: None,
+        rows: 300,
+        verified: 100,
+        loosens: false,
+        reason,
+    })
 }
 
 fn canary(rows: usize, low: f64, high: f64) -> Evidence {
@@ -75,7 +83,8 @@ fn a_failed_gate_and_a_losing_canary_reject() {
 
 #[test]
 fn the_live_set_changes_slowly_and_in_order() {
-    let mut ledger = Ledger::new(LedgerLimits { promotions_an_hour: 2, threshold_step: 0.1, canary_rows: 100 }).unwrap();
+    let mut ledger =
+        Ledger::new(LedgerLimits { promotions_an_hour: 2, threshold_step: 0.1, canary_rows: 100 }).unwrap();
     let first = proven(&mut ledger, Change::Threshold(0.5), 0);
     ledger.promote(first, "ann", "good", 0).unwrap();
     let second = proven(&mut ledger, Change::Threshold(9.0), 0);
@@ -108,7 +117,8 @@ fn the_kill_switch_leaves_only_the_way_back() {
 
 #[test]
 fn proposals_are_bounded_and_those_in_force_stay() {
-    let mut ledger = Ledger::new(LedgerLimits { promotions_an_hour: 1000, ..LedgerLimits::default() }).unwrap();
+    let mut ledger =
+        Ledger::new(LedgerLimits { promotions_an_hour: 1000, ..LedgerLimits::default() }).unwrap();
     let live = proven(&mut ledger, Change::Threshold(0.5), 0);
     ledger.promote(live, "ann", "good", 0).unwrap();
     for _ in 0..200 {
@@ -192,7 +202,8 @@ fn levels_of_noise_are_seldom_kept() {
     let mut random = Random::new(1);
     let kept = (0..400)
         .filter(|&seed| {
-            let found = optimise(&mut Noise(Random::new(seed)), 0, LevelsConfig::default(), &mut random).unwrap();
+            let found =
+                optimise(&mut Noise(Random::new(seed)), 0, LevelsConfig::default(), &mut random).unwrap();
             found.effective_depth() > 0
         })
         .count();
@@ -269,7 +280,9 @@ fn rows_count_once_and_by_who_sent_them() {
     let untrusted = Row { id: 2, trust: Trust::Untrusted, ..first.clone() };
     learner.observe(&untrusted).unwrap();
     let case = Case { score: 1.0, attack: true, indices: vec![1], tokens: vec![1] };
-    learner.observe(&Row { id: 3, trust: Trust::Trusted, experience: None, case: Some(case), ..first.clone() }).unwrap();
+    learner
+        .observe(&Row { id: 3, trust: Trust::Trusted, experience: None, case: Some(case), ..first.clone() })
+        .unwrap();
     let seen = *learner.summary();
     assert_eq!((seen.learnt, seen.duplicates, seen.weightless), (1, 2, 1));
     assert_eq!((seen.labels, seen.unverified_labels), (0, 1));

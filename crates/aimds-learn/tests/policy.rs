@@ -1,8 +1,8 @@
 //! The response policy from outside: floors, shield, poison, determinism.
 
 use aimds_learn::{
-    Action, Context, Environment, Experience, Features, Model, Outcome, PolicyConfig, Random, Refused, ResponsePolicy,
-    Scenario, Trust,
+    Action, Context, Environment, Experience, Features, Model, Outcome, PolicyConfig, Random, Refused,
+    ResponsePolicy, Scenario, Trust,
 };
 use proptest::prelude::*;
 
@@ -29,7 +29,15 @@ fn step() -> impl Strategy<Value = Step> {
     let trust = prop_oneof![Just(Trust::Untrusted), Just(Trust::Trusted), Just(Trust::Verified)];
     let number = prop_oneof![-3.0..3.0_f64, Just(0.0), Just(1e6), Just(-1e6)];
     let reward = prop_oneof![-2.0..3.0_f64, Just(f64::NAN), Just(f64::INFINITY)];
-    (prop::array::uniform3(number), 0..5_u8, reward, 0..90_u64, trust, any::<bool>(), prop::bool::weighted(0.02))
+    (
+        prop::array::uniform3(number),
+        0..5_u8,
+        reward,
+        0..90_u64,
+        trust,
+        any::<bool>(),
+        prop::bool::weighted(0.02),
+    )
         .prop_map(|(numbers, floor, reward, source, trust, answered, stop)| Step {
             numbers,
             floor,
@@ -100,7 +108,11 @@ proptest! {
 
 #[test]
 fn complaints_make_it_stricter() {
-    let mut policy = ResponsePolicy::new(PolicyConfig { exploration: 0.0, alpha: 0.0, max_caution: 0.5, ..PolicyConfig::new(1, 3) }, 1).unwrap();
+    let mut policy = ResponsePolicy::new(
+        PolicyConfig { exploration: 0.0, alpha: 0.0, max_caution: 0.5, ..PolicyConfig::new(1, 3) },
+        1,
+    )
+    .unwrap();
     let case = context(&[1.0], 0);
     let mut model = Model::new(policy.config().clone(), u32::MAX).unwrap();
     for (action, reward) in [(0, 0.8), (1, 0.6), (2, 0.5)] {
@@ -132,7 +144,12 @@ fn complaints_make_it_stricter() {
 }
 
 /// Cumulative regret of 10,000 cases.
-fn regret(scenario: Scenario, seed: u64, change: impl Fn(&mut PolicyConfig), trust: impl Fn(u64) -> Trust) -> f64 {
+fn regret(
+    scenario: Scenario,
+    seed: u64,
+    change: impl Fn(&mut PolicyConfig),
+    trust: impl Fn(u64) -> Trust,
+) -> f64 {
     let steps = 10_000;
     let mut environment = Environment::new(scenario, seed, steps).unwrap();
     let mut config = PolicyConfig::new(environment.features(), environment.actions());
@@ -152,9 +169,8 @@ fn regret(scenario: Scenario, seed: u64, change: impl Fn(&mut PolicyConfig), tru
 
 #[test]
 fn one_lying_source_hardly_hurts() {
-    let mean = |scenario| {
-        (0..8).map(|seed| regret(scenario, seed, |_| (), |_| Trust::Trusted)).sum::<f64>() / 8.0
-    };
+    let mean =
+        |scenario| (0..8).map(|seed| regret(scenario, seed, |_| (), |_| Trust::Trusted)).sum::<f64>() / 8.0;
     let (clean, five, fifteen) =
         (mean(Scenario::Stationary), mean(Scenario::Poisoned(5)), mean(Scenario::Poisoned(15)));
     println!("clean {clean:.0}, 5 % {five:.0}, 15 % {fifteen:.0}");
@@ -169,7 +185,9 @@ fn without_the_protection_the_lies_hurt() {
     let mut total = 0.0;
     for seed in 0..4 {
         let mut environment = Environment::new(Scenario::Poisoned(15), seed, steps).unwrap();
-        let mut policy = ResponsePolicy::new(PolicyConfig { keep_on_drift: 1.0, ..PolicyConfig::new(8, 6) }, seed).unwrap();
+        let mut policy =
+            ResponsePolicy::new(PolicyConfig { keep_on_drift: 1.0, ..PolicyConfig::new(8, 6) }, seed)
+                .unwrap();
         for step in 0..steps {
             let (features, means) = environment.case().unwrap();
             let at_ms = step as u64 * 30_000;
@@ -179,14 +197,16 @@ fn without_the_protection_the_lies_hurt() {
             policy.feedback(choice.id, &outcome(told.reward, 1, Trust::Trusted, at_ms)).unwrap();
         }
     }
-    let protected: f64 = (0..4).map(|seed| regret(Scenario::Poisoned(15), seed, |_| (), |_| Trust::Trusted)).sum();
+    let protected: f64 =
+        (0..4).map(|seed| regret(Scenario::Poisoned(15), seed, |_| (), |_| Trust::Trusted)).sum();
     assert!(total > 1.15 * protected, "{total} {protected}");
 }
 
 #[test]
 fn an_abrupt_change_is_followed() {
     let mean = |keep: f64| {
-        let run = |seed| regret(Scenario::Abrupt, seed, |config| config.keep_on_drift = keep, |_| Trust::Trusted);
+        let run =
+            |seed| regret(Scenario::Abrupt, seed, |config| config.keep_on_drift = keep, |_| Trust::Trusted);
         (0..6).map(run).sum::<f64>() / 6.0
     };
     let (alarmed, patient) = (mean(0.15), mean(1.0));
@@ -205,7 +225,12 @@ fn the_same_seed_gives_the_same_bytes_also_through_a_snapshot() {
             }
             let numbers: Vec<f64> = (0..4).map(|_| random.normal()).collect();
             let choice = policy.select(&context(&numbers, at), Action((at % 3) as u8)).unwrap();
-            let told = outcome(random.unit(), at % 5, if at % 7 == 0 { Trust::Verified } else { Trust::Trusted }, at);
+            let told = outcome(
+                random.unit(),
+                at % 5,
+                if at % 7 == 0 { Trust::Verified } else { Trust::Trusted },
+                at,
+            );
             let _ = policy.feedback(choice.id, &told);
         }
         policy.snapshot().unwrap()
@@ -222,7 +247,8 @@ fn outcomes_count_once_and_in_time() {
     let config = PolicyConfig { waiting: 4, ttl_ms: 100, verified_weight: 5.0, ..PolicyConfig::new(1, 2) };
     let mut policy = ResponsePolicy::new(config, 1).unwrap();
     let ids: Vec<u64> = (0..3).map(|at| policy.select(&context(&[1.0], at), Action(0)).unwrap().id).collect();
-    let mut say = |id, trust, at| policy.feedback(id, &outcome(1.0, 1, trust, at)).map(|effect| effect.weight);
+    let mut say =
+        |id, trust, at| policy.feedback(id, &outcome(1.0, 1, trust, at)).map(|effect| effect.weight);
     assert_eq!(say(99, Trust::Trusted, 5), Err(Refused::Unknown));
     assert_eq!(say(ids[0], Trust::Trusted, 5), Ok(1.0));
     assert_eq!(say(ids[0], Trust::Trusted, 6), Err(Refused::Duplicate));
@@ -235,7 +261,10 @@ fn outcomes_count_once_and_in_time() {
     }
     assert_eq!(policy.feedback(ids[2], &outcome(1.0, 1, Trust::Trusted, 8)), Err(Refused::Expired));
     let counts = *policy.counts();
-    assert_eq!((counts.decisions, counts.learnt, counts.duplicates, counts.unmatched, counts.weightless), (7, 2, 2, 3, 1));
+    assert_eq!(
+        (counts.decisions, counts.learnt, counts.duplicates, counts.unmatched, counts.weightless),
+        (7, 2, 2, 3, 1)
+    );
 }
 
 #[test]
@@ -247,9 +276,15 @@ fn what_does_not_fit_is_refused() {
     };
     assert_eq!(settings(|it| it.features = 33), "setting features is 33; it must be from 1 to 32");
     assert_eq!(settings(|it| it.actions = 9), "setting actions is 9; it must be from 1 to 8");
-    assert_eq!(settings(|it| it.floor = Action(5)), "setting floor is 5; it must be less than the number of actions");
+    assert_eq!(
+        settings(|it| it.floor = Action(5)),
+        "setting floor is 5; it must be less than the number of actions"
+    );
     assert_eq!(settings(|it| it.exploration = -0.1), "setting exploration is -0.1; it must be from 0 to 1");
-    assert_eq!(settings(|it| it.forgetting = f64::NAN), "setting forgetting is NaN; it must be from 0.5 to 1");
+    assert_eq!(
+        settings(|it| it.forgetting = f64::NAN),
+        "setting forgetting is NaN; it must be from 0.5 to 1"
+    );
     assert_eq!(settings(|it| it.sources.quota = 0), "setting quota is 0; it must be at least 1");
     let mut policy = ResponsePolicy::new(PolicyConfig::new(3, 5), 0).unwrap();
     let refused = |policy: &mut ResponsePolicy, numbers: &[f64], floor| {

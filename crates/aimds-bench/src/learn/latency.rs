@@ -33,7 +33,10 @@ pub struct LearnLatency {
 /// # Errors
 /// None with these sizes.
 pub fn latencies(calls: usize) -> Result<Vec<LearnLatency>, Error> {
-    [(8, 6), (16, 8), (32, 8)].into_iter().map(|(features, actions)| measure(features, actions, calls)).collect()
+    [(8, 6), (16, 8), (32, 8)]
+        .into_iter()
+        .map(|(features, actions)| measure(features, actions, calls))
+        .collect()
 }
 
 fn measure(features: usize, actions: usize, calls: usize) -> Result<LearnLatency, Error> {

@@ -9,8 +9,8 @@ pub use latency::{LearnLatency, latencies};
 use std::collections::BTreeMap;
 
 use aimds_learn::{
-    Action, Context, Environment, Error, Interval, Outcome, PolicyConfig, Random, ResponsePolicy, Scenario, Trust,
-    bootstrap,
+    Action, Context, Environment, Error, Interval, Outcome, PolicyConfig, Random, ResponsePolicy, Scenario,
+    Trust, bootstrap,
 };
 use serde::Serialize;
 

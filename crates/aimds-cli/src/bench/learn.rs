@@ -51,7 +51,11 @@ pub struct Learn {
 
 fn runs(text: &str) -> Result<usize, String> {
     let runs: usize = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (MIN_VALUES..=1000).contains(&runs) { Ok(runs) } else { Err(format!("an interval needs {MIN_VALUES} to 1000")) }
+    if (MIN_VALUES..=1000).contains(&runs) {
+        Ok(runs)
+    } else {
+        Err(format!("an interval needs {MIN_VALUES} to 1000"))
+    }
 }
 
 fn cases(text: &str) -> Result<usize, String> {
@@ -72,7 +76,8 @@ struct Report {
 /// # Errors
 /// A rival that cannot be run, an output that cannot be written.
 pub fn run(learn: &Learn, global: &Global) -> anyhow::Result<Status> {
-    let wanted = |scenario: &Scenario| learn.only.as_deref().is_none_or(|part| scenario.name().contains(part));
+    let wanted =
+        |scenario: &Scenario| learn.only.as_deref().is_none_or(|part| scenario.name().contains(part));
     let scenarios: Vec<Scenario> = Scenario::ALL.into_iter().filter(wanted).collect();
     if scenarios.is_empty() {
         return Err(usage("no environment has such a name"));
@@ -124,7 +129,10 @@ fn play(python: &Path, learn: &Learn, scenarios: &[Scenario]) -> anyhow::Result<
 }
 
 fn page(report: &Report) -> String {
-    let mut page = format!("{:<14} {:<26} {:>9} {:>21} {:>7}\n", "environment", "contender", "regret", "95 % interval", "ratio");
+    let mut page = format!(
+        "{:<14} {:<26} {:>9} {:>21} {:>7}\n",
+        "environment", "contender", "regret", "95 % interval", "ratio"
+    );
     let ours = |scenario: &str| {
         let found = report.regret.iter().find(|row| row.scenario == scenario && row.contender == "aimds");
         found.map(|row| row.regret.mean)
@@ -138,14 +146,19 @@ fn page(report: &Report) -> String {
     for row in &report.regret {
         line(&row.scenario, row.contender, [row.regret.mean, row.regret.low, row.regret.high]);
     }
-    let rivals = report.rival.as_ref().and_then(|rival| rival.get("regret")).and_then(serde_json::Value::as_array);
+    let rivals =
+        report.rival.as_ref().and_then(|rival| rival.get("regret")).and_then(serde_json::Value::as_array);
     for row in rivals.into_iter().flatten() {
         let text = |key: &str| row.get(key).and_then(serde_json::Value::as_str).unwrap_or("?");
         let number = |key: &str| row.get(key).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
         line(text("scenario"), text("contender"), [number("mean"), number("low"), number("high")]);
     }
     page.push_str("ratio: regret of aimds over that of the contender\n\n");
-    let _ = writeln!(page, "{:>8} {:>7} {:>16} {:>16} {:>16}", "features", "actions", "select p50/p99", "learn p50/p99", "both p50/p99");
+    let _ = writeln!(
+        page,
+        "{:>8} {:>7} {:>16} {:>16} {:>16}",
+        "features", "actions", "select p50/p99", "learn p50/p99", "both p50/p99"
+    );
     for row in &report.latency {
         let pair = |p50: u64, p99: u64| format!("{p50} / {p99} ns");
         let _ = writeln!(

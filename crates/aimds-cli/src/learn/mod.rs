@@ -37,10 +37,14 @@ Exit status: 0, also when there is nothing to propose; 3 state not readable."
     )]
     Propose(Show),
     /// Put a proven proposal into force
-    #[command(after_help = "Exit status: 0 in force, 1 refused (not proven, too fast, stopped), 3 state not readable.")]
+    #[command(
+        after_help = "Exit status: 0 in force, 1 refused (not proven, too fast, stopped), 3 state not readable."
+    )]
     Promote(Decide),
     /// Put back what was in force before a promotion
-    #[command(after_help = "Works at any rate and while learning is stopped. Exit status: 0 done, 1 refused, 3 state not readable.")]
+    #[command(
+        after_help = "Works at any rate and while learning is stopped. Exit status: 0 done, 1 refused, 3 state not readable."
+    )]
     Rollback(Decide),
     /// The kill switch: nothing is learnt, proposed or promoted until --resume
     Stop(Stop),
@@ -125,7 +129,9 @@ pub fn run(learn: &Learn, global: &Global) -> anyhow::Result<Status> {
     match learn {
         Learn::Status(show) => {
             let state = State::open(&show.place)?;
-            write(show.format, global, &page::status(&state.learner), |paint| page::text(&state.learner, paint))?;
+            write(show.format, global, &page::status(&state.learner), |paint| {
+                page::text(&state.learner, paint)
+            })?;
             Ok(Status::Clean)
         }
         Learn::Replay(arguments) => replay::run(arguments, global),
@@ -173,7 +179,11 @@ fn decided(decide: &Decide, global: &Global, promote: bool) -> anyhow::Result<St
         "reason": reason, "live_version": version });
     state.save_with(log, record, now_ms)?;
     write(decide.format, global, &told, |paint| {
-        format!("{}  proposal {}; the live set is version {version}\n", paint.good(&event.replace('_', " ")), decide.proposal)
+        format!(
+            "{}  proposal {}; the live set is version {version}\n",
+            paint.good(&event.replace('_', " ")),
+            decide.proposal
+        )
     })?;
     Ok(Status::Clean)
 }
@@ -189,7 +199,12 @@ fn stopped(stop: &Stop, global: &Global) -> anyhow::Result<Status> {
     Ok(Status::Clean)
 }
 
-fn write(format: Format, global: &Global, json: &Value, text: impl FnOnce(Paint) -> String) -> anyhow::Result<()> {
+fn write(
+    format: Format,
+    global: &Global,
+    json: &Value,
+    text: impl FnOnce(Paint) -> String,
+) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match format {
         Format::Json => {

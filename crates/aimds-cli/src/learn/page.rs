@@ -77,7 +77,13 @@ pub(super) fn text(learner: &Learner, paint: Paint) -> String {
         page,
         "{} outcomes learnt from, {} without weight, {} duplicates, {} over a quota\n{} labels of reviewers, {} of others (not learnt \
 from)\n{experiences} experiences and {cases} labelled texts in memory; {} looks at what could be better",
-        seen.learnt, seen.weightless, seen.duplicates, seen.over_quota, seen.labels, seen.unverified_labels, seen.adaptations
+        seen.learnt,
+        seen.weightless,
+        seen.duplicates,
+        seen.over_quota,
+        seen.labels,
+        seen.unverified_labels,
+        seen.adaptations
     );
     drift(learner, &mut page, paint);
     levels(learner.levels(), &mut page);
@@ -119,8 +125,10 @@ fn live(learner: &Learner, page: &mut String) {
         || format!("threshold {:.3} (as shipped)", probability(shipped)),
         |threshold| format!("threshold {:.3}", probability(threshold)),
     );
-    let policy = if live.policy.is_some() { "a promoted response policy" } else { "responses as the rules say" };
-    let text = live.text.as_ref().map_or(String::new(), |lane| format!(", {} n-gram weights", lane.weights()));
+    let policy =
+        if live.policy.is_some() { "a promoted response policy" } else { "responses as the rules say" };
+    let text =
+        live.text.as_ref().map_or(String::new(), |lane| format!(", {} n-gram weights", lane.weights()));
     let _ = writeln!(
         page,
         "in force, version {}: {policy}, {threshold}{text}, {} templates",
@@ -166,7 +174,9 @@ fn evidence(evidence: &Evidence) -> String {
             format!("canary: {rows} cases, reward {}", gain.map_or("unknown".into(), interval))
         }
         Evidence::Promoted { by, reason } => format!("promoted by {}: {}", printable(by), printable(reason)),
-        Evidence::RolledBack { by, reason } => format!("rolled back by {}: {}", printable(by), printable(reason)),
+        Evidence::RolledBack { by, reason } => {
+            format!("rolled back by {}: {}", printable(by), printable(reason))
+        }
         Evidence::Rejected { reason } => format!("rejected: {}", printable(reason)),
     }
 }

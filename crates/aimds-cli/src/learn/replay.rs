@@ -62,7 +62,11 @@ pub struct Replay {
 fn trust(text: &str) -> Result<(String, f64), String> {
     let (name, trust) = text.rsplit_once('=').ok_or("give NAME=TRUST")?;
     let trust: f64 = trust.parse().map_err(|_| "TRUST is not a number".to_owned())?;
-    if (0.0..=1.0).contains(&trust) { Ok((name.into(), trust)) } else { Err("TRUST is not from 0 to 1".into()) }
+    if (0.0..=1.0).contains(&trust) {
+        Ok((name.into(), trust))
+    } else {
+        Err("TRUST is not from 0 to 1".into())
+    }
 }
 
 /// What came of a file.
@@ -81,7 +85,9 @@ pub(super) fn run(arguments: &Replay, global: &Global) -> anyhow::Result<Status>
     let mut chunks = Chunks::new(source.open(&progress)?);
     let mut taken = Taken::default();
     let mut state: Option<State> = None;
-    while let Some(chunk) = chunks.next().transpose().with_context(|| format!("cannot read {}", source.name()))? {
+    while let Some(chunk) =
+        chunks.next().transpose().with_context(|| format!("cannot read {}", source.name()))?
+    {
         for (number, line) in chunk.lines() {
             let parsed = match line {
                 Line::Bytes(bytes) => rows::parse(bytes),
@@ -148,7 +154,12 @@ fn note_fault(number: u64, fault: String, taken: &mut Taken) {
     }
 }
 
-fn report(arguments: &Replay, global: &Global, taken: &Taken, learner: Option<&Learner>) -> anyhow::Result<()> {
+fn report(
+    arguments: &Replay,
+    global: &Global,
+    taken: &Taken,
+    learner: Option<&Learner>,
+) -> anyhow::Result<()> {
     let Taken { rows, passed_over, faults, told, notes } = taken;
     let json = json!({
         "rows": rows, "passed_over": passed_over, "faults": faults, "errors": told, "notes": notes,

@@ -68,12 +68,15 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<Row>, String> {
         let mut body = record.body.ok_or("a record without a body")?;
         body.entry("id").or_insert_with(|| record.request_id.into());
         body.entry("at_ms").or_insert_with(|| record.at_ms.into());
-        let line = serde_json::from_value(body.into()).map_err(|_| "the body of the record is not an experience")?;
+        let line =
+            serde_json::from_value(body.into()).map_err(|_| "the body of the record is not an experience")?;
         return row(line).map(Some);
     }
     match serde_json::from_slice::<Line>(line) {
         Ok(line) => row(line).map(Some),
-        Err(error) => Err(missing(line).unwrap_or_else(|| format!("not an experience, at column {}", error.column()))),
+        Err(error) => {
+            Err(missing(line).unwrap_or_else(|| format!("not an experience, at column {}", error.column())))
+        }
     }
 }
 
@@ -194,10 +197,15 @@ mod tests {
             "\"features\" need \"action\", \"propensity\" and \"reward\""
         );
         assert_eq!(
-            error(r#"{"id":"a","at_ms":1,"trust":"verified","features":[1],"action":"stop","propensity":1,"reward":1}"#),
+            error(
+                r#"{"id":"a","at_ms":1,"trust":"verified","features":[1],"action":"stop","propensity":1,"reward":1}"#
+            ),
             "\"action\" is none of allow, flag, redact, escalate, block"
         );
-        assert_eq!(error(r#"{"id":"a","at_ms":1,"trust":"verified","label":"attack"}"#), "\"label\" needs \"score\"");
+        assert_eq!(
+            error(r#"{"id":"a","at_ms":1,"trust":"verified","label":"attack"}"#),
+            "\"label\" needs \"score\""
+        );
         assert_eq!(
             error(r#"{"id":"a","at_ms":1,"trust":"verified","label":"attack","score":2}"#),
             "\"score\" is not from 0 to 1"

@@ -36,7 +36,10 @@ impl State {
     }
 
     /// Opens what is there, else begins.
-    pub(super) fn open_or(place: &Where, begin: impl FnOnce() -> anyhow::Result<Learner>) -> anyhow::Result<Self> {
+    pub(super) fn open_or(
+        place: &Where,
+        begin: impl FnOnce() -> anyhow::Result<Learner>,
+    ) -> anyhow::Result<Self> {
         let path = path(place)?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
@@ -56,8 +59,14 @@ impl State {
 
     /// Writes the state and then appends to the log what was done; if that fails, the old state is put back, so that
     /// nothing is in force that the log does not tell of.
-    pub(super) fn save_with(&self, log: Option<aimds_store::AuditLog>, record: Value, at_ms: u64) -> anyhow::Result<()> {
-        let before = std::fs::read(&self.path).with_context(|| format!("cannot read {}", self.path.display()))?;
+    pub(super) fn save_with(
+        &self,
+        log: Option<aimds_store::AuditLog>,
+        record: Value,
+        at_ms: u64,
+    ) -> anyhow::Result<()> {
+        let before =
+            std::fs::read(&self.path).with_context(|| format!("cannot read {}", self.path.display()))?;
         self.save()?;
         let Some(log) = log else { return Ok(()) };
         audit::append(&log, record, at_ms).or_else(|error| {

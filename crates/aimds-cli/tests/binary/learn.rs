@@ -49,7 +49,19 @@ fn from_experiences_to_a_promotion_in_the_audit_log_and_back() {
     AuditLog::open(&log, Options::default()).unwrap().close(Duration::from_secs(10)).unwrap();
     let log = log.to_str().unwrap().to_owned();
     let decide = |what: &str, log: &str| {
-        run(&["learn", what, "1", "--by", "ann", "--reason", "the gain is sure", "--state", &state, "--audit", log])
+        run(&[
+            "learn",
+            what,
+            "1",
+            "--by",
+            "ann",
+            "--reason",
+            "the gain is sure",
+            "--state",
+            &state,
+            "--audit",
+            log,
+        ])
     };
     let ran = decide("promote", "/nowhere/audit.db");
     assert_eq!((ran.status, ran.stderr.as_str()), (3, "error: no audit log at /nowhere/audit.db\n"));
@@ -61,11 +73,17 @@ fn from_experiences_to_a_promotion_in_the_audit_log_and_back() {
         ran.stderr
     );
     let ran = run(&["learn", "status", "--state", &state, "--format", "json"]);
-    assert_eq!((ran.json()["live"]["policy"].clone(), proposal(&ran.json(), 1)["stage"].clone()), (true.into(), "live".into()));
+    assert_eq!(
+        (ran.json()["live"]["policy"].clone(), proposal(&ran.json(), 1)["stage"].clone()),
+        (true.into(), "live".into())
+    );
     assert_eq!(decide("promote", &log).status, 1);
     assert_eq!(decide("rollback", &log).status, 0);
     let page = run(&["learn", "status", "--state", &state]).stdout;
-    assert!(page.contains("proposal 1 (policy): rolled back") && page.contains("rolled back by ann"), "{page}");
+    assert!(
+        page.contains("proposal 1 (policy): rolled back") && page.contains("rolled back by ann"),
+        "{page}"
+    );
     assert_eq!(run(&["audit", "verify", &log]).status, 0);
     let events: Vec<Value> = run(&["audit", "export", &log, "--kind", "learn"]).lines();
     let events: Vec<&Value> = events.iter().map(|record| &record["body"]["event"]).collect();
@@ -79,7 +97,19 @@ fn a_log_that_another_writes_to_changes_nothing() {
     let path = folder.path().join("audit.db");
     let writing = AuditLog::open(&path, Options::default()).unwrap();
     let before = std::fs::read(&state).unwrap();
-    let ran = run(&["learn", "promote", "1", "--by", "a", "--reason", "b", "--state", &state, "--audit", path.to_str().unwrap()]);
+    let ran = run(&[
+        "learn",
+        "promote",
+        "1",
+        "--by",
+        "a",
+        "--reason",
+        "b",
+        "--state",
+        &state,
+        "--audit",
+        path.to_str().unwrap(),
+    ]);
     assert_eq!(ran.status, 3);
     assert!(ran.stderr.starts_with("error: cannot write to the audit log"), "{}", ran.stderr);
     assert_eq!(std::fs::read(&state).unwrap(), before);
@@ -91,9 +121,14 @@ fn the_kill_switch_refuses_promotions() {
     let folder = Folder::new();
     let state = proven(&folder);
     assert_eq!(run(&["learn", "stop", "--state", &state]).stdout, "learning stopped\n");
-    let promote = || run(&["learn", "promote", "1", "--by", "a", "--reason", "b", "--state", &state, "--format", "json"]);
+    let promote = || {
+        run(&["learn", "promote", "1", "--by", "a", "--reason", "b", "--state", &state, "--format", "json"])
+    };
     let ran = promote();
-    assert_eq!((ran.status, ran.json()["refused"].clone()), (1, "learning is stopped: resume it first".into()));
+    assert_eq!(
+        (ran.status, ran.json()["refused"].clone()),
+        (1, "learning is stopped: resume it first".into())
+    );
     assert_eq!(run(&["learn", "stop", "--resume", "--state", &state]).status, 0);
     assert_eq!(promote().status, 0);
 }
@@ -105,14 +140,23 @@ fn the_audit_log_is_a_source_of_experiences() {
     let log = AuditLog::open(&path, Options::default()).unwrap();
     for (i, kind) in ["experience", "decision", "experience"].iter().enumerate() {
         let body = json!({ "source": "soc", "trust": "trusted", "features": [1.0], "action": "flag", "propensity": 0.5, "reward": 1 });
-        let record = Record { at_ms: 1000, request_id: format!("req-{i}"), tenant: String::new(), kind: (*kind).into(), body };
+        let record = Record {
+            at_ms: 1000,
+            request_id: format!("req-{i}"),
+            tenant: String::new(),
+            kind: (*kind).into(),
+            body,
+        };
         log.append(record).unwrap();
     }
     log.close(Duration::from_secs(10)).unwrap();
     let exported = folder.file("export.jsonl", &run(&["audit", "export", path.to_str().unwrap()]).stdout);
     let state = folder.path().join("s").to_str().unwrap().to_owned();
     let told = run(&["learn", "replay", &exported, "--state", &state, "--format", "json"]).json();
-    assert_eq!((told["rows"].clone(), told["passed_over"].clone(), told["status"]["seen"]["learnt"].clone()), (2.into(), 1.into(), 2.into()));
+    assert_eq!(
+        (told["rows"].clone(), told["passed_over"].clone(), told["status"]["seen"]["learnt"].clone()),
+        (2.into(), 1.into(), 2.into())
+    );
 }
 
 #[test]
@@ -129,7 +173,10 @@ fn bad_lines_are_told_and_the_rest_counts() {
     let told = ran.json();
     assert_eq!((told["rows"].clone(), told["faults"].clone()), (4.into(), 2.into()));
     assert_eq!(told["errors"][1]["line"], 5);
-    assert_eq!((told["status"]["seen"]["learnt"].clone(), told["status"]["seen"]["duplicates"].clone()), (3.into(), 1.into()));
+    assert_eq!(
+        (told["status"]["seen"]["learnt"].clone(), told["status"]["seen"]["duplicates"].clone()),
+        (3.into(), 1.into())
+    );
     // The same file twice and in another run: the same bytes of state.
     let again = folder.path().join("t").to_str().unwrap().to_owned();
     run(&["learn", "replay", &file, "--state", &again]);
@@ -145,7 +192,10 @@ fn what_is_missing_or_broken_is_said() {
     assert_eq!(ran.stderr, format!("error: no state at {state}: `aimds learn replay FILE` begins one\n"));
     std::fs::write(&state, b"something else that is long enough to be looked at").unwrap();
     let ran = run(&["learn", "status", "--state", &state]);
-    assert_eq!((ran.status, ran.stderr), (3, format!("error: cannot use the state {state}: not a snapshot: it begins otherwise\n")));
+    assert_eq!(
+        (ran.status, ran.stderr),
+        (3, format!("error: cannot use the state {state}: not a snapshot: it begins otherwise\n"))
+    );
     let empty = folder.file("empty.jsonl", "");
     assert_eq!(run(&["learn", "replay", &empty, "--state", &state]).status, 3);
     let rows = folder.file("rows.jsonl", &decisions(0, 3, None));
@@ -171,10 +221,18 @@ fn the_benchmark_of_the_learner_prints_a_table_and_json() {
     assert_eq!(run(&["bench", "learn", "--seeds", "5"]).status, 2);
     let folder = Folder::new();
     let file = folder.path().join("cases.jsonl").to_str().unwrap().to_owned();
-    let ran = run(&["bench", "learn", "--only", "delayed", "--seeds", "20", "--steps", "100", "--export", &file]);
+    let ran =
+        run(&["bench", "learn", "--only", "delayed", "--seeds", "20", "--steps", "100", "--export", &file]);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     let cases = std::fs::read_to_string(&file).unwrap();
     assert_eq!(cases.lines().count(), 20 * 101);
     let case: Value = serde_json::from_str(cases.lines().nth(1).unwrap()).unwrap();
-    assert_eq!((case[0].as_array().unwrap().len(), case[1].as_array().unwrap().len(), case[2].as_array().unwrap().len()), (8, 6, 6));
+    assert_eq!(
+        (
+            case[0].as_array().unwrap().len(),
+            case[1].as_array().unwrap().len(),
+            case[2].as_array().unwrap().len()
+        ),
+        (8, 6, 6)
+    );
 }

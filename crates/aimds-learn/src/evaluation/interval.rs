@@ -2,8 +2,8 @@
 //!
 //! The interval is that of the studentised bootstrap (Efron and Tibshirani, *An introduction to the bootstrap*, 1993,
 //! chapter 12). Why not the empirical Bernstein bound (Maurer and Pontil, *Empirical Bernstein bounds and sample variance
-//! penalization*, 2009) alone: it needs nothing but a range, but with propensities of one in two hundred the range of an
-//! importance-weighted reward is some hundreds, and the bound would refuse every improvement that a gateway could
+//! penalization*, 2009) alone: it needs nothing but a range, but with propensities of one in five hundred the range of an
+//! importance-weighted reward is several hundreds, and the bound would refuse every improvement that a gateway could
 //! measure in a year. The bootstrap has the right coverage from some hundreds of rows on, also where the weights are skewed (a test
 //! measures it); the Bernstein bound is reported beside it for whoever wants a promise without large samples.
 

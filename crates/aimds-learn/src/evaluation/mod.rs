@@ -73,7 +73,8 @@ pub fn evaluate(
     let (mut weights, mut squares, mut earned) = (0.0, 0.0, 0.0);
     for (row, [probabilities, _]) in &comparison.rows {
         let weight = at(probabilities, row) / row.propensity;
-        (weights, squares, earned) = (weights + weight, squares + weight * weight, earned + weight * row.reward);
+        (weights, squares, earned) =
+            (weights + weight, squares + weight * weight, earned + weight * row.reward);
     }
     let n = comparison.rows.len();
     Ok(Evaluation {

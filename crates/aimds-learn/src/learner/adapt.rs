@@ -1,13 +1,15 @@
 //! A look at what could be better: open proposals go on where there is evidence, new ones are drafted.
 
-use super::cases::{Case, Detecting};
 use super::Learner;
+use super::cases::{Case, Detecting};
 use crate::Random;
 use crate::error::Error;
 use crate::evaluation::{Interval, MIN_VALUES, bootstrap};
 use crate::levels::tune;
 use crate::patterns::extract;
-use crate::proposal::{Change, ChangeKind, Evidence, GateConfig, Proposal, Shadow, Stage, Verdict, gate, shadow};
+use crate::proposal::{
+    Change, ChangeKind, Evidence, GateConfig, Proposal, Shadow, Stage, Verdict, gate, shadow,
+};
 use crate::replay::Experience;
 use crate::threshold::threshold;
 
@@ -121,7 +123,8 @@ impl Learner {
         let config = GateConfig { confidence, ..config };
         let verdict = match &proposal.change {
             Change::Policy(model) => {
-                let rows: Vec<Experience> = self.replay.iter().filter(|row| row.at_ms > since).copied().collect();
+                let rows: Vec<Experience> =
+                    self.replay.iter().filter(|row| row.at_ms > since).copied().collect();
                 if rows.len() < wanted {
                     return Ok(None);
                 }
@@ -159,7 +162,11 @@ impl Learner {
         let (attacks, benign) = (rows(true), rows(false));
         let gain = |pairs: &[(f64, f64)], random: &mut Random| -> Result<Option<Interval>, Error> {
             let gains: Vec<f64> = pairs.iter().map(|(before, after)| after - before).collect();
-            if gains.len() < MIN_VALUES { Ok(None) } else { bootstrap(&gains, config.confidence, random).map(Some) }
+            if gains.len() < MIN_VALUES {
+                Ok(None)
+            } else {
+                bootstrap(&gains, config.confidence, random).map(Some)
+            }
         };
         let rate = |pairs: &[(f64, f64)], pick: fn(&(f64, f64)) -> f64| {
             pairs.iter().map(pick).sum::<f64>() / pairs.len().max(1) as f64
@@ -220,7 +227,10 @@ impl Learner {
     }
 
     fn has_open(&self, kind: ChangeKind) -> bool {
-        self.ledger.proposals().iter().any(|proposal| proposal.stage.is_open() && proposal.change.kind() == kind)
+        self.ledger
+            .proposals()
+            .iter()
+            .any(|proposal| proposal.stage.is_open() && proposal.change.kind() == kind)
     }
 
     fn draft(&mut self, change: Change, why: String, notes: &mut Vec<String>) {
@@ -260,7 +270,8 @@ impl Learner {
             return Ok(());
         }
         let now = self.in_force();
-        let benign: Vec<f64> = self.cases.all().filter(|case| !case.attack).map(|case| now.score(case)).collect();
+        let benign: Vec<f64> =
+            self.cases.all().filter(|case| !case.attack).map(|case| now.score(case)).collect();
         let found = threshold(&benign, self.config.false_alarms, BUDGET_CONFIDENCE)?;
         if !found.score.is_finite() || (found.score - now.threshold).abs() < LEAST_MOVE {
             return Ok(());
@@ -296,7 +307,8 @@ impl Learner {
         let now = self.in_force();
         // What is detected anyway needs no template.
         let missed = |case: &&Case| case.attack && !case.tokens.is_empty() && !now.detects(case);
-        let attacks: Vec<Vec<u32>> = self.cases.all().filter(missed).map(|case| case.tokens.clone()).collect();
+        let attacks: Vec<Vec<u32>> =
+            self.cases.all().filter(missed).map(|case| case.tokens.clone()).collect();
         let benign: Vec<Vec<u32>> =
             self.cases.all().filter(|case| !case.attack).map(|case| case.tokens.clone()).collect();
         let known = |pieces: &[Vec<u32>]| {
@@ -306,7 +318,9 @@ impl Learner {
                 .any(|proposal| matches!(&proposal.change, Change::Pattern(it) if it.pieces == pieces))
         };
         let found = extract(&attacks, &benign, &self.config.patterns)?;
-        let Some(template) = found.into_iter().find(|template| !known(&template.pieces)) else { return Ok(()) };
+        let Some(template) = found.into_iter().find(|template| !known(&template.pieces)) else {
+            return Ok(());
+        };
         let why = format!(
             "{} tokens in {} pieces are common to {} reviewed attacks that nothing detects, and to {} of {} benign texts",
             template.tokens(),

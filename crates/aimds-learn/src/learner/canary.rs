@@ -54,6 +54,10 @@ impl Canary {
     pub(crate) fn gain(&self, confidence: f64, random: &mut Random) -> Result<Option<Interval>, Error> {
         let differences: Vec<f64> =
             self.inside.iter().zip(&self.outside).map(|(inside, outside)| inside - outside).collect();
-        if differences.len() < MIN_VALUES { Ok(None) } else { bootstrap(&differences, confidence, random).map(Some) }
+        if differences.len() < MIN_VALUES {
+            Ok(None)
+        } else {
+            bootstrap(&differences, confidence, random).map(Some)
+        }
     }
 }

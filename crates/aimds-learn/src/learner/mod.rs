@@ -348,6 +348,10 @@ impl Learner {
             && learner.replay.is_sound()
             && learner.lane.is_sound()
             && learner.ledger.is_sound();
-        if sound { Ok(learner) } else { Err(Error::Snapshot("the parts of the learner contradict each other")) }
+        if sound {
+            Ok(learner)
+        } else {
+            Err(Error::Snapshot("the parts of the learner contradict each other"))
+        }
     }
 }

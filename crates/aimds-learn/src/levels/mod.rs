@@ -8,8 +8,8 @@
 
 mod tuning;
 
-pub use tuning::{Tuned, Tuning, tune};
 pub(crate) use tuning::probabilities;
+pub use tuning::{Tuned, Tuning, tune};
 
 use serde::{Deserialize, Serialize};
 

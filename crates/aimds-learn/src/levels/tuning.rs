@@ -108,7 +108,11 @@ struct PolicyTuning<'a> {
 impl PolicyTuning<'_> {
     /// The policy of these settings; `None` is what the floors say.
     fn policy(&self, rows: &[Experience], tuning: &Tuning) -> Result<Option<Model>, Error> {
-        if tuning.refit { fit(rows, self.base, tuning, self.seed).map(Some) } else { Ok(self.incumbent.cloned()) }
+        if tuning.refit {
+            fit(rows, self.base, tuning, self.seed).map(Some)
+        } else {
+            Ok(self.incumbent.cloned())
+        }
     }
 }
 
@@ -131,8 +135,18 @@ impl Problem for PolicyTuning<'_> {
     type Settings = Tuning;
 
     fn objective(&self, level: usize) -> String {
-        let named = ["response policy", "forgetting", "ridge", "weight of reviewers", "trimming", "features", "rehearsal"];
-        named.get(level).map_or_else(|| format!("refinement {}", level - named.len() + 1), ToString::to_string)
+        let named = [
+            "response policy",
+            "forgetting",
+            "ridge",
+            "weight of reviewers",
+            "trimming",
+            "features",
+            "rehearsal",
+        ];
+        named
+            .get(level)
+            .map_or_else(|| format!("refinement {}", level - named.len() + 1), ToString::to_string)
     }
 
     fn variants(&self, level: usize, from: &Tuning) -> Vec<Tuning> {
@@ -143,7 +157,9 @@ impl Problem for PolicyTuning<'_> {
             2 => [0.1, 1.0, 10.0, 100.0].map(|ridge| Tuning { ridge, ..from }).to_vec(),
             3 => [1.0, 5.0, 20.0].map(|verified_weight| Tuning { verified_weight, ..from }).to_vec(),
             4 => [0.01, 0.02, 0.05, 0.1].map(|trimmed| Tuning { trimmed, ..from }).to_vec(),
-            5 => (0..self.base.features).map(|feature| Tuning { mask: from.mask & !(1 << feature), ..from }).collect(),
+            5 => (0..self.base.features)
+                .map(|feature| Tuning { mask: from.mask & !(1 << feature), ..from })
+                .collect(),
             6 => [0.25, 0.5, 1.0].map(|rehearsed| Tuning { rehearsed, ..from }).to_vec(),
             _ => {
                 // Steps shrink from level to level.
@@ -170,15 +186,19 @@ impl Problem for PolicyTuning<'_> {
 
     fn held_out(&mut self, from: &Tuning, to: &Tuning) -> Result<Vec<f64>, Error> {
         let (before, after) = (self.policy(self.searched, from)?, self.policy(self.searched, to)?);
-        let both = |row: &Experience| {
-            [probabilities(before.as_ref(), row), probabilities(after.as_ref(), row)]
-        };
+        let both =
+            |row: &Experience| [probabilities(before.as_ref(), row), probabilities(after.as_ref(), row)];
         Comparison::new(self.held_out, both)?.gains()
     }
 }
 
 /// A model of the rows, in the order given.
-pub(crate) fn fit(rows: &[Experience], base: &PolicyConfig, tuning: &Tuning, seed: u64) -> Result<Model, Error> {
+pub(crate) fn fit(
+    rows: &[Experience],
+    base: &PolicyConfig,
+    tuning: &Tuning,
+    seed: u64,
+) -> Result<Model, Error> {
     let Tuning { forgetting, ridge, verified_weight, trimmed, mask, rehearsed, .. } = *tuning;
     setting("trimmed", trimmed, "from 0 to 0.5", (0.0..=0.5).contains(&trimmed))?;
     let config = PolicyConfig { forgetting, ridge, verified_weight, ..base.clone() };
@@ -209,15 +229,17 @@ fn surprise(model: &Model, row: &Experience) -> Result<f64, Error> {
 fn trim(rows: &[Experience], model: &Model, trimmed: f64) -> Result<Vec<Experience>, Error> {
     let surprises: Vec<f64> = rows.iter().map(|row| surprise(model, row)).collect::<Result<_, _>>()?;
     let limit = magnitude_at(&surprises, 1.0 - trimmed);
-    let kept = rows.iter().zip(&surprises).filter(|(row, surprise)| {
-        row.trust == crate::Trust::Verified || surprise.abs() <= limit
-    });
+    let kept = rows
+        .iter()
+        .zip(&surprises)
+        .filter(|(row, surprise)| row.trust == crate::Trust::Verified || surprise.abs() <= limit);
     Ok(kept.map(|(row, _)| *row).collect())
 }
 
 /// Goes once more over what surprised the model most.
 fn rehearse(model: &mut Model, rows: &[Experience], share: f64, seed: u64) -> Result<(), Error> {
-    let config = ReplayConfig { capacity: rows.len().max(1), classes: crate::MAX_CLASSES, ..ReplayConfig::default() };
+    let config =
+        ReplayConfig { capacity: rows.len().max(1), classes: crate::MAX_CLASSES, ..ReplayConfig::default() };
     let mut replay = Replay::new(config)?;
     for row in rows {
         replay.add(*row, surprise(model, row)?)?;

@@ -45,6 +45,7 @@ impl Caution {
     }
 
     pub(crate) fn is_sound(&self) -> bool {
-        self.penalties.is_sorted_by(|a, b| a >= b) && self.penalties.iter().all(|&it| (0.0..=1.0).contains(&it))
+        self.penalties.is_sorted_by(|a, b| a >= b)
+            && self.penalties.iter().all(|&it| (0.0..=1.0).contains(&it))
     }
 }

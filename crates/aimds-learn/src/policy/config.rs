@@ -16,9 +16,9 @@ pub struct PolicyConfig {
     pub actions: usize,
     /// Nothing weaker is ever chosen, whatever the floor of a case. Default the weakest.
     pub floor: Action,
-    /// Width of the confidence interval in the index of an action. Default 0.3.
+    /// Width of the confidence interval in the index of an action. Default 0.2.
     pub alpha: f64,
-    /// Share of decisions that are drawn evenly from all permitted actions. Default 0.02.
+    /// Share of decisions that are drawn evenly from all permitted actions. Default 0.01.
     pub exploration: f64,
     /// What is kept of the evidence for an action from one of its outcomes to the next. Default 0.999.
     pub forgetting: f64,
@@ -46,8 +46,8 @@ impl PolicyConfig {
             features,
             actions,
             floor: Action::WEAKEST,
-            alpha: 0.3,
-            exploration: 0.02,
+            alpha: 0.2,
+            exploration: 0.01,
             forgetting: 0.999,
             keep_on_drift: 0.15,
             ridge: 1.0,

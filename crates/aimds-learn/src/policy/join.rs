@@ -93,7 +93,8 @@ impl JoinTable {
 
     /// Decisions whose outcome is outstanding and may still come.
     pub(crate) fn waiting(&self, at_ms: u64) -> usize {
-        let open = |waiting: &&Waiting| !waiting.answered && at_ms.saturating_sub(waiting.at_ms) <= self.ttl_ms;
+        let open =
+            |waiting: &&Waiting| !waiting.answered && at_ms.saturating_sub(waiting.at_ms) <= self.ttl_ms;
         self.ring.iter().flatten().filter(open).count()
     }
 

@@ -54,7 +54,12 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Features`] and [`Error::Action`].
-    pub fn probabilities(&self, features: &Features, floor: Action, explore: bool) -> Result<Probabilities, Error> {
+    pub fn probabilities(
+        &self,
+        features: &Features,
+        floor: Action,
+        explore: bool,
+    ) -> Result<Probabilities, Error> {
         let floor = self.permitted(features, floor)?;
         let best = self.greedy(features, floor, &Caution::default());
         Ok(self.spread(best, floor, explore))

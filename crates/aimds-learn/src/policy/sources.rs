@@ -93,7 +93,8 @@ pub(crate) struct Sources {
 
 impl Sources {
     pub(crate) fn new(limits: SourceLimits) -> Self {
-        let fresh = |key| Source { key, trust: limits.default_trust, error: 0.0, outcomes: 0, window: 0, used: 0 };
+        let fresh =
+            |key| Source { key, trust: limits.default_trust, error: 0.0, outcomes: 0, window: 0, used: 0 };
         Self {
             limits,
             known: Vec::with_capacity(MAX_SOURCES),

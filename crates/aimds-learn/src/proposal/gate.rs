@@ -96,10 +96,13 @@ pub fn gate(
     let both = |row: &Experience| [probabilities(incumbent, row), probabilities(Some(candidate), row)];
     let credible: Vec<Experience> = rows
         .iter()
-        .filter(|row| row.trust == Trust::Verified || row.trust == Trust::Trusted && row.weight >= config.min_weight)
+        .filter(|row| {
+            row.trust == Trust::Verified || row.trust == Trust::Trusted && row.weight >= config.min_weight
+        })
         .copied()
         .collect();
-    let verified: Vec<Experience> = credible.iter().filter(|row| row.trust == Trust::Verified).copied().collect();
+    let verified: Vec<Experience> =
+        credible.iter().filter(|row| row.trust == Trust::Verified).copied().collect();
     let mut verdict = Verdict {
         passed: false,
         gain: None,
@@ -112,7 +115,11 @@ pub fn gate(
     // Weaker in any case, whoever reported its outcome: the question is about cases, not about outcomes.
     verdict.loosens = rows.is_empty() || rows.iter().any(|row| loosens(&both(row)));
     let (counted, needed, kind) = if verdict.loosens {
-        (&verified, config.min_verified.max(crate::MIN_VALUES), "reviewed rows (it would be weaker in some cases)")
+        (
+            &verified,
+            config.min_verified.max(crate::MIN_VALUES),
+            "reviewed rows (it would be weaker in some cases)",
+        )
     } else {
         (&credible, config.min_rows.max(crate::MIN_VALUES), "rows")
     };

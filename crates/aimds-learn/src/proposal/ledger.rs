@@ -35,8 +35,18 @@ impl Default for LedgerLimits {
 impl LedgerLimits {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let Self { promotions_an_hour, threshold_step, canary_rows } = *self;
-        setting("promotions_an_hour", promotions_an_hour as f64, "from 1 to 1000", (1..=1000).contains(&promotions_an_hour))?;
-        setting("threshold_step", threshold_step, "above 0", threshold_step > 0.0 && threshold_step.is_finite())?;
+        setting(
+            "promotions_an_hour",
+            promotions_an_hour as f64,
+            "from 1 to 1000",
+            (1..=1000).contains(&promotions_an_hour),
+        )?;
+        setting(
+            "threshold_step",
+            threshold_step,
+            "above 0",
+            threshold_step > 0.0 && threshold_step.is_finite(),
+        )?;
         let fits = canary_rows == 0 || (20..=100_000).contains(&canary_rows);
         setting("canary_rows", canary_rows as f64, "0 or from 20 to 100000", fits)
     }
@@ -143,8 +153,17 @@ impl Ledger {
         }
         self.last += 1;
         let (id, stage) = (self.last, Stage::Drafted);
-        let proposal =
-            Proposal { id, at_ms, change: self.bounded(change), why, stage, steps: Vec::new(), looks: 0, before: None, promoted_as: 0 };
+        let proposal = Proposal {
+            id,
+            at_ms,
+            change: self.bounded(change),
+            why,
+            stage,
+            steps: Vec::new(),
+            looks: 0,
+            before: None,
+            promoted_as: 0,
+        };
         self.proposals.push(proposal);
         Ok(id)
     }
@@ -163,7 +182,9 @@ impl Ledger {
             Evidence::Gate(verdict) if verdict.passed => (Stage::Shadowed, Stage::Gated),
             Evidence::Gate(_) => (Stage::Shadowed, Stage::Rejected),
             Evidence::Canary { gain: Some(gain), .. } if gain.is_loss() => (Stage::Gated, Stage::Rejected),
-            Evidence::Canary { rows, gain } if *rows >= canary_rows && (gain.is_some() || canary_rows == 0) => {
+            Evidence::Canary { rows, gain }
+                if *rows >= canary_rows && (gain.is_some() || canary_rows == 0) =>
+            {
                 (Stage::Gated, Stage::Proven)
             }
             Evidence::Rejected { .. } if proposal.stage.is_open() => (proposal.stage, Stage::Rejected),
@@ -308,14 +329,16 @@ impl Ledger {
         self.live.version += 1;
         match (change, before) {
             (Change::Policy(_), before) => {
-                self.live.policy = before.and_then(|it| if let Change::Policy(it) = it { Some(*it) } else { None });
+                self.live.policy =
+                    before.and_then(|it| if let Change::Policy(it) = it { Some(*it) } else { None });
             }
             (Change::Threshold(_), before) => {
                 self.live.threshold =
                     before.and_then(|it| if let Change::Threshold(it) = it { Some(it) } else { None });
             }
             (Change::Text(_), before) => {
-                self.live.text = before.and_then(|it| if let Change::Text(it) = it { Some(*it) } else { None });
+                self.live.text =
+                    before.and_then(|it| if let Change::Text(it) = it { Some(*it) } else { None });
             }
             (Change::Pattern(template), _) => {
                 if let Some(at) = self.live.patterns.iter().position(|live| live == template) {
