@@ -15,21 +15,21 @@ pub const MAX_INDICES: usize = 1 << 16;
 pub struct TextConfig {
     /// Logarithm of the number of weights. Default 18: 2 MiB.
     pub bits: u32,
-    /// Learning rate. Default 0.5.
+    /// Learning rate. Default 5: the labels of a new family are few.
     pub alpha: f64,
     /// Slows the learning rate at first. Default 1.
     pub beta: f64,
-    /// Weights below this much evidence are 0. Default 0.02.
+    /// Weights below this much evidence are 0. Default 0.
     pub l1: f64,
-    /// Pull of weights to 0. Default 0.1.
+    /// Pull of weights to 0. Default 0.
     pub l2: f64,
-    /// The most that it adds to the detector's log-odds. Default 6.
+    /// The most that it adds to the detector's log-odds. Default 12.
     pub most: f64,
 }
 
 impl Default for TextConfig {
     fn default() -> Self {
-        Self { bits: 18, alpha: 0.5, beta: 1.0, l1: 0.02, l2: 0.1, most: 6.0 }
+        Self { bits: 18, alpha: 5.0, beta: 1.0, l1: 0.0, l2: 0.0, most: 12.0 }
     }
 }
 

@@ -31,7 +31,9 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn choosing_and_learning_do_not_allocate() {
-    let mut policy = ResponsePolicy::new(PolicyConfig::new(16, 8), 1).unwrap();
+    let mut config = PolicyConfig::new(16, 8);
+    config.sources.quota = u32::MAX;
+    let mut policy = ResponsePolicy::new(config, 1).unwrap();
     let mut run = |from: u64, n: u64| {
         let before = ALLOCATIONS.with(Cell::get);
         for at_ms in from..from + n {

@@ -88,7 +88,7 @@ fn doubly_robust_is_near_the_truth_and_its_interval_covers_it() {
 
 /// What a model would earn on average.
 fn earns(model: &Model, environment: &mut Environment) -> f64 {
-    let cases = 3000;
+    let cases = 1200;
     let one = |_| {
         let (features, means) = environment.case().unwrap();
         let probabilities = model.probabilities(&features, Action(0), true).unwrap();
@@ -100,7 +100,7 @@ fn earns(model: &Model, environment: &mut Environment) -> f64 {
 #[test]
 fn a_gate_seldom_lets_a_worthless_policy_through() {
     // Incumbent and candidate learn from as many rows of the same kind: half of the candidates are worse.
-    let (runs, mut worthless, mut passed) = (200, 0, 0);
+    let (runs, mut worthless, mut passed) = (120, 0, 0);
     for seed in 0..runs {
         let mut environment = Environment::new(Scenario::Stationary, 7, usize::MAX / 2).unwrap();
         let mut models = Vec::new();
@@ -121,7 +121,7 @@ fn a_gate_seldom_lets_a_worthless_policy_through() {
         }
     }
     println!("{passed} of {worthless} worthless ones passed");
-    assert!(worthless > 50);
+    assert!(worthless > 30);
     assert!(f64::from(passed) <= 0.05 * f64::from(worthless), "{passed} of {worthless}");
 }
 

@@ -41,7 +41,7 @@ Exit status: 0, also when there is nothing to propose; 3 state not readable."
         after_help = "Exit status: 0 in force, 1 refused (not proven, too fast, stopped), 3 state not readable."
     )]
     Promote(Decide),
-    /// Put back what was in force before a promotion
+    /// Put back what was in force before a promotion, or reject a proposal that is still open
     #[command(
         after_help = "Works at any rate and while learning is stopped. Exit status: 0 done, 1 refused, 3 state not readable."
     )]
@@ -161,13 +161,14 @@ fn decided(decide: &Decide, global: &Global, promote: bool) -> anyhow::Result<St
     let log = decide.audit.as_deref().map(audit::open).transpose()?;
     let (by, reason, now_ms) = (decide.by.as_str(), decide.reason.as_str(), state::now_ms());
     let ledger = state.learner.ledger_mut();
-    let done = if promote {
-        ledger.promote(decide.proposal, by, reason, now_ms)
-    } else {
-        ledger.roll_back(decide.proposal, by, reason, now_ms)
+    let open = ledger.proposals().iter().any(|it| it.id == decide.proposal && it.stage.is_open());
+    let (event, done) = match (promote, open) {
+        (true, _) => ("promoted", ledger.promote(decide.proposal, by, reason, now_ms)),
+        (false, false) => ("rolled_back", ledger.roll_back(decide.proposal, by, reason, now_ms)),
+        (false, true) => ("rejected", ledger.reject(decide.proposal, by, reason, now_ms)),
     };
-    let (event, told) = match done {
-        Ok(proposal) => (if promote { "promoted" } else { "rolled_back" }, page::proposal(proposal)),
+    let told = match done {
+        Ok(proposal) => page::proposal(proposal),
         Err(refused) => {
             let told = serde_json::json!({ "proposal": decide.proposal, "refused": refused.to_string() });
             write(decide.format, global, &told, |paint| format!("{}  {refused}\n", paint.mark("refused")))?;

@@ -177,7 +177,7 @@ fn evidence(evidence: &Evidence) -> String {
         Evidence::RolledBack { by, reason } => {
             format!("rolled back by {}: {}", printable(by), printable(reason))
         }
-        Evidence::Rejected { reason } => format!("rejected: {}", printable(reason)),
+        Evidence::Rejected { by, reason } => format!("rejected by {}: {}", printable(by), printable(reason)),
     }
 }
 

@@ -115,7 +115,8 @@ impl Learner {
     fn gated(&mut self, id: u64) -> Result<Option<Evidence>, Error> {
         let mut random = Random::new(self.random.bits());
         let Some(proposal) = self.proposal(id) else { return Ok(None) };
-        let (looks, since) = (proposal.looks, proposal.at_ms);
+        let looks = proposal.looks;
+        let since = self.drafted.iter().find(|(known, _)| *known == id).map_or(0, |(_, order)| *order);
         let config = self.config.gate;
         let wanted = config.min_rows << looks.min(LOOKS);
         // The looks share the error.
@@ -143,8 +144,8 @@ impl Learner {
         Ok((verdict.passed || last).then_some(Evidence::Gate(verdict)))
     }
 
-    /// Whether a change of detection finds more attacks, or fewer false alarms where there are too many, and keeps the
-    /// budget.
+    /// Whether a change of detection finds more attacks without more false alarms than the budget permits or there are
+    /// anyway, or fewer false alarms where there are too many.
     fn detection(
         &self,
         change: &Change,
@@ -174,7 +175,7 @@ impl Learner {
         let (alarms_before, alarms_after) = (rate(&benign, |pair| pair.0), rate(&benign, |pair| pair.1));
         let found = gain(&attacks, random)?;
         let budget = self.config.false_alarms;
-        let within = benign.len() >= MIN_VALUES && alarms_after <= budget.max(f64::EPSILON);
+        let within = benign.len() >= MIN_VALUES && alarms_after <= budget.max(alarms_before);
         let more = found.is_some_and(|gain| gain.is_gain());
         // Where the budget is broken, fewer alarms are worth some attacks: the budget is the operator's word.
         let repairs = alarms_before > budget && alarms_after < alarms_before;
@@ -188,7 +189,7 @@ impl Learner {
             alarms_after,
             benign.len(),
             alarms_before,
-            if passed { "better within the budget" } else { "no sure gain within the budget" },
+            if passed { "better" } else { "no sure gain, or too many false alarms" },
         );
         let rows = fresh.len();
         Ok(Verdict { passed, gain: found, bernstein_low: None, rows, verified: rows, loosens, reason })
@@ -237,6 +238,9 @@ impl Learner {
         let kind = change.kind().as_str();
         if let Ok(id) = self.ledger.draft(change, why.clone(), self.now_ms) {
             notes.push(format!("proposal {id} ({kind}) is drafted: {why}"));
+            let kept = self.ledger.proposals();
+            self.drafted.retain(|(known, _)| kept.iter().any(|proposal| proposal.id == *known));
+            self.drafted.push((id, self.order));
             if let Some(evidence) = self.shadowed(id) {
                 self.attach(id, evidence, notes);
             }

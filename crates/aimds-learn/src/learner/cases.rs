@@ -60,22 +60,22 @@ pub(crate) struct Cases {
 }
 
 impl Cases {
-    pub(crate) fn add(&mut self, mut case: Case, at_ms: u64) {
+    pub(crate) fn add(&mut self, mut case: Case, order: u64) {
         case.indices.truncate(INDICES);
         case.tokens.truncate(TOKENS);
         if self.kept.len() == KEPT {
             self.kept.pop_front();
         }
-        self.kept.push_back((at_ms, case));
+        self.kept.push_back((order, case));
     }
 
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }
 
-    /// Those after a moment.
-    pub(crate) fn after(&self, at_ms: u64) -> impl Iterator<Item = &Case> {
-        self.kept.iter().filter(move |(at, _)| *at > at_ms).map(|(_, case)| case)
+    /// Those after a row.
+    pub(crate) fn after(&self, row: u64) -> impl Iterator<Item = &Case> {
+        self.kept.iter().filter(move |(order, _)| *order > row).map(|(_, case)| case)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Case> {

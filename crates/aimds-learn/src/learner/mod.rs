@@ -151,6 +151,10 @@ pub struct Learner {
     summary: Summary,
     /// The latest time in any row.
     now_ms: u64,
+    /// Rows so far. What is fresher than a proposal is told by this: a wrong clock in one row cannot hide the rows after it.
+    order: u64,
+    /// Proposals, and the row after which each was drafted.
+    drafted: Vec<(u64, u64)>,
     since_adapted: u64,
     labels_at_draft: u64,
 }
@@ -176,6 +180,8 @@ impl Learner {
             levels: Vec::new(),
             summary: Summary::default(),
             now_ms: 0,
+            order: 0,
+            drafted: Vec::new(),
             since_adapted: 0,
             labels_at_draft: 0,
             config,
@@ -194,6 +200,8 @@ impl Learner {
             experience.check()?;
             self.candidate.expected(&experience.features, experience.action)?;
             self.candidate.expected(&experience.features, experience.floor)?;
+            let (class, classes) = (usize::from(experience.class), self.config.replay.classes);
+            setting("class", class as f64, "below the number of classes", class < classes)?;
         }
         if let Some(case) = &row.case {
             case.check()?;
@@ -203,6 +211,7 @@ impl Learner {
             return Ok(Vec::new());
         }
         self.now_ms = self.now_ms.max(row.at_ms);
+        self.order += 1;
         if let Some(case) = &row.case {
             self.label(row, case)?;
         }
@@ -223,7 +232,7 @@ impl Learner {
         }
         self.summary.labels += 1;
         self.lane.learn(&case.indices, case.score, case.attack, 1.0)?;
-        self.cases.add(case.clone(), self.now_ms);
+        self.cases.add(case.clone(), self.order);
         Ok(())
     }
 
@@ -239,7 +248,7 @@ impl Learner {
             self.summary.weightless += 1;
             return Ok(());
         }
-        let known = Experience { weight, trust: row.trust, at_ms: self.now_ms, ..experience };
+        let known = Experience { weight, trust: row.trust, at_ms: self.order, ..experience };
         let surprise = known.reward - self.candidate.expected(&known.features, known.action)?;
         self.replay.add(known, surprise)?;
         self.candidate.learn(&known)?;

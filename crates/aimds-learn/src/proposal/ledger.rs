@@ -171,8 +171,8 @@ impl Ledger {
     /// Attaches evidence and goes on to where it leads: a failed gate and a losing canary reject.
     ///
     /// # Errors
-    /// [`NotNow`] for evidence that belongs to another stage, and for [`Evidence::Promoted`] and
-    /// [`Evidence::RolledBack`], which have functions of their own.
+    /// [`NotNow`] for evidence that belongs to another stage, and for what a person decides, which has functions of its
+    /// own.
     pub fn advance(&mut self, id: u64, evidence: Evidence, at_ms: u64) -> Result<Stage, NotNow> {
         self.running()?;
         let canary_rows = self.limits.canary_rows;
@@ -187,7 +187,6 @@ impl Ledger {
             {
                 (Stage::Gated, Stage::Proven)
             }
-            Evidence::Rejected { .. } if proposal.stage.is_open() => (proposal.stage, Stage::Rejected),
             _ => return Err(wrong(proposal, "evidence of the next stage")),
         };
         if proposal.stage != needed {
@@ -250,6 +249,22 @@ impl Ledger {
         let (change, before) = (proposal.change.clone(), proposal.before.take());
         self.take_back(&change, before);
         self.find(id).map(|proposal| &*proposal)
+    }
+
+    /// Closes an open proposal. Also while stopped.
+    ///
+    /// # Errors
+    /// [`NotNow`]: not open, or unsigned.
+    pub fn reject(&mut self, id: u64, by: &str, reason: &str, at_ms: u64) -> Result<&Proposal, NotNow> {
+        signed(by, reason)?;
+        let proposal = self.find(id)?;
+        if !proposal.stage.is_open() {
+            return Err(wrong(proposal, "an open proposal"));
+        }
+        proposal.stage = Stage::Rejected;
+        let evidence = Evidence::Rejected { by: by.to_owned(), reason: reason.to_owned() };
+        proposal.steps.push(Step { at_ms, evidence });
+        Ok(proposal)
     }
 
     /// Turns the kill switch on or off: while it is on nothing is drafted, advanced or promoted.

@@ -117,7 +117,7 @@ impl Stage {
 
 /// What lets a proposal go on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// Drafted → shadowed.
     Shadow(Shadow),
@@ -146,6 +146,8 @@ pub enum Evidence {
     },
     /// Open → rejected.
     Rejected {
+        /// Who.
+        by: String,
         /// Why.
         reason: String,
     },
