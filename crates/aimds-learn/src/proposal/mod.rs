@@ -9,9 +9,11 @@
 
 mod gate;
 mod ledger;
+mod refusal;
 
 pub use gate::{GateConfig, Shadow, Verdict, gate, shadow};
-pub use ledger::{Ledger, LedgerLimits, Live, NotNow};
+pub use ledger::{Ledger, LedgerLimits, Live};
+pub use refusal::NotNow;
 
 use serde::{Deserialize, Serialize};
 
