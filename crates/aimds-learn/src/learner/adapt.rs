@@ -277,18 +277,20 @@ impl Learner {
         let benign: Vec<f64> =
             self.cases.all().filter(|case| !case.attack).map(|case| now.score(case)).collect();
         let found = threshold(&benign, self.config.false_alarms, BUDGET_CONFIDENCE)?;
-        if !found.score.is_finite() || (found.score - now.threshold).abs() < LEAST_MOVE {
+        let step = self.ledger.limits().threshold_step;
+        let to = found.score.clamp(now.threshold - step, now.threshold + step);
+        if !found.score.is_finite() || (to - now.threshold).abs() < LEAST_MOVE {
             return Ok(());
         }
         let why = format!(
-            "from {:+.3} to {:+.3}: {} reviewed benign scores keep {} false alarms there with {:.0} % confidence",
+            "from {:+.3} to {to:+.3}, on the way to {:+.3}, where {} reviewed benign scores keep {} false alarms with {:.0} % confidence",
             now.threshold,
             found.score,
             found.benign,
             self.config.false_alarms,
             100.0 * BUDGET_CONFIDENCE,
         );
-        self.draft(Change::Threshold(found.score), why, notes);
+        self.draft(Change::Threshold(to), why, notes);
         Ok(())
     }
 

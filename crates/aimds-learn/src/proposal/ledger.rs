@@ -20,7 +20,7 @@ const MAX_WORDS: usize = 500;
 pub struct LedgerLimits {
     /// Promotions in any hour. Default 2.
     pub promotions_an_hour: usize,
-    /// The most that one promotion moves the threshold. Default 0.1.
+    /// The most that one promotion moves the threshold, in the unit of the score. Default 1, which suits log-odds.
     pub threshold_step: f64,
     /// Cases of a canary; 0 asks for none. Default 100.
     pub canary_rows: usize,
@@ -28,7 +28,7 @@ pub struct LedgerLimits {
 
 impl Default for LedgerLimits {
     fn default() -> Self {
-        Self { promotions_an_hour: 2, threshold_step: 0.1, canary_rows: 100 }
+        Self { promotions_an_hour: 2, threshold_step: 1.0, canary_rows: 100 }
     }
 }
 
