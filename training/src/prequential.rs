@@ -240,7 +240,7 @@ fn one(texts: &[Text], family: &str, arguments: &Arguments) -> Result<Report> {
         known_after: judge.rate(&stream.known),
         held_out_false_alarms: judge.rate(&stream.benign),
         false_alarms: share(&alarms),
-        worst_thousand: alarms.windows(1000.min(alarms.len().max(1))).map(share).fold(0.0, f64::max),
+        worst_thousand: alarms.windows(alarms.len().clamp(1, 1000)).map(share).fold(0.0, f64::max),
         budget: arguments.budget,
         curve,
     })
