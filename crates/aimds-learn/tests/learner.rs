@@ -21,6 +21,7 @@ fn verdict(passed: bool) -> Evidence {
         passed,
         gain,
         bernstein_low: None,
+        robust_mean: None,
         rows: 300,
         verified: 100,
         loosens: false,

@@ -192,7 +192,16 @@ impl Learner {
             if passed { "better" } else { "no sure gain, or too many false alarms" },
         );
         let rows = fresh.len();
-        Ok(Verdict { passed, gain: found, bernstein_low: None, rows, verified: rows, loosens, reason })
+        Ok(Verdict {
+            passed,
+            gain: found,
+            bernstein_low: None,
+            robust_mean: None,
+            rows,
+            verified: rows,
+            loosens,
+            reason,
+        })
     }
 
     fn proven(&mut self, id: u64) -> Result<Option<Evidence>, Error> {

@@ -8,6 +8,10 @@ use crate::evaluation::{Comparison, Interval, bernstein_low, bootstrap, loosens}
 use crate::levels::probabilities;
 use crate::policy::{Model, Trust};
 use crate::replay::Experience;
+use crate::robust::median_of_means;
+
+/// Blocks of rows whose means are compared: five of them may hold wrong rows.
+const BLOCKS: usize = 11;
 
 /// What a proposed policy would have done differently.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,6 +73,9 @@ pub struct Verdict {
     pub gain: Option<Interval>,
     /// A lower bound that needs no large sample; for reading, it does not decide.
     pub bernstein_low: Option<f64>,
+    /// The median of the means of blocks of rows: a few rows of great weight, wrong or lucky, do not make a gain. It must
+    /// be above 0 as well.
+    pub robust_mean: Option<f64>,
     /// Rows it rests on.
     pub rows: usize,
     /// Of these, reviewed ones.
@@ -107,6 +114,7 @@ pub fn gate(
         passed: false,
         gain: None,
         bernstein_low: None,
+        robust_mean: None,
         rows: credible.len(),
         verified: verified.len(),
         loosens: false,
@@ -134,8 +142,9 @@ pub fn gate(
     let gain = bootstrap(&gains, config.confidence, random)?;
     verdict.rows = comparison.len();
     verdict.bernstein_low = Some(bernstein_low(&gains, comparison.range(), config.confidence)?);
+    verdict.robust_mean = median_of_means(&gains, BLOCKS, random);
     verdict.gain = Some(gain);
-    verdict.passed = gain.is_gain();
+    verdict.passed = gain.is_gain() && verdict.robust_mean.is_some_and(|mean| mean > 0.0);
     verdict.reason = format!(
         "reward {:+.4} a case, {:.0} % interval {:+.4} to {:+.4}, from {} {kind}, {} left out: {}",
         gain.mean,
