@@ -7,6 +7,7 @@ mod lexical;
 mod measure;
 mod network;
 mod prepare;
+mod prequential;
 mod random;
 mod views;
 
@@ -17,6 +18,8 @@ use clap::Parser;
 enum Recipe {
     /// The lexical model.
     Lexical(lexical::Arguments),
+    /// How fast the learner catches a new family of attacks.
+    Prequential(prequential::Arguments),
     /// The readings that the encoder is trained on.
     Views(views::Arguments),
 }
@@ -24,6 +27,7 @@ enum Recipe {
 fn main() -> anyhow::Result<()> {
     match Recipe::parse() {
         Recipe::Lexical(arguments) => lexical::run(&arguments),
+        Recipe::Prequential(arguments) => prequential::run(&arguments),
         Recipe::Views(arguments) => views::run(&arguments),
     }
 }

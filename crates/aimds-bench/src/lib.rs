@@ -2,8 +2,10 @@
 
 mod disguise;
 mod latency;
+mod learn;
 mod workload;
 
 pub use disguise::{DISGUISES, Disguise};
 pub use latency::{Latency, measure};
+pub use learn::{LearnLatency, Point, Regret, STEPS, export, latencies, regrets};
 pub use workload::{Workload, workloads};

@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{Status, attractor, audit, bench, calibrate, config, eval, policy, router, scan, serve};
+use crate::{Status, attractor, audit, bench, calibrate, config, eval, learn, policy, router, scan, serve};
 
 /// AIMDS: a firewall for LLM applications and agents.
 #[derive(Debug, Parser)]
@@ -77,6 +77,9 @@ pub enum Command {
     /// What routing, prices and the cache of answers come to on a log of requests
     #[command(subcommand)]
     Router(router::Router),
+    /// Learn from outcomes: propose, promote, roll back
+    #[command(subcommand)]
+    Learn(learn::Learn),
     /// Measure the latency of the engine on this machine
     Bench(bench::Bench),
 }
@@ -96,6 +99,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Attractor(attractor) => attractor::run(&attractor, &cli.global),
         Command::Audit(audit) => audit::run(&audit, &cli.global),
         Command::Router(router) => router::run(&router, &cli.global),
+        Command::Learn(learn) => learn::run(&learn, &cli.global),
         Command::Bench(bench) => bench::run(&bench, &cli.global),
     }
 }

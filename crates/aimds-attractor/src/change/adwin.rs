@@ -5,11 +5,13 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Change, Counter, Direction};
 use crate::error::{Error, setting};
 
 /// Settings of [`Adwin`]; the defaults are those of `river`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AdwinConfig {
     /// Bound on the chance of a false alarm at each look. Default 0.002.
     pub delta: f64,
@@ -30,7 +32,7 @@ impl Default for AdwinConfig {
 }
 
 /// Some consecutive values: how many, their sum, and the sum of their squared deviations from their mean.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Bucket {
     count: f64,
     total: f64,
@@ -84,7 +86,7 @@ impl Bucket {
 /// assert!((1000..1100).contains(&alarm));
 /// # Ok::<(), aimds_attractor::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Adwin {
     config: AdwinConfig,
     /// Rows of buckets of 1, 2, 4, … values; in each row the oldest first.

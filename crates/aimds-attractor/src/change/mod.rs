@@ -10,6 +10,8 @@ pub use bocpd::{Bocpd, Prior, RunLength};
 pub use cusum::{Cusum, LikelihoodCusum, Shift};
 pub use page_hinkley::{PageHinkley, PageHinkleyConfig, Sides};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Error;
 
 /// Which way a stream changed.
@@ -33,7 +35,7 @@ pub struct Change {
 }
 
 /// Counts what was pushed, so that an error can say where.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Counter(usize);
 
 impl Counter {

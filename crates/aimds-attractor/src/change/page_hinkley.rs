@@ -1,10 +1,12 @@
 //! The test of Page and Hinkley: cumulated deviations from the running mean.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Change, Counter, Direction};
 use crate::error::{Error, setting};
 
 /// Which changes raise an alarm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sides {
     /// Only to higher values.
     Up,
@@ -15,7 +17,7 @@ pub enum Sides {
 }
 
 /// Settings of [`PageHinkley`]; the defaults are those of `river`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PageHinkleyConfig {
     /// No alarm before so many values. Default 30.
     pub min_values: u64,
@@ -36,7 +38,7 @@ impl Default for PageHinkleyConfig {
 }
 
 /// A sum and the value it was farthest from an alarm at.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Excursion {
     sum: f64,
     least: f64,
@@ -72,7 +74,7 @@ impl Excursion {
 /// assert_eq!(alarms, [105]);
 /// # Ok::<(), aimds_attractor::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PageHinkley {
     config: PageHinkleyConfig,
     count: u64,

@@ -15,6 +15,8 @@ mod conformance;
 mod eval;
 // What every subcommand has: help, version, usage errors.
 mod general;
+// `aimds learn` and `aimds bench learn`.
+mod learn;
 // `aimds policy`.
 mod policy;
 // `aimds router`: replayed logs.

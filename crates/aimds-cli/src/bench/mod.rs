@@ -1,9 +1,11 @@
-//! `aimds bench`: the latency of the engine on this machine.
+//! `aimds bench`: the latency of the engine on this machine, and what the learner achieves.
+
+mod learn;
 
 use std::io::Write as _;
 
 use aimds_bench::{measure, workloads};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::Global;
 use crate::loading;
@@ -17,7 +19,11 @@ use crate::status::Status;
     after_help = "Every workload runs on one core, with the rules, the model and the policy that ship inside the \
 binary. Times are of the whole path: normalise, detect, analyse, decide. Run it on an idle machine, more than once."
 )]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Bench {
+    /// Something else to measure.
+    #[command(subcommand)]
+    pub other: Option<Other>,
     /// Bytes of text that each workload goes through; more is slower and steadier
     #[arg(long, default_value_t = 4_000_000, value_name = "BYTES")]
     pub bytes: usize,
@@ -30,6 +36,13 @@ pub struct Bench {
     /// What is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// What else can be measured.
+#[derive(Debug, Subcommand)]
+pub enum Other {
+    /// Regret and latency of the response policy on synthetic environments
+    Learn(learn::Learn),
 }
 
 /// Formats of the result.
@@ -46,6 +59,9 @@ pub enum Format {
 /// # Errors
 /// If the result cannot be written.
 pub fn run(bench: &Bench, global: &Global) -> anyhow::Result<Status> {
+    if let Some(Other::Learn(learn)) = &bench.other {
+        return learn::run(learn, global);
+    }
     let engine = loading::engine(None, bench.deep)?;
     let wanted = |name: &str| bench.only.as_deref().is_none_or(|part| name.contains(part));
     let chosen: Vec<_> = workloads().into_iter().filter(|workload| wanted(workload.name)).collect();

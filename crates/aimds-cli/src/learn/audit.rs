@@ -1,0 +1,27 @@
+//! What a person decided, in the audit log.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aimds_store::{AuditLog, Options, Record};
+use anyhow::Context as _;
+use serde_json::Value;
+
+use super::state::now_ms;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Opens the log for writing: before anything is changed, so that a log that cannot be written changes nothing.
+pub(super) fn open(path: &Path) -> anyhow::Result<AuditLog> {
+    anyhow::ensure!(path.is_file(), "no audit log at {}", path.display());
+    let options = Options { opened_at_ms: now_ms(), ..Options::default() };
+    AuditLog::open(path, options).with_context(|| format!("cannot write to the audit log {}", path.display()))
+}
+
+/// Appends one record and waits until it is on disk.
+pub(super) fn append(log: &AuditLog, body: Value, at_ms: u64) -> anyhow::Result<()> {
+    let (request_id, tenant, kind) = (String::new(), String::new(), "learn".to_owned());
+    log.append(Record { at_ms, request_id, tenant, kind, body })?;
+    log.close(PATIENCE)?;
+    Ok(())
+}
