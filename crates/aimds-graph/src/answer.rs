@@ -135,6 +135,13 @@ impl Counts {
     pub fn nodes_total(&self) -> u64 {
         self.nodes.values().sum()
     }
+
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.edges += more.edges;
+        for (&kind, &nodes) in &more.nodes {
+            *self.nodes.entry(kind).or_default() += nodes;
+        }
+    }
 }
 
 /// Proof for a person that their data were erased.

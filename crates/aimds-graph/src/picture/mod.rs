@@ -15,7 +15,7 @@ const LONGEST: usize = 26;
 /// What stands in a node's box: its kind, its name, and what else is worth knowing.
 fn lines(node: &Node) -> Vec<String> {
     let mut lines = vec![node.id.kind().as_str().to_owned(), shortened(node.id.name())];
-    let told = ["decision", "category", "result", "rule", "route"].into_iter();
+    let told = ["category", "decision", "action", "result", "route"].into_iter();
     let told = told.filter_map(|name| match node.properties.get(name) {
         Some(Property::Label(text)) if text != node.id.name() => Some(shortened(text)),
         _ => None,

@@ -243,3 +243,30 @@ fn edges(conn: &Connection, tenant: Option<i64>, table: &str, end: &str) -> Resu
     };
     Ok(conn.prepare_cached(&sql)?.query_row([tenant], |row| unsigned(row, 0))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What makes the size of a hub not matter: a search of a covering index, and nothing sorted.
+    #[test]
+    fn steps_search_covering_indices_and_sort_nothing() {
+        let conn = Connection::open_in_memory().unwrap();
+        super::super::schema::prepare(&conn).unwrap();
+        for (statements, begun, long) in [
+            (CAUSES, "causes_up (effect=? AND first_ms>? AND first_ms<?)", "causes_up_long (effect=? AND last_ms>?)"),
+            (EFFECTS, "causes_down (cause=? AND first_ms>? AND first_ms<?)", "causes_down_long (cause=? AND last_ms>?)"),
+            (SIMILAR, "likeness_by_time (node=? AND first_ms>? AND first_ms<?)", "likeness_long (node=? AND last_ms>?)"),
+        ] {
+            for (sql, index) in [(statements.begun, begun), (statements.long, long)] {
+                let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+                let values = vec![1_i64; statement.parameter_count()];
+                let lines = statement.query_map(rusqlite::params_from_iter(values), |row| row.get(3)).unwrap();
+                let plan: Vec<String> = lines.map(Result::unwrap).collect();
+                assert!(plan[0].ends_with(&format!("USING COVERING INDEX {index}")), "{plan:?}");
+                assert_eq!(plan.len(), 2, "{plan:?}");
+                assert!(plan[1].starts_with("SEARCH n USING INTEGER PRIMARY KEY"), "{plan:?}");
+            }
+        }
+    }
+}

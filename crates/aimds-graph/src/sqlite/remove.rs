@@ -9,17 +9,22 @@ use crate::error::Error;
 use crate::model::NodeKind;
 
 /// The keys that go; of this connection only.
-const DOOMED: &str = "CREATE TEMP TABLE IF NOT EXISTS doomed (key INTEGER PRIMARY KEY); DELETE FROM doomed";
+const DOOMED: &str = "CREATE TEMP TABLE IF NOT EXISTS doomed (key INTEGER PRIMARY KEY); DELETE FROM doomed; \
+     CREATE TEMP TABLE IF NOT EXISTS carriers (key INTEGER PRIMARY KEY); DELETE FROM carriers";
 
 /// A node, and everything that came of it, however far. The union ends also where effects lead back to their causes.
 const ALL_OF: &str = "INSERT INTO doomed WITH RECURSIVE reached (key) AS (SELECT ?1 UNION SELECT e.effect FROM causes e \
      JOIN reached r ON e.cause = r.key) SELECT key FROM reached";
 
-/// What carried the doomed, and nothing else any more.
-const LEFT_ALONE: &str = "INSERT OR IGNORE INTO doomed SELECT n.key FROM nodes n \
-     WHERE n.key IN (SELECT c.cause FROM causes c JOIN doomed d ON d.key = c.effect) AND n.kind IN (?1, ?2) \
-     AND NOT EXISTS (SELECT 1 FROM causes c WHERE c.cause = n.key AND c.effect NOT IN (SELECT key FROM doomed)) \
-     AND NOT EXISTS (SELECT 1 FROM causes c WHERE c.effect = n.key AND c.cause NOT IN (SELECT key FROM doomed))";
+/// Sessions and documents that carried the doomed.
+const CARRIERS: &str = "INSERT OR IGNORE INTO carriers SELECT n.key FROM doomed d JOIN causes c ON c.effect = d.key \
+     JOIN nodes n ON n.key = c.cause WHERE n.kind IN (?1, ?2)";
+
+/// Those of them that hang together with nothing any more.
+const ALONE: &str = "INSERT INTO doomed SELECT n.key FROM carriers JOIN nodes n USING (key) \
+     WHERE NOT EXISTS (SELECT 1 FROM causes c WHERE c.cause = n.key) \
+     AND NOT EXISTS (SELECT 1 FROM causes c WHERE c.effect = n.key) \
+     AND NOT EXISTS (SELECT 1 FROM likeness l WHERE l.node = n.key)";
 
 const OTHER_ENDS: &str = "DELETE FROM likeness WHERE (node, other) IN (SELECT other, node FROM likeness \
      WHERE node IN (SELECT key FROM doomed))";
@@ -31,8 +36,11 @@ pub(super) fn all_of(transaction: &Transaction<'_>, key: i64) -> Result<Counts, 
     transaction.execute_batch(DOOMED)?;
     transaction.prepare_cached(ALL_OF)?.execute([key])?;
     let carriers = params![NodeKind::Session.number(), NodeKind::Document.number()];
-    transaction.prepare_cached(LEFT_ALONE)?.execute(carriers)?;
-    remove_doomed(transaction)
+    transaction.prepare_cached(CARRIERS)?.execute(carriers)?;
+    let mut counts = remove_doomed(transaction)?;
+    transaction.prepare_cached(ALONE)?.execute([])?;
+    counts.add(&remove_doomed(transaction)?);
+    Ok(counts)
 }
 
 /// One look at every node and edge.
