@@ -1,9 +1,11 @@
 //! Measures the engine in process: fixed workloads, one core, wall-clock quantiles. A program, never a test.
 
 mod disguise;
+mod graph;
 mod latency;
 mod workload;
 
 pub use disguise::{DISGUISES, Disguise};
+pub use graph::{GraphLoad, GraphReport, QueryTimes, measure_graph};
 pub use latency::{Latency, measure};
 pub use workload::{Workload, workloads};

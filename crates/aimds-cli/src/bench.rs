@@ -1,9 +1,11 @@
-//! `aimds bench`: the latency of the engine on this machine.
+//! `aimds bench`: the latency of the engine on this machine, and of the causal memory.
+
+mod graph;
 
 use std::io::Write as _;
 
 use aimds_bench::{measure, workloads};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::Global;
 use crate::loading;
@@ -14,10 +16,14 @@ use crate::status::Status;
 /// Arguments of `aimds bench`.
 #[derive(Debug, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
     after_help = "Every workload runs on one core, with the rules, the model and the policy that ship inside the \
 binary. Times are of the whole path: normalise, detect, analyse, decide. Run it on an idle machine, more than once."
 )]
 pub struct Bench {
+    /// Something else than the engine.
+    #[command(subcommand)]
+    pub what: Option<What>,
     /// Bytes of text that each workload goes through; more is slower and steadier
     #[arg(long, default_value_t = 4_000_000, value_name = "BYTES")]
     pub bytes: usize,
@@ -30,6 +36,13 @@ pub struct Bench {
     /// What is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// What else is measured.
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// Build a large causal memory and measure how fast it answers
+    Graph(graph::GraphBench),
 }
 
 /// Formats of the result.
@@ -46,6 +59,9 @@ pub enum Format {
 /// # Errors
 /// If the result cannot be written.
 pub fn run(bench: &Bench, global: &Global) -> anyhow::Result<Status> {
+    if let Some(What::Graph(arguments)) = &bench.what {
+        return graph::run(arguments, global);
+    }
     let engine = loading::engine(None, bench.deep)?;
     let wanted = |name: &str| bench.only.as_deref().is_none_or(|part| name.contains(part));
     let chosen: Vec<_> = workloads().into_iter().filter(|workload| wanted(workload.name)).collect();

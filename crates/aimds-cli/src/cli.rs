@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{Status, attractor, audit, bench, calibrate, config, eval, policy, scan, serve};
+use crate::{Status, attractor, audit, bench, calibrate, config, eval, graph, policy, scan, serve};
 
 /// AIMDS: a firewall for LLM applications and agents.
 #[derive(Debug, Parser)]
@@ -74,6 +74,9 @@ pub enum Command {
     /// Verify, export and watch the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// The causal memory: which attacks hang together, where they came from, what came of them
+    #[command(subcommand)]
+    Graph(graph::Graph),
     /// Measure the latency of the engine on this machine
     Bench(bench::Bench),
 }
@@ -92,6 +95,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Policy(policy) => policy::run(&policy, &cli.global),
         Command::Attractor(attractor) => attractor::run(&attractor, &cli.global),
         Command::Audit(audit) => audit::run(&audit, &cli.global),
+        Command::Graph(graph) => graph::run(&graph, &cli.global),
         Command::Bench(bench) => bench::run(&bench, &cli.global),
     }
 }

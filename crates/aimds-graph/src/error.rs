@@ -18,7 +18,9 @@ pub enum Invalid {
     #[error("a tenant's name has at most 200 bytes and no control characters")]
     Tenant,
     /// The name of a property.
-    #[error("a property's name has 1 to 32 of a-z, 0-9 and _, and is none of tenant, id, kind, first_ms, last_ms")]
+    #[error(
+        "a property's name has 1 to 32 of a-z, 0-9 and _, and is none of tenant, id, kind, first_ms, last_ms"
+    )]
     PropertyName,
     /// The value of a property.
     #[error("property {name}: a text is one word of at most 128 bytes, a number is finite")]

@@ -119,7 +119,11 @@ impl Linker {
         let id = NodeId::new(NodeKind::Outcome, &record.request_id)?;
         let mut node = Node::new(id.clone(), record.at_ms);
         put(&mut node, "result", label(&record.body, "result"));
-        put(&mut node, "status", record.body.get("upstream_status").and_then(Value::as_i64).map(Property::Count));
+        put(
+            &mut node,
+            "status",
+            record.body.get("upstream_status").and_then(Value::as_i64).map(Property::Count),
+        );
         batch.edges.push(Edge::new(&cause, EdgeKind::ResultedIn, &id, record.at_ms));
         batch.nodes.extend([Node::new(cause, record.at_ms), node]);
         batch.check()?;
@@ -186,7 +190,8 @@ impl<'a> Decided<'a> {
     fn read(record: &'a Record) -> Result<Self, Invalid> {
         let body = &record.body;
         let direction = text(body, "direction").unwrap_or("request");
-        let findings = body.get("findings").and_then(Value::as_array).into_iter().flatten().take(MAX_FINDINGS);
+        let findings =
+            body.get("findings").and_then(Value::as_array).into_iter().flatten().take(MAX_FINDINGS);
         let mut decided = Self {
             record,
             name: format!("{}/{direction}", record.request_id),
@@ -202,7 +207,9 @@ impl<'a> Decided<'a> {
     }
 
     fn is_detection(&self) -> bool {
-        !self.findings.is_empty() || self.decision != "allow" || self.would.is_some_and(|would| would != "allow")
+        !self.findings.is_empty()
+            || self.decision != "allow"
+            || self.would.is_some_and(|would| would != "allow")
     }
 
     fn categories(&self) -> impl Iterator<Item = &'a str> {
@@ -230,7 +237,8 @@ impl<'a> Decided<'a> {
         put(&mut node, "path", label(&self.record.body, "path"));
         put(&mut node, "score", score(&self.record.body, "score"));
         batch.nodes.push(node);
-        let causes: Vec<&NodeId> = if findings.is_empty() { origin.iter().collect() } else { findings.iter().collect() };
+        let causes: Vec<&NodeId> =
+            if findings.is_empty() { origin.iter().collect() } else { findings.iter().collect() };
         for cause in causes {
             batch.edges.push(Edge::new(cause, EdgeKind::Decided, &decision, at_ms));
         }

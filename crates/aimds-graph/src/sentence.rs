@@ -15,7 +15,9 @@ impl Chain {
             Some(_) => format!("{} came from source {}", self.start, names(NodeKind::Source)),
             None => format!("{} has no known source", self.start),
         };
-        for (kind, before) in [(NodeKind::Session, " in session "), (NodeKind::Document, ", carried by document ")] {
+        for (kind, before) in
+            [(NodeKind::Session, " in session "), (NodeKind::Document, ", carried by document ")]
+        {
             if nodes(kind).next().is_some() {
                 words += &format!("{before}{}", names(kind));
             }
@@ -109,7 +111,10 @@ impl Receipt {
         let Counts { nodes, edges } = &self.erased;
         let kinds = nodes.iter().map(|(&kind, &count)| of_kind(kind, count));
         let edges = counted(*edges, "edge", "edges");
-        ended(format!("{} was erased with all that came of it: {}, and {edges}", self.subject, listed(kinds)), false)
+        ended(
+            format!("{} was erased with all that came of it: {}, and {edges}", self.subject, listed(kinds)),
+            false,
+        )
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) fn related(arguments: &Related) -> anyhow::Result<Status> {
     let answer = graph.related(&arguments.place.tenant, &id, &limits)?;
     let mut page = answer.sentence() + "\n";
     for attack in &answer.attacks {
-        let _ = writeln!(page, "{:>3}  {}  {}", attack.hops, moment::format(attack.first_ms), path(&attack.path));
+        let _ =
+            writeln!(page, "{:>3}  {}  {}", attack.hops, moment::format(attack.first_ms), path(&attack.path));
     }
     show(&answer, &answer.subgraph, &page, arguments.format)
 }

@@ -119,7 +119,8 @@ impl Writer<'_> {
         let waiting = self.waiting.entry(batch.tenant.clone()).or_insert_with(|| Batch::new(&batch.tenant));
         waiting.nodes.extend(batch.nodes);
         waiting.edges.extend(batch.edges);
-        if self.waiting.values().map(|batch| batch.nodes.len().max(batch.edges.len())).sum::<usize>() >= BATCH {
+        if self.waiting.values().map(|batch| batch.nodes.len().max(batch.edges.len())).sum::<usize>() >= BATCH
+        {
             self.write_all()?;
         }
         Ok(())

@@ -47,7 +47,11 @@ impl Place {
     pub(crate) fn open(&self) -> anyhow::Result<Box<dyn Graph>> {
         if self.neo4j.is_none() {
             let path = self.file()?;
-            anyhow::ensure!(path.is_file(), "no graph at {}: make one with aimds graph import", path.display());
+            anyhow::ensure!(
+                path.is_file(),
+                "no graph at {}: make one with aimds graph import",
+                path.display()
+            );
         }
         self.open_or_make()
     }
@@ -58,14 +62,16 @@ impl Place {
             return self.open_neo4j(url);
         }
         let path = self.file()?;
-        let graph = SqliteGraph::open(&path).with_context(|| format!("cannot open the graph {}", path.display()))?;
+        let graph =
+            SqliteGraph::open(&path).with_context(|| format!("cannot open the graph {}", path.display()))?;
         Ok(Box::new(graph))
     }
 
     fn open_neo4j(&self, url: &str) -> anyhow::Result<Box<dyn Graph>> {
         let password = Password(std::env::var("AIMDS_NEO4J_PASSWORD").unwrap_or_default());
         let directory = data_directory::find(self.data_dir.as_deref())?;
-        std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        std::fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
         let mut options = Neo4jOptions::new(url, &self.neo4j_user, password, directory.join(SPOOL));
         options.timeout = PATIENCE;
         options.database = self.neo4j_database.clone();

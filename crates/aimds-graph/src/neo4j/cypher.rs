@@ -123,7 +123,8 @@ pub(super) const COUNT_EDGES_OF: &str = "UNWIND $ids AS id MATCH (:AimdsNode {te
 pub(super) const COUNT_NODES_OF: &str = "UNWIND $ids AS id MATCH (n:AimdsNode {tenant: $tenant, id: id}) \
      RETURN n.kind AS kind, count(DISTINCT n) AS nodes";
 
-pub(super) const REMOVE: &str = "UNWIND $ids AS id MATCH (n:AimdsNode {tenant: $tenant, id: id}) DETACH DELETE n";
+pub(super) const REMOVE: &str =
+    "UNWIND $ids AS id MATCH (n:AimdsNode {tenant: $tenant, id: id}) DETACH DELETE n";
 
 /// The oldest first, some of them: `$limit`.
 pub(super) const OLD_NODES: &str = "MATCH (n:AimdsNode) WHERE n.last_ms < $before AND ($tenant IS NULL OR n.tenant = $tenant) \

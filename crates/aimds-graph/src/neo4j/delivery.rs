@@ -51,7 +51,8 @@ impl Delivery {
         });
         let its = shared.clone();
         let thread = std::thread::Builder::new().name("aimds-graph".to_owned()).spawn(move || its.run());
-        let thread = thread.map_err(|source| Error::Io { what: "cannot start the graph's thread", source })?;
+        let thread =
+            thread.map_err(|source| Error::Io { what: "cannot start the graph's thread", source })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 

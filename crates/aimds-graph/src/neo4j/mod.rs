@@ -6,6 +6,8 @@
 mod bolt;
 mod cypher;
 mod delivery;
+mod removal;
+mod rows;
 mod spool;
 
 use std::fmt;
@@ -156,7 +158,12 @@ impl Store for Neo4jGraph {
         self.bolt.find(tenant, id)
     }
 
-    fn step(&self, tenant: &str, from: &[Place<NodeId>], step: &Step<'_>) -> Result<Portion<Hop<NodeId>>, Error> {
+    fn step(
+        &self,
+        tenant: &str,
+        from: &[Place<NodeId>],
+        step: &Step<'_>,
+    ) -> Result<Portion<Hop<NodeId>>, Error> {
         self.bolt.step(tenant, from, step)
     }
 

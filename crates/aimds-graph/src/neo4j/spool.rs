@@ -40,7 +40,18 @@ impl Spool {
             crate::sqlite::create_private(path)?;
         }
         let conn = Connection::open(path)?;
-        conn.busy_timeout(Duration::from_secs(10))?;
+        conn.busy_timeout(Duration::from_secs(2))?;
+        // Two that deliver from one spool would reorder it.
+        conn.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(()))?;
+        conn.execute_batch("BEGIN EXCLUSIVE; COMMIT").map_err(|error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                Error::Settings("another process delivers from the spool".to_owned())
+            }
+            Some(rusqlite::ErrorCode::NotADatabase) => {
+                Error::Settings("the spool's file is something else".to_owned())
+            }
+            _ => error.into(),
+        })?;
         let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if application != APPLICATION && (application, tables) != (0, 0) {
@@ -53,7 +64,8 @@ impl Spool {
         conn.execute_batch(SCHEMA)?;
         conn.pragma_update(None, "application_id", APPLICATION)?;
         let counted = "SELECT count(*), coalesce(sum(length(CAST(batch AS BLOB))), 0) FROM waiting";
-        let (batches, bytes) = conn.query_row(counted, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let (batches, bytes) =
+            conn.query_row(counted, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
         let state = State { conn, batches: batches.unsigned_abs(), bytes: bytes.unsigned_abs() };
         Ok(Self { state: Mutex::new(state), most_batches, most_bytes })
     }
@@ -79,7 +91,8 @@ impl Spool {
     /// The oldest.
     pub(super) fn next(&self, most: usize) -> Result<Vec<Waiting>, Error> {
         let state = self.state();
-        let mut statement = state.conn.prepare_cached("SELECT seq, batch FROM waiting ORDER BY seq LIMIT ?1")?;
+        let mut statement =
+            state.conn.prepare_cached("SELECT seq, batch FROM waiting ORDER BY seq LIMIT ?1")?;
         let mut rows = statement.query([i64::try_from(most).unwrap_or(i64::MAX)])?;
         let mut waiting = Vec::new();
         while let Some(row) = rows.next()? {
@@ -165,6 +178,7 @@ mod tests {
         assert_eq!(names(&spool), ["c", "e"]);
         let small = Spool::open(&directory.path().join("small.db"), 3, 20).unwrap();
         assert!(matches!(small.push(&batch("a")), Err(Error::SpoolFull)));
+        assert!(matches!(Spool::open(&path, 3, 20), Err(Error::Settings(_))), "one process at a time");
         let other = directory.path().join("other.db");
         Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
         assert!(matches!(Spool::open(&other, 3, 20), Err(Error::Settings(_))));

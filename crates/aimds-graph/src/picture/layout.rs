@@ -29,11 +29,14 @@ fn columns(count: usize, ends: &[(usize, usize)]) -> Vec<usize> {
     let mut columns = vec![0; count];
     let mut left: Vec<usize> = (0..count).collect();
     while !left.is_empty() {
-        let is_caused = |node: &usize| ends.iter().any(|(cause, effect)| effect == node && left.contains(cause));
+        let is_caused =
+            |node: &usize| ends.iter().any(|(cause, effect)| effect == node && left.contains(cause));
         let free: Vec<usize> = left.iter().copied().filter(|node| !is_caused(node)).collect();
         let now = if free.is_empty() { left.iter().copied().take(1).collect() } else { free };
         left.retain(|node| !now.contains(node));
-        for &(cause, effect) in ends.iter().filter(|(cause, effect)| now.contains(cause) && left.contains(effect)) {
+        for &(cause, effect) in
+            ends.iter().filter(|(cause, effect)| now.contains(cause) && left.contains(effect))
+        {
             let after = columns.get(cause).map_or(0, |column| column + 1);
             if let Some(column) = columns.get_mut(effect) {
                 *column = after.max(*column);

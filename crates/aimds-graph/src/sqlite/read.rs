@@ -40,23 +40,41 @@ macro_rules! statements {
     ($table:literal, $node:literal, $other:literal, $kind:literal, $by_time:literal, $long:literal) => {
         Statements {
             begun: concat!(
-                "SELECT n.key, n.id, n.first_ms, n.last_ms, e.", $kind, ", e.first_ms, e.last_ms, e.weight FROM ", $table,
-                " e INDEXED BY ", $by_time, " CROSS JOIN nodes n ON n.key = e.", $other, " AND n.tenant = ?2 WHERE e.",
-                $node, " = ?1 AND e.first_ms BETWEEN ?3 AND ?4 ORDER BY e.first_ms DESC LIMIT ?5"
+                "SELECT n.key, n.id, n.first_ms, n.last_ms, e.",
+                $kind,
+                ", e.first_ms, e.last_ms, e.weight FROM ",
+                $table,
+                " e INDEXED BY ",
+                $by_time,
+                " CROSS JOIN nodes n ON n.key = e.",
+                $other,
+                " AND n.tenant = ?2 WHERE e.",
+                $node,
+                " = ?1 AND e.first_ms BETWEEN ?3 AND ?4 ORDER BY e.first_ms DESC LIMIT ?5"
             ),
             long: concat!(
-                "SELECT n.key, n.id, n.first_ms, n.last_ms, e.", $kind, ", e.first_ms, e.last_ms, e.weight FROM ", $table,
-                " e INDEXED BY ", $long, " CROSS JOIN nodes n ON n.key = e.", $other, " AND n.tenant = ?2 WHERE e.",
-                $node, " = ?1 AND e.last_ms > e.first_ms AND e.last_ms >= ?3 ORDER BY e.last_ms LIMIT ?4"
+                "SELECT n.key, n.id, n.first_ms, n.last_ms, e.",
+                $kind,
+                ", e.first_ms, e.last_ms, e.weight FROM ",
+                $table,
+                " e INDEXED BY ",
+                $long,
+                " CROSS JOIN nodes n ON n.key = e.",
+                $other,
+                " AND n.tenant = ?2 WHERE e.",
+                $node,
+                " = ?1 AND e.last_ms > e.first_ms AND e.last_ms >= ?3 ORDER BY e.last_ms LIMIT ?4"
             ),
         }
     };
 }
 
 const CAUSES: Statements = statements!("causes", "effect", "cause", "kind", "causes_up", "causes_up_long");
-const EFFECTS: Statements = statements!("causes", "cause", "effect", "kind", "causes_down", "causes_down_long");
+const EFFECTS: Statements =
+    statements!("causes", "cause", "effect", "kind", "causes_down", "causes_down_long");
 // Likeness has no kind: the node's number stands in its place and is not looked at.
-const SIMILAR: Statements = statements!("likeness", "node", "other", "node", "likeness_by_time", "likeness_long");
+const SIMILAR: Statements =
+    statements!("likeness", "node", "other", "node", "likeness_by_time", "likeness_long");
 
 /// O(fan-out · log of the file) for each node and side, however many edges it has.
 pub(super) fn step(
@@ -254,14 +272,27 @@ mod tests {
         let conn = Connection::open_in_memory().unwrap();
         super::super::schema::prepare(&conn).unwrap();
         for (statements, begun, long) in [
-            (CAUSES, "causes_up (effect=? AND first_ms>? AND first_ms<?)", "causes_up_long (effect=? AND last_ms>?)"),
-            (EFFECTS, "causes_down (cause=? AND first_ms>? AND first_ms<?)", "causes_down_long (cause=? AND last_ms>?)"),
-            (SIMILAR, "likeness_by_time (node=? AND first_ms>? AND first_ms<?)", "likeness_long (node=? AND last_ms>?)"),
+            (
+                CAUSES,
+                "causes_up (effect=? AND first_ms>? AND first_ms<?)",
+                "causes_up_long (effect=? AND last_ms>?)",
+            ),
+            (
+                EFFECTS,
+                "causes_down (cause=? AND first_ms>? AND first_ms<?)",
+                "causes_down_long (cause=? AND last_ms>?)",
+            ),
+            (
+                SIMILAR,
+                "likeness_by_time (node=? AND first_ms>? AND first_ms<?)",
+                "likeness_long (node=? AND last_ms>?)",
+            ),
         ] {
             for (sql, index) in [(statements.begun, begun), (statements.long, long)] {
                 let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
                 let values = vec![1_i64; statement.parameter_count()];
-                let lines = statement.query_map(rusqlite::params_from_iter(values), |row| row.get(3)).unwrap();
+                let lines =
+                    statement.query_map(rusqlite::params_from_iter(values), |row| row.get(3)).unwrap();
                 let plan: Vec<String> = lines.map(Result::unwrap).collect();
                 assert!(plan[0].ends_with(&format!("USING COVERING INDEX {index}")), "{plan:?}");
                 assert_eq!(plan.len(), 2, "{plan:?}");

@@ -29,7 +29,8 @@ const ALONE: &str = "INSERT INTO doomed SELECT n.key FROM carriers JOIN nodes n 
 const OTHER_ENDS: &str = "DELETE FROM likeness WHERE (node, other) IN (SELECT other, node FROM likeness \
      WHERE node IN (SELECT key FROM doomed))";
 
-const OLD: &str = "INSERT INTO doomed SELECT key FROM nodes WHERE last_ms < ?1 AND (?2 IS NULL OR tenant = ?2)";
+const OLD: &str =
+    "INSERT INTO doomed SELECT key FROM nodes WHERE last_ms < ?1 AND (?2 IS NULL OR tenant = ?2)";
 
 /// O(what is removed · log of the file).
 pub(super) fn all_of(transaction: &Transaction<'_>, key: i64) -> Result<Counts, Error> {
@@ -44,7 +45,11 @@ pub(super) fn all_of(transaction: &Transaction<'_>, key: i64) -> Result<Counts, 
 }
 
 /// One look at every node and edge.
-pub(super) fn before(transaction: &Transaction<'_>, tenant: Option<i64>, before_ms: i64) -> Result<Counts, Error> {
+pub(super) fn before(
+    transaction: &Transaction<'_>,
+    tenant: Option<i64>,
+    before_ms: i64,
+) -> Result<Counts, Error> {
     transaction.execute_batch(DOOMED)?;
     transaction.prepare_cached(OLD)?.execute(params![before_ms, tenant])?;
     let mut counts = remove_doomed(transaction)?;
@@ -61,8 +66,9 @@ pub(super) fn before(transaction: &Transaction<'_>, tenant: Option<i64>, before_
 
 fn remove_doomed(transaction: &Transaction<'_>) -> Result<Counts, Error> {
     let mut nodes = BTreeMap::new();
-    let mut statement = transaction
-        .prepare_cached("SELECT n.kind, count(*) FROM nodes n JOIN doomed d ON d.key = n.key GROUP BY n.kind")?;
+    let mut statement = transaction.prepare_cached(
+        "SELECT n.kind, count(*) FROM nodes n JOIN doomed d ON d.key = n.key GROUP BY n.kind",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let kind = NodeKind::from_number(row.get(0)?).ok_or(Error::Malformed { what: "node" })?;
@@ -72,7 +78,8 @@ fn remove_doomed(transaction: &Transaction<'_>) -> Result<Counts, Error> {
     let down = delete("DELETE FROM causes WHERE cause IN (SELECT key FROM doomed)")?;
     let up = delete("DELETE FROM causes WHERE effect IN (SELECT key FROM doomed)")?;
     // Each likeness stands in two rows, of which one may be that of a node that stays.
-    let likeness = delete(OTHER_ENDS)? + delete("DELETE FROM likeness WHERE node IN (SELECT key FROM doomed)")?;
+    let likeness =
+        delete(OTHER_ENDS)? + delete("DELETE FROM likeness WHERE node IN (SELECT key FROM doomed)")?;
     delete("DELETE FROM nodes WHERE key IN (SELECT key FROM doomed)")?;
     transaction.execute_batch("DELETE FROM doomed")?;
     Ok(Counts { nodes, edges: (down + up + likeness / 2) as u64 })

@@ -8,7 +8,8 @@ use super::signed;
 use crate::error::Error;
 use crate::model::{Batch, Edge, Node, NodeId};
 
-const TENANT: &str = "INSERT INTO tenants (name) VALUES (?1) ON CONFLICT (name) DO UPDATE SET name = name RETURNING key";
+const TENANT: &str =
+    "INSERT INTO tenants (name) VALUES (?1) ON CONFLICT (name) DO UPDATE SET name = name RETURNING key";
 
 const NODE: &str = "INSERT INTO nodes (tenant, kind, id, first_ms, last_ms, properties) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
      ON CONFLICT (tenant, id) DO UPDATE SET first_ms = min(first_ms, excluded.first_ms), \
@@ -47,7 +48,8 @@ fn put_node(transaction: &Transaction<'_>, tenant: i64, node: &Node) -> Result<i
         false => serde_json::to_string(&node.properties).ok(),
     };
     let Node { id, first_ms, last_ms, .. } = node;
-    let row = params![tenant, id.kind().number(), id.as_str(), signed(*first_ms), signed(*last_ms), properties];
+    let row =
+        params![tenant, id.kind().number(), id.as_str(), signed(*first_ms), signed(*last_ms), properties];
     Ok(transaction.prepare_cached(NODE)?.query_row(row, |row| row.get(0))?)
 }
 

@@ -45,8 +45,13 @@ impl<K: Clone + Eq + std::hash::Hash> Walk<K> {
         let mut budget = limits.edges();
         let mut frontier = 0..1;
         for hops in 1..=limits.hops {
-            let from: Vec<Place<K>> =
-                walk.found.get(frontier.clone()).unwrap_or_default().iter().map(|f| f.place.clone()).collect();
+            let from: Vec<Place<K>> = walk
+                .found
+                .get(frontier.clone())
+                .unwrap_or_default()
+                .iter()
+                .map(|f| f.place.clone())
+                .collect();
             if from.is_empty() || (budget == 0 && walk.truncated) {
                 break;
             }
@@ -134,7 +139,8 @@ pub(super) fn subgraph<S: Store + ?Sized>(
     places.dedup_by(|a, b| a.id == b.id);
     let known = |id: &NodeId| places.binary_search_by(|place| place.id.cmp(id)).is_ok();
     edges.retain(|edge| known(&edge.from) && known(&edge.to));
-    let order = |edge: &Edge| -> (NodeId, NodeId, EdgeKind) { (edge.from.clone(), edge.to.clone(), edge.kind) };
+    let order =
+        |edge: &Edge| -> (NodeId, NodeId, EdgeKind) { (edge.from.clone(), edge.to.clone(), edge.kind) };
     edges.sort_by_cached_key(order);
     edges.dedup_by(|a, b| a.kind == b.kind && a.from == b.from && a.to == b.to);
     let keys: Vec<S::Key> = places.iter().map(|place| place.key.clone()).collect();

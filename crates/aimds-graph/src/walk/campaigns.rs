@@ -35,7 +35,11 @@ pub(crate) fn campaigns<S: Store + ?Sized>(
     let mut campaigns = gather(&mut components, &attacks.found, &edges.found);
     campaigns.retain(|campaign| campaign.attacks.len() >= limits.min_size.max(1));
     campaigns.sort_by(|a, b| {
-        b.attacks.len().cmp(&a.attacks.len()).then(a.first_ms.cmp(&b.first_ms)).then_with(|| a.first.cmp(&b.first))
+        b.attacks
+            .len()
+            .cmp(&a.attacks.len())
+            .then(a.first_ms.cmp(&b.first_ms))
+            .then_with(|| a.first.cmp(&b.first))
     });
     Ok(Campaigns {
         campaigns,

@@ -18,10 +18,6 @@ use crate::graph::{Place, Store};
 use crate::model::NodeId;
 
 /// The node that is asked about.
-pub(crate) fn start<S: Store + ?Sized>(
-    store: &S,
-    tenant: &str,
-    id: &NodeId,
-) -> Result<Place<S::Key>, Error> {
+pub(crate) fn start<S: Store + ?Sized>(store: &S, tenant: &str, id: &NodeId) -> Result<Place<S::Key>, Error> {
     store.find(tenant, id)?.ok_or_else(|| Error::NotFound { id: id.clone() })
 }

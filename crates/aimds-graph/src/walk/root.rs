@@ -7,7 +7,7 @@ use crate::answer::Root;
 use crate::error::Error;
 use crate::graph::{Side, Store};
 use crate::limits::Limits;
-use crate::model::NodeId;
+use crate::model::{NodeId, NodeKind};
 
 pub(crate) fn root<S: Store + ?Sized>(
     store: &S,
@@ -28,9 +28,13 @@ pub(crate) fn root<S: Store + ?Sized>(
     Ok(Root { start: id.clone(), root, path: names, truncated, subgraph })
 }
 
-/// The number of the node first seen first; of several the furthest, then by name.
+/// The number of the node first seen first; of several the furthest, then by name. A pattern, by which an attack was
+/// recognised, is not where it began.
 pub(super) fn earliest<K>(walk: &Walk<K>) -> usize {
     let numbered = walk.found.iter().enumerate();
-    let first = numbered.min_by_key(|(_, found)| (found.place.first_ms, Reverse(found.hops), &found.place.id));
+    let numbered =
+        numbered.filter(|(number, found)| *number == 0 || found.place.id.kind() != NodeKind::Pattern);
+    let first =
+        numbered.min_by_key(|(_, found)| (found.place.first_ms, Reverse(found.hops), &found.place.id));
     first.map_or(0, |(number, _)| number)
 }

@@ -87,8 +87,9 @@ fn writing_child() {
     let from: u64 = std::env::var("AIMDS_GRAPH_CRASH_FROM").unwrap().parse().unwrap();
     let mut graph = SqliteGraph::open(path).unwrap();
     for number in from.. {
-        let lines: Vec<String> =
-            (0..ATTACKS).map(|i| format!("source:{number} triggered attack:{number}-{i} @{number}")).collect();
+        let lines: Vec<String> = (0..ATTACKS)
+            .map(|i| format!("source:{number} triggered attack:{number}-{i} @{number}"))
+            .collect();
         graph.upsert(&batch("acme", &lines.iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
         std::io::stdout().lock().write_all(format!("ack {number}.\n").as_bytes()).unwrap();
     }

@@ -85,7 +85,8 @@ fn what_is_no_detection_leaves_no_trace() {
 
 #[test]
 fn personal_data_alone_are_no_attack() {
-    let batch = Linker::default().link(&decision(1, "r1", "redact", &[finding("email", "pii.email")])).unwrap();
+    let batch =
+        Linker::default().link(&decision(1, "r1", "redact", &[finding("email", "pii.email")])).unwrap();
     assert!(batch.nodes.iter().all(|node| node.id.kind() != NodeKind::Attack));
     assert_eq!(edges(&batch)[0], "source:key_1 caused finding:r1/request/0");
     // Monitor mode: nothing was done, something would have been.
@@ -136,7 +137,11 @@ fn memory_is_bounded() {
         linker.link(&decision(i, &format!("r{i}"), "flag", &[])).unwrap();
     }
     let outcome = |linker: &mut Linker, i: u64| {
-        linker.link(&record(i, &format!("r{i}"), "outcome", json!({ "result": "answered" }))).unwrap().edges.len()
+        linker
+            .link(&record(i, &format!("r{i}"), "outcome", json!({ "result": "answered" })))
+            .unwrap()
+            .edges
+            .len()
     };
     assert_eq!((outcome(&mut linker, 0), outcome(&mut linker, 11_999)), (0, 1));
     let many: Vec<Value> = (0..200).map(|i| finding(&format!("rule{i}"), "jailbreak")).collect();

@@ -4,7 +4,9 @@ use crate::words::{batch, id};
 
 #[test]
 fn names_are_words_with_a_kind() {
-    for good in ["attack:req-1", "source:key_1", "document:sha256:ab", "pattern:lexical/jailbreak", "session:日本"] {
+    for good in
+        ["attack:req-1", "source:key_1", "document:sha256:ab", "pattern:lexical/jailbreak", "session:日本"]
+    {
         let id: NodeId = good.parse().unwrap();
         assert_eq!(id.to_string(), good);
         assert_eq!(serde_json::from_str::<NodeId>(&serde_json::to_string(&id).unwrap()).unwrap(), id);
@@ -52,7 +54,10 @@ fn what_is_not_as_it_should_be_is_refused() {
     assert_eq!(edge(|edge| edge.weight = 1.1), Err(Invalid::Weight));
     assert_eq!(edge(|edge| edge.first_ms = 6), Err(Invalid::Times));
     assert_eq!(edge(|edge| edge.to = edge.from.clone()), Err(Invalid::Loop { id: id("source:a") }));
-    assert_eq!(edge(|edge| edge.to = "attack:2".parse().unwrap()), Err(Invalid::UnknownEnd { id: id("attack:2") }));
+    assert_eq!(
+        edge(|edge| edge.to = "attack:2".parse().unwrap()),
+        Err(Invalid::UnknownEnd { id: id("attack:2") })
+    );
     let large = Batch { nodes: vec![node(); MAX_BATCH + 1], ..Batch::new("acme") };
     assert_eq!(large.check(), Err(Invalid::BatchTooLarge { limit: MAX_BATCH }));
 }

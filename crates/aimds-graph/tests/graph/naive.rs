@@ -65,7 +65,8 @@ impl Naive {
 
     pub fn root(&self, start: &NodeId, window_ms: Option<u64>, hops: u8) -> (NodeId, u8) {
         let causes = self.distances(start, Along::Causes, self.span(start, window_ms), hops);
-        causes.into_iter().min_by_key(|(id, hops)| (self.node(id).first_ms, Reverse(*hops), id.clone())).unwrap()
+        let causes = causes.into_iter().filter(|(id, _)| id == start || id.kind() != NodeKind::Pattern);
+        causes.min_by_key(|(id, hops)| (self.node(id).first_ms, Reverse(*hops), id.clone())).unwrap()
     }
 
     pub fn blast(&self, start: &NodeId, window_ms: Option<u64>, hops: u8) -> BTreeSet<NodeId> {
@@ -100,7 +101,13 @@ impl Naive {
         for (attack, colour) in attacks.iter().zip(colours) {
             campaigns.entry(colour).or_default().push(attack.id.clone());
         }
-        campaigns.into_values().map(|mut ids| { ids.sort(); ids }).collect()
+        campaigns
+            .into_values()
+            .map(|mut ids| {
+                ids.sort();
+                ids
+            })
+            .collect()
     }
 
     fn belong_together(&self, one: &NodeId, other: &NodeId, min_weight: f64) -> bool {
@@ -128,7 +135,8 @@ impl Naive {
             .map(|edge| edge.cause().clone())
             .filter(|id| matches!(id.kind(), NodeKind::Session | NodeKind::Document) && !doomed.contains(id))
             .collect();
-        let gone = |doomed: &BTreeSet<NodeId>, edge: &Edge| doomed.contains(&edge.from) || doomed.contains(&edge.to);
+        let gone =
+            |doomed: &BTreeSet<NodeId>, edge: &Edge| doomed.contains(&edge.from) || doomed.contains(&edge.to);
         self.edges.retain(|edge| !gone(&doomed, edge));
         for carrier in carriers {
             if !self.edges.iter().any(|edge| edge.from == carrier || edge.to == carrier) {

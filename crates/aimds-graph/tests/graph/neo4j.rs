@@ -51,8 +51,13 @@ impl Server {
         Neo4jOptions {
             first_pause: Duration::from_millis(50),
             longest_pause: Duration::from_secs(1),
-            timeout: Duration::from_secs(60),
-            ..Neo4jOptions::new(&format!("bolt://127.0.0.1:{}", self.port), "neo4j", Password(PASSWORD.into()), spool)
+            timeout: Duration::from_secs(20),
+            ..Neo4jOptions::new(
+                &format!("bolt://127.0.0.1:{}", self.port),
+                "neo4j",
+                Password(PASSWORD.into()),
+                spool,
+            )
         }
     }
 

@@ -74,18 +74,22 @@ fn names_cannot_leave_their_boxes() {
 fn sentences_say_what_it_means() {
     let mut home = story();
     let limits = Limits::related();
-    let related = |home: &Home, name: &str| home.graph.related("acme", &id(name), &limits).unwrap().sentence();
+    let related =
+        |home: &Home, name: &str| home.graph.related("acme", &id(name), &limits).unwrap().sentence();
     assert_eq!(
         related(&home, "attack:req-1"),
         "1 attack hangs together with attack:req-1; the nearest is attack:req-0, 1 step away."
     );
-    let root = |home: &Home, name: &str| home.graph.root("acme", &id(name), &Limits::root()).unwrap().sentence();
+    let root =
+        |home: &Home, name: &str| home.graph.root("acme", &id(name), &Limits::root()).unwrap().sentence();
     assert_eq!(
         root(&home, "action:req-1/request"),
         "action:req-1/request began with source:key_1, 4 steps before it."
     );
     assert_eq!(root(&home, "source:key_1"), "source:key_1 has no known cause.");
-    let blast = |home: &Home, limits: &Limits| home.graph.blast("acme", &id("source:key_1"), limits).unwrap().sentence();
+    let blast = |home: &Home, limits: &Limits| {
+        home.graph.blast("acme", &id("source:key_1"), limits).unwrap().sentence()
+    };
     assert_eq!(
         blast(&home, &Limits::blast()),
         "source:key_1 reached 1 session, 1 attack, 1 finding, 1 decision and 1 action."

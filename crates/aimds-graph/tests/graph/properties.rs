@@ -1,8 +1,6 @@
 use std::collections::BTreeSet;
 
-use aimds_graph::{
-    Batch, CampaignLimits, Edge, EdgeKind, Graph, Limits, Node, NodeId, NodeKind, Span,
-};
+use aimds_graph::{Batch, CampaignLimits, Edge, EdgeKind, Graph, Limits, Node, NodeId, NodeKind, Span};
 use proptest::prelude::*;
 
 use crate::naive::Naive;
@@ -32,16 +30,20 @@ fn span() -> impl Strategy<Value = (u64, u64)> {
 fn edge(ids: Vec<NodeId>) -> impl Strategy<Value = Option<Edge>> {
     let end = 0..ids.len();
     let kind = proptest::sample::select(EdgeKind::ALL.to_vec());
-    (end.clone(), end, kind, span(), 1..=10_u8).prop_map(move |(from, to, kind, (first_ms, last_ms), tenths)| {
-        if from == to {
-            return None;
-        }
-        let edge = match kind {
-            EdgeKind::SimilarTo => Edge::similar(&ids[from], &ids[to], f64::from(tenths) / 10.0, first_ms),
-            _ => Edge::new(&ids[from], kind, &ids[to], first_ms),
-        };
-        Some(Edge { last_ms, ..edge })
-    })
+    (end.clone(), end, kind, span(), 1..=10_u8).prop_map(
+        move |(from, to, kind, (first_ms, last_ms), tenths)| {
+            if from == to {
+                return None;
+            }
+            let edge = match kind {
+                EdgeKind::SimilarTo => {
+                    Edge::similar(&ids[from], &ids[to], f64::from(tenths) / 10.0, first_ms)
+                }
+                _ => Edge::new(&ids[from], kind, &ids[to], first_ms),
+            };
+            Some(Edge { last_ms, ..edge })
+        },
+    )
 }
 
 /// Every node there is, and some edges, each at most once.
@@ -50,7 +52,10 @@ fn graphs() -> impl Strategy<Value = Naive> {
     let times = proptest::collection::vec(span(), ids.len());
     let edges = proptest::collection::vec(edge(ids.clone()), 0..30);
     (times, edges).prop_map(move |(times, edges)| {
-        let node = |(id, (first_ms, last_ms)): (&NodeId, (u64, u64))| Node { last_ms, ..Node::new(id.clone(), first_ms) };
+        let node = |(id, (first_ms, last_ms)): (&NodeId, (u64, u64))| Node {
+            last_ms,
+            ..Node::new(id.clone(), first_ms)
+        };
         let mut seen = BTreeSet::new();
         let edges = edges.into_iter().flatten();
         let edges = edges.filter(|edge| seen.insert((edge.from.clone(), edge.to.clone(), edge.kind)));
@@ -59,8 +64,12 @@ fn graphs() -> impl Strategy<Value = Naive> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (0..6_u8, prop_oneof![Just(None), (0..LATEST).prop_map(Some)])
-        .prop_map(|(hops, window_ms)| Limits { hops, window_ms, fan_out: 1000, nodes: 1000 })
+    (0..6_u8, prop_oneof![Just(None), (0..LATEST).prop_map(Some)]).prop_map(|(hops, window_ms)| Limits {
+        hops,
+        window_ms,
+        fan_out: 1000,
+        nodes: 1000,
+    })
 }
 
 /// Both graphs in one file, as two tenants, in batches of random size.
@@ -69,7 +78,8 @@ fn stored(graph: &Naive, other: &Naive, at: usize) -> Home {
     for (tenant, graph) in [("one", graph), ("other", other)] {
         let (first, second) = graph.edges.split_at(at.min(graph.edges.len()));
         for edges in [first, second] {
-            let batch = Batch { nodes: graph.nodes.clone(), edges: edges.to_vec(), tenant: tenant.to_owned() };
+            let batch =
+                Batch { nodes: graph.nodes.clone(), edges: edges.to_vec(), tenant: tenant.to_owned() };
             home.graph.upsert(&batch).unwrap();
         }
     }

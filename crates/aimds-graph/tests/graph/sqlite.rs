@@ -70,8 +70,12 @@ fn long_lived_edges_of_a_hub_are_bounded() {
 
 #[test]
 fn answers_do_not_depend_on_the_order_of_writing() {
-    let lines = ["source:a triggered attack:1 @5", "source:b triggered attack:1 @5", "source:a triggered attack:2 @5",
-        "source:b triggered attack:2 @5"];
+    let lines = [
+        "source:a triggered attack:1 @5",
+        "source:b triggered attack:1 @5",
+        "source:a triggered attack:2 @5",
+        "source:b triggered attack:2 @5",
+    ];
     let mut seen = BTreeMap::new();
     for turn in 0..lines.len() {
         let mut turned = lines;

@@ -23,7 +23,8 @@ pub fn batch(tenant: &str, lines: &[&str]) -> Batch {
         if at == 3 {
             let kind: EdgeKind = words[1].parse().unwrap();
             let weight = words.get(4).map_or(1.0, |weight| weight.parse().unwrap());
-            let edge = Edge { first_ms, last_ms, weight, ..Edge::new(&id(words[0]), kind, &id(words[2]), first_ms) };
+            let edge =
+                Edge { first_ms, last_ms, weight, ..Edge::new(&id(words[0]), kind, &id(words[2]), first_ms) };
             batch.edges.push(edge);
         }
     }
