@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Args)]
 pub struct Place {
     /// The graph's file; graph.db in the data directory unless told otherwise
-    #[arg(long, value_name = "FILE", conflicts_with = "neo4j")]
+    #[arg(long, value_name = "FILE")]
     pub graph: Option<PathBuf>,
     /// Data directory; $XDG_DATA_HOME/aimds or ~/.local/share/aimds unless told otherwise
     #[arg(long, value_name = "DIR", env = "AIMDS_DATA_DIR")]
@@ -28,7 +28,7 @@ pub struct Place {
     /// Whose graph; that of the default tenant unless told otherwise
     #[arg(long, value_name = "NAME", default_value = "")]
     pub tenant: String,
-    /// A graph in Neo4j instead: bolt://host:7687, with TLS bolt+s://host:7687. Its password is taken from AIMDS_NEO4J_PASSWORD
+    /// A graph in Neo4j, unless --graph is given: bolt://host:7687, with TLS bolt+s://host:7687. Its password is taken from AIMDS_NEO4J_PASSWORD
     #[arg(long, value_name = "URL", env = "AIMDS_NEO4J_URL")]
     pub neo4j: Option<String>,
     /// Neo4j: the user
@@ -45,7 +45,7 @@ pub struct Place {
 impl Place {
     /// Opens a graph that is there.
     pub(crate) fn open(&self) -> anyhow::Result<Box<dyn Graph>> {
-        if self.neo4j.is_none() {
+        if self.database().is_none() {
             let path = self.file()?;
             anyhow::ensure!(
                 path.is_file(),
@@ -58,13 +58,18 @@ impl Place {
 
     /// Opens a graph, and makes one where there is none.
     pub(crate) fn open_or_make(&self) -> anyhow::Result<Box<dyn Graph>> {
-        if let Some(url) = &self.neo4j {
+        if let Some(url) = self.database() {
             return self.open_neo4j(url);
         }
         let path = self.file()?;
         let graph =
             SqliteGraph::open(&path).with_context(|| format!("cannot open the graph {}", path.display()))?;
         Ok(Box::new(graph))
+    }
+
+    /// A file that is named goes before a database that the environment names.
+    fn database(&self) -> Option<&str> {
+        self.neo4j.as_deref().filter(|_| self.graph.is_none())
     }
 
     fn open_neo4j(&self, url: &str) -> anyhow::Result<Box<dyn Graph>> {

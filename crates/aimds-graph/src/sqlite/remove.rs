@@ -1,4 +1,4 @@
-//! Erasing a subject, and dropping what is old.
+//! Erasing a subject, and dropping what is old. Joins are crossed where the small table must be the outer one.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ const ALL_OF: &str = "INSERT INTO doomed WITH RECURSIVE reached (key) AS (SELECT
      JOIN reached r ON e.cause = r.key) SELECT key FROM reached";
 
 /// Sessions and documents that carried the doomed.
-const CARRIERS: &str = "INSERT OR IGNORE INTO carriers SELECT n.key FROM doomed d JOIN causes c ON c.effect = d.key \
-     JOIN nodes n ON n.key = c.cause WHERE n.kind IN (?1, ?2)";
+const CARRIERS: &str = "INSERT OR IGNORE INTO carriers SELECT n.key FROM doomed d \
+     CROSS JOIN causes c ON c.effect = d.key CROSS JOIN nodes n ON n.key = c.cause WHERE n.kind IN (?1, ?2)";
 
 /// Those of them that hang together with nothing any more.
-const ALONE: &str = "INSERT INTO doomed SELECT n.key FROM carriers JOIN nodes n USING (key) \
+const ALONE: &str = "INSERT INTO doomed SELECT n.key FROM carriers k CROSS JOIN nodes n ON n.key = k.key \
      WHERE NOT EXISTS (SELECT 1 FROM causes c WHERE c.cause = n.key) \
      AND NOT EXISTS (SELECT 1 FROM causes c WHERE c.effect = n.key) \
      AND NOT EXISTS (SELECT 1 FROM likeness l WHERE l.node = n.key)";
@@ -67,7 +67,7 @@ pub(super) fn before(
 fn remove_doomed(transaction: &Transaction<'_>) -> Result<Counts, Error> {
     let mut nodes = BTreeMap::new();
     let mut statement = transaction.prepare_cached(
-        "SELECT n.kind, count(*) FROM nodes n JOIN doomed d ON d.key = n.key GROUP BY n.kind",
+        "SELECT n.kind, count(*) FROM doomed d CROSS JOIN nodes n ON n.key = d.key GROUP BY n.kind",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
