@@ -15,6 +15,8 @@ use crate::tools::{create_venv, pip_install};
 const SCRIPTS: [&str; 3] = ["openai_client.py", "litellm_guardrail.py", "smollm.py"];
 /// A script ends by itself well before this.
 const LIMIT: Duration = Duration::from_secs(300);
+/// The database's server is started four times, each time in a minute where the machine is busy.
+const NEO4J_LIMIT: Duration = Duration::from_secs(900);
 
 /// Runs every script and counts its checks.
 pub(crate) fn run(aimds: &Path) -> anyhow::Result<Tally> {
@@ -45,7 +47,7 @@ fn neo4j() -> anyhow::Result<Tally> {
     let mut run = cargo();
     run.args(["test", "--release", "--workspace", "--test", "graph", "--"]);
     run.args(["--ignored", "--test-threads=1", "neo4j_"]).env("AIMDS_NEO4J_FOLDER", folder);
-    tests(&mut run, "the Neo4j tests")
+    tests(&mut run, "the Neo4j tests", NEO4J_LIMIT)
 }
 
 /// The official clients of three providers against a gateway in front of a stand-in for their servers.
@@ -58,13 +60,13 @@ fn clients(python: &Path) -> anyhow::Result<Tally> {
     for name in ["AIMDS_OPENAI_PYTHON", "AIMDS_PROVIDERS_PYTHON"] {
         run.env(name, python);
     }
-    tests(&mut run, "the clients")
+    tests(&mut run, "the clients", LIMIT)
 }
 
 /// Runs Rust tests and counts them.
-fn tests(run: &mut std::process::Command, name: &str) -> anyhow::Result<Tally> {
+fn tests(run: &mut std::process::Command, name: &str, limit: Duration) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
-    let ok = watched(run, LIMIT, |line| tally.result(line))?;
+    let ok = watched(run, limit, |line| tally.result(line))?;
     if tally.failed == 0 && (!ok || tally.passed == 0) {
         println!("FAIL - {name}: ended without success or without a test");
         tally.failed = 1;

@@ -13,8 +13,8 @@ const ACROSS: usize = 330;
 const DOWN: usize = 90;
 const MARGIN: usize = 20;
 
-const STYLE: &str = "text{font:12px sans-serif;fill:#111}.k{font-size:10px;fill:#555}.e{font-size:10px;fill:#333}\
-     path{fill:none;stroke:#555}.s{stroke-dasharray:4 3}";
+const STYLE: &str = "text{font:12px sans-serif;fill:#111}.k{font-size:10px;fill:#555}.e{font-size:10px;fill:#333;paint-order:stroke;\
+     stroke:#fff;stroke-width:3px}path{fill:none;stroke:#555}.s{stroke-dasharray:4 3}";
 
 /// Boxes in columns from cause to effect, joined by arrows; likeness by broken lines. Texts are escaped.
 #[must_use]
@@ -23,7 +23,7 @@ pub fn svg(subgraph: &Subgraph) -> String {
     let extent = |of: fn(&(usize, usize)) -> usize| places.iter().map(of).max().map_or(0, |last| last + 1);
     let (width, height) = (
         extent(|place| place.0).max(1) * ACROSS - (ACROSS - WIDTH) + 2 * MARGIN,
-        extent(|place| place.1).max(1) * DOWN - (DOWN - HEIGHT) + 2 * MARGIN,
+        extent(|place| place.1).max(1) * DOWN + DOWN / 2 - (DOWN - HEIGHT) + 2 * MARGIN,
     );
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
@@ -31,15 +31,15 @@ pub fn svg(subgraph: &Subgraph) -> String {
          markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" style=\"fill:#555;stroke:none\"/>\
          </marker></defs>\n"
     );
-    let corners: HashMap<&NodeId, (usize, usize)> = subgraph
-        .nodes
-        .iter()
-        .zip(&places)
-        .map(|(node, place)| (&node.id, (MARGIN + place.0 * ACROSS, MARGIN + place.1 * DOWN)))
-        .collect();
+    let corners: HashMap<&NodeId, (usize, usize)> =
+        subgraph.nodes.iter().zip(&places).map(|(node, &place)| (&node.id, corner(place))).collect();
+    // The words come last, so that no box hides them.
+    let mut words = String::new();
     for edge in &subgraph.edges {
         if let (Some(from), Some(to)) = (corners.get(&edge.from), corners.get(&edge.to)) {
-            out.push_str(&line(edge, *from, *to));
+            let (line, word) = joined(edge, *from, *to);
+            out.push_str(&line);
+            words.push_str(&word);
         }
     }
     for node in &subgraph.nodes {
@@ -47,12 +47,18 @@ pub fn svg(subgraph: &Subgraph) -> String {
             out.push_str(&drawn(node, *corner));
         }
     }
+    out.push_str(&words);
     out.push_str("</svg>\n");
     out
 }
 
-/// From one box to the other, whichever of them is further left.
-fn line(edge: &Edge, from: (usize, usize), to: (usize, usize)) -> String {
+/// Every other column stands half a row lower, so that a line over two columns passes between the boxes.
+fn corner((column, row): (usize, usize)) -> (usize, usize) {
+    (MARGIN + column * ACROSS, MARGIN + row * DOWN + column % 2 * (DOWN / 2))
+}
+
+/// From one box to the other, whichever of them is further left; and what stands there.
+fn joined(edge: &Edge, from: (usize, usize), to: (usize, usize)) -> (String, String) {
     let middle = HEIGHT / 2;
     let (start, end) = match from.0.cmp(&to.0) {
         std::cmp::Ordering::Less => (from.0 + WIDTH, to.0),
@@ -64,12 +70,13 @@ fn line(edge: &Edge, from: (usize, usize), to: (usize, usize)) -> String {
     let look = if edge.kind.is_causal() { "marker-end=\"url(#a)\"" } else { "class=\"s\"" };
     // The words stand nearer to the end, where lines of one node have parted.
     let (across, down) = ((start + bend + 2 * end) / 4, (top + 3 * bottom) / 4);
-    format!(
-        "<path d=\"M{start} {top}C{bend} {top} {bend} {bottom} {end} {bottom}\" {look}/>\n\
-         <text class=\"e\" x=\"{across}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
+    let line = format!("<path d=\"M{start} {top}C{bend} {top} {bend} {bottom} {end} {bottom}\" {look}/>\n");
+    let word = format!(
+        "<text class=\"e\" x=\"{across}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
         down.saturating_sub(4),
         escaped(&label(edge))
-    )
+    );
+    (line, word)
 }
 
 fn drawn(node: &Node, (left, top): (usize, usize)) -> String {

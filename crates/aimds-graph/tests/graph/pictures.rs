@@ -5,8 +5,8 @@ use aimds_graph::{Batch, CampaignLimits, Graph, Limits, Property, Subgraph, merm
 use crate::words::{Home, batch, id};
 
 const STORY: [&str; 9] = [
-    "source:key_1 triggered attack:req-1 @1000",
     "source:key_1 triggered session:s1 @900",
+    "source:key_1 triggered attack:req-1 @1000",
     "attack:req-1 carried_by session:s1 @1000",
     "attack:req-1 caused finding:req-1/request/0 @1000",
     "finding:req-1/request/0 derived_from pattern:override.ignore-previous @1000",
