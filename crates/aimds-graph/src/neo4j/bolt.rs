@@ -327,6 +327,12 @@ fn explained(error: &neo4rs::Error) -> Error {
         }
         neo4rs::Error::IOError { detail } => Error::Away(detail.kind().to_string()),
         neo4rs::Error::DeserializationError(_) => Error::Malformed { what: "answer" },
-        other => Error::Away(other.to_string()),
+        neo4rs::Error::ConnectionTimedOut
+        | neo4rs::Error::ConnectionError
+        | neo4rs::Error::UnsupportedVersion(..)
+        | neo4rs::Error::ProtocolMismatch(_)
+        | neo4rs::Error::InvalidDnsName(_) => Error::Away(error.to_string()),
+        // What else there is may quote the answer.
+        _ => Error::Away("its answer was not understood".to_owned()),
     }
 }

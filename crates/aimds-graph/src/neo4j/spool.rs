@@ -63,10 +63,8 @@ impl Spool {
         conn.pragma_update(None, "secure_delete", true)?;
         conn.execute_batch(SCHEMA)?;
         conn.pragma_update(None, "application_id", APPLICATION)?;
-        let counted = "SELECT count(*), coalesce(sum(length(CAST(batch AS BLOB))), 0) FROM waiting";
-        let (batches, bytes) =
-            conn.query_row(counted, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
-        let state = State { conn, batches: batches.unsigned_abs(), bytes: bytes.unsigned_abs() };
+        let mut state = State { conn, batches: 0, bytes: 0 };
+        (state.batches, state.bytes) = state.sizes("WHERE seq <= ?1", i64::MAX)?;
         Ok(Self { state: Mutex::new(state), most_batches, most_bytes })
     }
 
@@ -106,13 +104,16 @@ impl Spool {
     /// Everything up to this one was delivered.
     pub(super) fn delivered(&self, seq: i64) -> Result<(), Error> {
         let mut state = self.state();
+        let (batches, bytes) = state.sizes("WHERE seq <= ?1", seq)?;
         state.conn.prepare_cached("DELETE FROM waiting WHERE seq <= ?1")?.execute([seq])?;
-        state.recount()
+        state.is_gone(batches, bytes);
+        Ok(())
     }
 
     /// The database will never take this one.
     pub(super) fn refuse(&self, seq: i64, reason: &str) -> Result<(), Error> {
         let mut state = self.state();
+        let (batches, bytes) = state.sizes("WHERE seq = ?1", seq)?;
         let transaction = state.conn.transaction()?;
         transaction.execute(
             "INSERT INTO refused (seq, batch, reason) SELECT seq, batch, ?2 FROM waiting WHERE seq = ?1",
@@ -120,7 +121,8 @@ impl Spool {
         )?;
         transaction.execute("DELETE FROM waiting WHERE seq = ?1", [seq])?;
         transaction.commit()?;
-        state.recount()
+        state.is_gone(batches, bytes);
+        Ok(())
     }
 
     /// How many wait, and how many were refused.
@@ -133,13 +135,17 @@ impl Spool {
 }
 
 impl State {
-    /// Of the index alone when there is nothing, which is the rule.
-    fn recount(&mut self) -> Result<(), Error> {
-        let counted = "SELECT count(*), coalesce(sum(length(CAST(batch AS BLOB))), 0) FROM waiting";
-        let mut statement = self.conn.prepare_cached(counted)?;
-        let (batches, bytes): (i64, i64) = statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        (self.batches, self.bytes) = (batches.unsigned_abs(), bytes.unsigned_abs());
-        Ok(())
+    /// How many batches some rows are, and how many bytes.
+    fn sizes(&self, which: &str, seq: i64) -> Result<(u64, u64), Error> {
+        let counted = format!("SELECT count(*), coalesce(sum(octet_length(batch)), 0) FROM waiting {which}");
+        let mut statement = self.conn.prepare_cached(&counted)?;
+        let sizes: (i64, i64) = statement.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok((sizes.0.unsigned_abs(), sizes.1.unsigned_abs()))
+    }
+
+    fn is_gone(&mut self, batches: u64, bytes: u64) {
+        self.batches = self.batches.saturating_sub(batches);
+        self.bytes = self.bytes.saturating_sub(bytes);
     }
 }
 
