@@ -115,10 +115,11 @@ pub fn measure_graph(
 
 fn ask(graph: &dyn Graph, load: &GraphLoad, attacks: u64, step: u64) -> Result<Vec<QueryTimes>, Error> {
     let mut random = Random(load.seed ^ 0x5eed);
-    let mut any = |_| attack(random.below(attacks.max(1)));
-    let ids: Vec<NodeId> = (0..load.queries.max(1)).map(&mut any).collect::<Result<_, _>>()?;
-    let sources: Vec<NodeId> =
-        (0..load.queries.max(1)).map(|_| source(1 + random.below(999))).collect::<Result<_, _>>()?;
+    let queries = 0..load.queries.max(1);
+    let ids = queries.clone().map(|_| attack(random.below(attacks.max(1))));
+    let ids = ids.collect::<Result<Vec<NodeId>, Error>>()?;
+    let sources = queries.map(|_| source(1 + random.below(999)));
+    let sources = sources.collect::<Result<Vec<NodeId>, Error>>()?;
     let hub = vec![source(HUB)?; (load.queries / 10).max(1)];
     let rule = vec![pattern(HUB)?; (load.queries / 10).max(1)];
     let days: Vec<NodeId> = ids.iter().take((load.queries / 10).max(1)).cloned().collect();
