@@ -171,7 +171,7 @@ pub trait Graph: Send {
     fn related(&self, tenant: &str, id: &NodeId, limits: &Limits) -> Result<Related, Error>;
 
     /// The earliest cause of a node: of all its causes, the causes' causes and so on the one first seen first. Of several, the
-    /// furthest, then by name. Patterns do not count: they tell what an attack is like, not where it began.
+    /// furthest, then by kind (a source before all) and name. Patterns do not count: they tell what an attack is like, not where it began.
     ///
     /// # Errors
     /// [`Error::NotFound`], or the store's.

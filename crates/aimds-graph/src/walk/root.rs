@@ -28,13 +28,14 @@ pub(crate) fn root<S: Store + ?Sized>(
     Ok(Root { start: id.clone(), root, path: names, truncated, subgraph })
 }
 
-/// The number of the node first seen first; of several the furthest, then by name. A pattern, by which an attack was
+/// The number of the node first seen first; of several the furthest, then by kind and name. A pattern, by which an attack was
 /// recognised, is not where it began.
 pub(super) fn earliest<K>(walk: &Walk<K>) -> usize {
     let numbered = walk.found.iter().enumerate();
     let numbered =
         numbered.filter(|(number, found)| *number == 0 || found.place.id.kind() != NodeKind::Pattern);
-    let first =
-        numbered.min_by_key(|(_, found)| (found.place.first_ms, Reverse(found.hops), &found.place.id));
+    let first = numbered.min_by_key(|(_, found)| {
+        (found.place.first_ms, Reverse(found.hops), found.place.id.kind(), &found.place.id)
+    });
     first.map_or(0, |(number, _)| number)
 }

@@ -213,11 +213,11 @@ fn blasts(graph: &mut dyn Graph, t: &str) {
 fn chains(graph: &mut dyn Graph, t: &str) {
     put(graph, &batch(t, &STORY));
     let chain = graph.chain(t, &id("attack:1"), &Limits::chain()).unwrap();
-    let path = ["document:d", "attack:1", "finding:1/0", "decision:1", "action:1", "outcome:1"];
+    let path = ["source:a", "attack:1", "finding:1/0", "decision:1", "action:1", "outcome:1"];
     assert_eq!(names(&chain.path), path);
-    assert_eq!(chain.root, id("document:d"));
+    assert_eq!(chain.root, id("source:a"));
     assert!(!chain.truncated);
-    // The source is a cause, too; other attacks of the source, and patterns of what it caused, are not.
+    // The document is a cause, too; other attacks of the source, and patterns of what it caused, are not.
     assert_eq!(chain.subgraph.nodes.len(), 7);
     assert_eq!(chain.subgraph.edges.len(), 6);
 }

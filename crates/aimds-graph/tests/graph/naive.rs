@@ -66,7 +66,9 @@ impl Naive {
     pub fn root(&self, start: &NodeId, window_ms: Option<u64>, hops: u8) -> (NodeId, u8) {
         let causes = self.distances(start, Along::Causes, self.span(start, window_ms), hops);
         let causes = causes.into_iter().filter(|(id, _)| id == start || id.kind() != NodeKind::Pattern);
-        causes.min_by_key(|(id, hops)| (self.node(id).first_ms, Reverse(*hops), id.clone())).unwrap()
+        causes
+            .min_by_key(|(id, hops)| (self.node(id).first_ms, Reverse(*hops), id.kind(), id.clone()))
+            .unwrap()
     }
 
     pub fn blast(&self, start: &NodeId, window_ms: Option<u64>, hops: u8) -> BTreeSet<NodeId> {
