@@ -51,7 +51,7 @@ fn folder() -> Folder {
     records.push(Record { tenant: "other".into(), ..decision(7, "key_a", "block", &["override.y"]) });
     records.push(bad);
     for record in records {
-        log.append(record).unwrap();
+        let _ticket = log.append(record).unwrap();
     }
     log.close(Duration::from_secs(10)).unwrap();
     folder
