@@ -1,5 +1,5 @@
-//! The external tests: other people's clients and a real model against a running gateway. They are Python, because the
-//! clients are.
+//! The external tests: other people's clients and a real model against a running gateway, in Python, because the clients
+//! are; and a real graph database under the causal memory.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +15,8 @@ use crate::tools::{create_venv, pip_install};
 const SCRIPTS: [&str; 4] = ["openai_client.py", "litellm_guardrail.py", "http3.py", "smollm.py"];
 /// A script ends by itself well before this.
 const LIMIT: Duration = Duration::from_secs(300);
+/// The database's server is started four times, each time in a minute where the machine is busy.
+const NEO4J_LIMIT: Duration = Duration::from_secs(900);
 
 /// Runs every script and counts its checks.
 pub(crate) fn run(aimds: &Path) -> anyhow::Result<Tally> {
@@ -34,7 +36,18 @@ pub(crate) fn run(aimds: &Path) -> anyhow::Result<Tally> {
         tally.add(&checks);
     }
     tally.add(&clients(&python)?);
+    tally.add(&neo4j()?);
     Ok(tally)
+}
+
+/// The causal memory against a real graph database, which the tests start, kill and start again.
+fn neo4j() -> anyhow::Result<Tally> {
+    let folder = crate::neo4j::provision()?;
+    println!("\n--- crates/aimds-graph/tests/graph/neo4j.rs");
+    let mut run = cargo();
+    run.args(["test", "--release", "--workspace", "--test", "graph", "--"]);
+    run.args(["--ignored", "--test-threads=1", "neo4j_"]).env("AIMDS_NEO4J_FOLDER", folder);
+    tests(&mut run, "the Neo4j tests", NEO4J_LIMIT)
 }
 
 /// The official clients of three providers against a gateway in front of a stand-in for their servers.
@@ -47,10 +60,15 @@ fn clients(python: &Path) -> anyhow::Result<Tally> {
     for name in ["AIMDS_OPENAI_PYTHON", "AIMDS_PROVIDERS_PYTHON"] {
         run.env(name, python);
     }
+    tests(&mut run, "the clients", LIMIT)
+}
+
+/// Runs Rust tests and counts them.
+fn tests(run: &mut std::process::Command, name: &str, limit: Duration) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
-    let ok = watched(&mut run, LIMIT, |line| tally.result(line))?;
+    let ok = watched(run, limit, |line| tally.result(line))?;
     if tally.failed == 0 && (!ok || tally.passed == 0) {
-        println!("FAIL - the clients: ended without success or without a test");
+        println!("FAIL - {name}: ended without success or without a test");
         tally.failed = 1;
     }
     Ok(tally)

@@ -5,6 +5,7 @@ mod ci;
 mod external;
 mod fuzz;
 mod load;
+mod neo4j;
 mod process;
 mod steps;
 mod test;

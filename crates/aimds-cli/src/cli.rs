@@ -2,7 +2,9 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::{Status, attractor, audit, bench, calibrate, config, eval, learn, policy, router, scan, serve};
+use crate::{
+    Status, attractor, audit, bench, calibrate, config, eval, graph, learn, policy, router, scan, serve,
+};
 
 /// AIMDS: a firewall for LLM applications and agents.
 #[derive(Debug, Parser)]
@@ -80,6 +82,9 @@ pub enum Command {
     /// Learn from outcomes: propose, promote, roll back
     #[command(subcommand)]
     Learn(learn::Learn),
+    /// The causal memory: which attacks hang together, where they came from, what came of them
+    #[command(subcommand)]
+    Graph(graph::Graph),
     /// Measure the latency of the engine on this machine
     Bench(bench::Bench),
 }
@@ -100,6 +105,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Audit(audit) => audit::run(&audit, &cli.global),
         Command::Router(router) => router::run(&router, &cli.global),
         Command::Learn(learn) => learn::run(&learn, &cli.global),
+        Command::Graph(graph) => graph::run(&graph, &cli.global),
         Command::Bench(bench) => bench::run(&bench, &cli.global),
     }
 }

@@ -32,6 +32,7 @@ pub mod bench;
 pub mod calibrate;
 pub mod config;
 pub mod eval;
+pub mod graph;
 pub mod learn;
 pub mod policy;
 pub mod router;

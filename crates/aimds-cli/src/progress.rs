@@ -37,8 +37,13 @@ impl Progress {
 
     /// One step is done.
     pub(crate) fn step(&self) {
+        self.advance(1);
+    }
+
+    /// Some steps are done.
+    pub(crate) fn advance(&self, steps: u64) {
         if let Some(bar) = &self.bar {
-            bar.inc(1);
+            bar.inc(steps);
         }
     }
 

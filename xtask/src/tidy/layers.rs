@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Problem;
 
 /// A crate may depend on those above it, on no other.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "aimds-text",
     "aimds-sequence",
     "aimds-detect",
@@ -19,6 +19,7 @@ const ORDER: [&str; 15] = [
     "aimds-respond",
     "aimds-engine",
     "aimds-store",
+    "aimds-graph",
     "aimds-gateway",
     "aimds-bench",
     "aimds-cli",
@@ -38,8 +39,8 @@ const GENERAL: [&str; 7] = [
 /// Programs and bindings around the workspace: they may use any crate, and no crate may use them.
 const OUTSIDE: [&str; 5] = ["aimds-training", "aimds-python", "aimds-node", "aimds-wasm", "xtask"];
 
-/// The only crates that know sockets and an async runtime.
-const NETWORKED: [&str; 2] = ["aimds-gateway", "aimds-cli"];
+/// The only crates that know sockets and an async runtime. That of the graph is the database driver's, behind a feature.
+const NETWORKED: [&str; 3] = ["aimds-graph", "aimds-gateway", "aimds-cli"];
 const NETWORK: [&str; 10] =
     ["tokio", "hyper", "axum", "tower", "quinn", "h3", "h2", "reqwest", "async-std", "smol"];
 

@@ -1,5 +1,6 @@
-//! `aimds bench`: the latency of the engine on this machine, and what the learner achieves.
+//! `aimds bench`: the latency of the engine on this machine, of the causal memory, and what the learner achieves.
 
+mod graph;
 mod learn;
 
 use std::io::Write as _;
@@ -16,6 +17,7 @@ use crate::status::Status;
 /// Arguments of `aimds bench`.
 #[derive(Debug, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
     after_help = "Every workload runs on one core, with the rules, the model and the policy that ship inside the \
 binary. Times are of the whole path: normalise, detect, analyse, decide. Run it on an idle machine, more than once."
 )]
@@ -41,6 +43,8 @@ pub struct Bench {
 /// What else can be measured.
 #[derive(Debug, Subcommand)]
 pub enum Other {
+    /// Build a large causal memory and measure how fast it answers
+    Graph(graph::GraphBench),
     /// Regret and latency of the response policy on synthetic environments
     Learn(learn::Learn),
 }
@@ -59,8 +63,10 @@ pub enum Format {
 /// # Errors
 /// If the result cannot be written.
 pub fn run(bench: &Bench, global: &Global) -> anyhow::Result<Status> {
-    if let Some(Other::Learn(learn)) = &bench.other {
-        return learn::run(learn, global);
+    match &bench.other {
+        None => {}
+        Some(Other::Graph(graph)) => return graph::run(graph, global),
+        Some(Other::Learn(learn)) => return learn::run(learn, global),
     }
     let engine = loading::engine(None, bench.deep)?;
     let wanted = |name: &str| bench.only.as_deref().is_none_or(|part| name.contains(part));

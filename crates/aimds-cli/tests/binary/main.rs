@@ -13,6 +13,8 @@ mod config;
 mod conformance;
 // `aimds eval`: numbers, comparison, refused rows.
 mod eval;
+// `aimds graph`, and its bench.
+mod graph;
 // What every subcommand has: help, version, usage errors.
 mod general;
 // `aimds learn` and `aimds bench learn`.

@@ -1,0 +1,200 @@
+//! Against a real Neo4j server, which `cargo xtask test` provides. By hand: a server of one's own with AIMDS_NEO4J_URL,
+//! AIMDS_NEO4J_USER and AIMDS_NEO4J_PASSWORD for [`conforms`]; the folder that xtask made with AIMDS_NEO4J_FOLDER for all.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use aimds_graph::{
+    Batch, Error, Graph, Health, Limits, Neo4jGraph, Neo4jOptions, Node, NodeKind, Password, Property,
+};
+
+use crate::words::{batch, id};
+
+const PASSWORD: &str = "correct-horse";
+/// A server that starts cold on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A server of this test's own; it is killed at the end.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    /// Starts one on what another may have left behind, and waits until it answers.
+    fn start(data: &Path, port: u16) -> Self {
+        let folder = PathBuf::from(std::env::var_os("AIMDS_NEO4J_FOLDER").expect("AIMDS_NEO4J_FOLDER"));
+        let opened = ["java.nio", "java.io", "java.lang", "sun.nio.ch"];
+        let opened = opened.map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED"));
+        let mut child = Command::new("java")
+            .arg("-Xmx512m")
+            .args(opened)
+            .arg("-cp")
+            .arg(folder.join("lib/*"))
+            .arg(folder.join("Launcher.java"))
+            .arg(data)
+            .arg(port.to_string())
+            .env("AIMDS_NEO4J_PASSWORD", PASSWORD)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "ready"), "the server ended");
+        Self { child, port }
+    }
+
+    fn options(&self, spool: PathBuf) -> Neo4jOptions {
+        Neo4jOptions {
+            first_pause: Duration::from_millis(50),
+            longest_pause: Duration::from_secs(1),
+            timeout: Duration::from_secs(20),
+            ..Neo4jOptions::new(
+                &format!("bolt://127.0.0.1:{}", self.port),
+                "neo4j",
+                Password(PASSWORD.into()),
+                spool,
+            )
+        }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Tells this run's tenants from those of earlier runs on the same server.
+fn run() -> String {
+    format!("run{}", SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos())
+}
+
+/// Batch number `n` of the kill test: an attack of its own, and a node that all write, which tells the last.
+fn numbered(n: i64) -> Batch {
+    let mut numbered = batch("kill", &[&format!("source:order triggered attack:{n} @{}", 1000 + n)]);
+    let order = Node::new(id("source:order"), 1000).with("number", Property::Count(n));
+    numbered.nodes.retain(|node| node.id.kind() != NodeKind::Source);
+    numbered.nodes.push(order);
+    numbered
+}
+
+#[test]
+#[ignore = "needs a Neo4j server: cargo xtask test"]
+fn neo4j_conforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = folder.path().join("spool.db");
+    let text = |name: &str| std::env::var(name).unwrap_or_default();
+    let (_server, options) = match std::env::var("AIMDS_NEO4J_URL") {
+        Ok(url) => {
+            let password = Password(text("AIMDS_NEO4J_PASSWORD"));
+            (None, Neo4jOptions::new(&url, &text("AIMDS_NEO4J_USER"), password, spool))
+        }
+        Err(_) => {
+            let server = Server::start(&folder.path().join("data"), free_port());
+            let options = server.options(spool);
+            (Some(server), options)
+        }
+    };
+    let mut graph = Neo4jGraph::open(options).unwrap();
+    crate::conformance::all(&mut graph, &run());
+    assert_eq!(graph.health(), Health::Healthy);
+}
+
+#[test]
+#[ignore = "needs a Neo4j server: cargo xtask test"]
+fn neo4j_loses_nothing_when_either_side_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, spool) = (folder.path().join("data"), folder.path().join("spool.db"));
+    let server = Server::start(&data, free_port());
+    let (port, options) = (server.port, server.options(spool));
+    let mut graph = Neo4jGraph::open(options.clone()).unwrap();
+    for n in 0..40 {
+        graph.upsert(&numbered(n)).unwrap();
+        if n == 20 {
+            graph.flush(PATIENCE).unwrap();
+        }
+    }
+    // In the middle of writing: no warning, no goodbye. The caller notices nothing.
+    server.kill();
+    for n in 40..120 {
+        graph.upsert(&numbered(n)).unwrap();
+    }
+    assert!(matches!(graph.flush(Duration::from_millis(1500)), Err(Error::Away(_))));
+    assert!(matches!(graph.health(), Health::Away(_)), "{:?}", graph.health());
+    assert!(matches!(graph.node("kill", &id("source:order")), Err(Error::Away(_))));
+    assert!(matches!(graph.erase("kill", &id("source:order"), 1), Err(Error::Away(_))));
+    // This side ends, too, and comes back before the server does.
+    drop(graph);
+    let mut graph = Neo4jGraph::open(options).unwrap();
+    graph.upsert(&numbered(120)).unwrap();
+    let _server = Server::start(&data, port);
+    graph.flush(PATIENCE).unwrap();
+    let counts = graph.stats(Some("kill")).unwrap();
+    assert_eq!((counts.counts.nodes[&NodeKind::Attack], counts.counts.edges), (121, 121));
+    assert_eq!((counts.waiting, counts.refused), (0, 0));
+    let order = graph.node("kill", &id("source:order")).unwrap();
+    assert_eq!(order.properties["number"], Property::Count(120), "the last written is the last that arrived");
+    let blast = graph.blast("kill", &id("source:order"), &Limits::blast()).unwrap();
+    assert_eq!(blast.reached[&NodeKind::Attack], 121);
+}
+
+#[test]
+#[ignore = "needs a Neo4j server: cargo xtask test"]
+fn neo4j_that_refuses_us_is_one_that_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), free_port());
+    let right = server.options(folder.path().join("spool.db"));
+    let wrong = Neo4jOptions { password: Password("wrong".into()), ..right.clone() };
+    let mut graph = Neo4jGraph::open(wrong).unwrap();
+    graph.upsert(&numbered(1)).unwrap();
+    let error = graph.flush(Duration::from_secs(20)).unwrap_err().to_string();
+    assert!(error.contains("1 batches wait in the spool"), "{error}");
+    assert!(!error.contains("wrong") && !format!("{graph:?}").contains("wrong"), "{error}");
+    drop(graph);
+    let mut graph = Neo4jGraph::open(right).unwrap();
+    graph.flush(PATIENCE).unwrap();
+    assert!(graph.node("kill", &id("attack:1")).is_ok());
+}
+
+/// No server is needed where there is none.
+#[test]
+fn without_a_database_the_spool_fills_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("bolt://127.0.0.1:{}", free_port());
+    let options = Neo4jOptions {
+        spool_batches: 3,
+        first_pause: Duration::from_millis(5),
+        timeout: Duration::from_secs(5),
+        ..Neo4jOptions::new(&url, "neo4j", Password("secret-word".into()), folder.path().join("spool.db"))
+    };
+    assert!(!format!("{options:?}").contains("secret-word"));
+    let mut graph = Neo4jGraph::open(options.clone()).unwrap();
+    for n in 0..3 {
+        graph.upsert(&numbered(n)).unwrap();
+    }
+    assert!(matches!(graph.upsert(&numbered(3)), Err(Error::SpoolFull)));
+    let error = graph.flush(Duration::from_millis(300)).unwrap_err();
+    assert!(error.to_string().contains("3 batches wait in the spool"), "{error}");
+    assert!(matches!(graph.related("kill", &id("attack:1"), &Limits::related()), Err(Error::Away(_))));
+    assert!(matches!(graph.stats(None), Err(Error::Away(_))));
+    drop(graph);
+    for url in ["http://localhost", "localhost:7687", "bolt://neo4j:secret-word@localhost"] {
+        let error = Neo4jGraph::open(Neo4jOptions { url: url.into(), ..options.clone() }).unwrap_err();
+        assert!(matches!(error, Error::Settings(_)), "{error:?}");
+        assert!(!error.to_string().contains("secret-word"));
+    }
+}
