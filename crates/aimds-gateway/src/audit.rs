@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aimds_engine::Verdict;
+use aimds_engine::vault::Met;
 use aimds_store::{AppendError, AuditLog, Health, Record};
 use serde_json::{Value, json};
 
 use crate::metrics::{AuditState, Direction};
+use crate::vault::Use;
 
 /// Findings of one decision that are recorded one by one. What is beyond is counted.
 const MAX_FINDINGS: usize = 64;
@@ -111,6 +113,19 @@ pub(crate) fn decision(
 /// The body of an `outcome` record: what became of a forwarded request.
 pub(crate) fn outcome(route: &str, result: &str, upstream_status: Option<u16>, took: Duration) -> Value {
     json!({ "route": route, "result": result, "upstream_status": upstream_status, "duration_us": micros(took) })
+}
+
+/// The body of a `vault` record: how many places of personal data were kept or redacted for good on the way to the model, and
+/// restored or withheld on the way back.
+pub(crate) fn vault(route: &str, used: &Use, met: Met) -> Value {
+    json!({
+        "route": route,
+        "session": used.session,
+        "kept": used.kept.kept,
+        "gone": used.kept.gone,
+        "restored": met.restored,
+        "withheld": met.withheld,
+    })
 }
 
 /// Whole microseconds.

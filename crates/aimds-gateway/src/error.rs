@@ -54,6 +54,8 @@ pub(crate) enum Failure {
     Overloaded,
     /// The decision cannot be recorded.
     Unrecorded,
+    /// The vault cannot keep or find what belongs to a session.
+    Vault,
     /// No upstream is configured.
     NoUpstream,
     /// The upstream cannot be reached, or the connection to it broke.
@@ -103,7 +105,7 @@ impl Failure {
             | Self::TooDeep(..)
             | Self::DuplicateMember(_)
             | Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::Overloaded | Self::Unrecorded | Self::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::Unrecorded | Self::Vault | Self::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamDown | Self::UpstreamTooLarge | Self::UpstreamGarbage | Self::UpstreamFailed => {
                 StatusCode::BAD_GATEWAY
@@ -131,6 +133,7 @@ impl Failure {
             Self::Invalid(_) => "invalid_request",
             Self::Overloaded => "overloaded",
             Self::Unrecorded => "audit_unavailable",
+            Self::Vault => "vault_unavailable",
             Self::NoUpstream => "no_upstream",
             Self::UpstreamDown => "upstream_unreachable",
             Self::UpstreamSlow => "upstream_timeout",
@@ -164,6 +167,7 @@ impl Failure {
             Self::Invalid(what) => what.clone(),
             Self::Overloaded => "too many requests in progress; try again shortly".into(),
             Self::Unrecorded => "the decision cannot be recorded; try again shortly".into(),
+            Self::Vault => "the session's vault is not available; try again shortly".into(),
             Self::NoUpstream => "no upstream model is configured".into(),
             Self::UpstreamDown => "the upstream model cannot be reached".into(),
             Self::UpstreamSlow => "the upstream model did not answer in time".into(),

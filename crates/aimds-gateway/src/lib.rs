@@ -51,13 +51,16 @@ mod routes;
 mod server;
 mod stream;
 mod upstream;
+mod vault;
 
 pub use auth::{ApiKey, KeyHash, NewKey, NoRandom, Scope, generate_key};
 pub use config::{
     AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, Config, ConfigError, DEFAULT_CONFIG,
     Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, OnFull,
-    PolicyPathFile, ServiceConfig, ServiceFile, StreamConfig, StreamFile, UpstreamConfig, UpstreamFile,
+    OnVaultError, Placeholders, PolicyPathFile, ServiceConfig, ServiceFile, StreamConfig, StreamFile,
+    UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore,
     config_schema,
 };
 pub use routes::openapi;
+pub use vault::VaultOpenError;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};

@@ -33,6 +33,7 @@ use crate::request_id::RequestId;
 use crate::routes::{Access, DECISION, ROUTES, Route};
 use crate::stream::hold_back::Window;
 use crate::upstream::Upstream;
+use crate::vault::{VaultOpenError, Vaults};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-aimds-request-id");
 
@@ -53,6 +54,9 @@ pub enum BindError {
     /// Every request would be turned away.
     #[error("auth.require is true, but there is no key in auth.keys")]
     NoKeys,
+    /// The vault does not open.
+    #[error("the vault does not open")]
+    Vault(#[from] VaultOpenError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -106,6 +110,7 @@ impl Gateway {
             stream,
             block,
             on_full,
+            vault,
             ..
         } = config;
         if require_auth && keys.is_empty() {
@@ -114,6 +119,10 @@ impl Gateway {
         let listen = |source| BindError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
+        let vaults = vault.map(Vaults::open).transpose()?;
+        if let Some(vaults) = &vaults {
+            vaults.keep_swept();
+        }
         let app = App {
             engine,
             keys: Keys::new(keys, require_auth),
@@ -123,6 +132,7 @@ impl Gateway {
             recorder: Recorder::new(audit),
             on_full,
             upstream: Upstream::new(upstream),
+            vaults,
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),

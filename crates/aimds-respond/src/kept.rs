@@ -77,8 +77,9 @@ fn edit(redaction: &Redaction, conversation: &Conversation, vault: &mut Vault) -
     let text = &conversation.messages.get(redaction.message)?.text;
     let span = place(redaction, text);
     let kept = match redaction.category {
-        Category::Pii(kind) if vault.keeps(kind) => crate::vault::read_value(text, &span)
-            .and_then(|value| vault.keep(kind, &value).ok()),
+        Category::Pii(kind) if vault.keeps(kind) => {
+            crate::vault::read_value(text, &span).and_then(|value| vault.keep(kind, &value).ok())
+        }
         _ => None,
     };
     let replacement = kept.unwrap_or_else(|| placeholder(redaction.category));

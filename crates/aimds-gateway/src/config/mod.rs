@@ -11,6 +11,7 @@ mod listen;
 mod log;
 mod stream;
 mod upstream;
+mod vault;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -28,6 +29,9 @@ pub use listen::ListenFile;
 pub use log::{LogFile, LogFormat, LogLevel};
 pub use stream::{StreamConfig, StreamFile};
 pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
+pub use vault::{
+    OnVaultError, Placeholders, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore,
+};
 
 use crate::auth::ApiKey;
 
@@ -56,6 +60,8 @@ pub struct GatewayConfig {
     pub block: BlockFile,
     /// The audit log.
     pub audit: AuditFile,
+    /// The vault of personal data.
+    pub vault: VaultFile,
     /// The policy.
     pub policy: PolicyPathFile,
     /// The program's own log.
@@ -100,6 +106,8 @@ pub struct Config {
     pub audit: Option<AuditConfig>,
     /// What happens while the audit spool is full.
     pub on_full: OnFull,
+    /// The vault of personal data; `None` where redaction is for good.
+    pub vault: Option<VaultConfig>,
     /// File of the policy; `None` for the one inside the binary.
     pub policy: Option<PathBuf>,
     /// Least severe level that is logged.
@@ -149,6 +157,7 @@ impl Config {
             stream,
             block,
             audit,
+            vault,
             policy,
             log,
         } = file;
@@ -163,6 +172,7 @@ impl Config {
             block: block::resolve(block)?,
             on_full: audit.on_full,
             audit: audit::resolve(audit),
+            vault: vault::resolve(vault)?,
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
             log_level: log.level,
             log_format: log.format,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use aimds_engine::vault::Restoration;
 use aimds_engine::{Action, Asked, Cleared};
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
@@ -17,6 +18,7 @@ use crate::json::{self, Document, Kind};
 use crate::metrics::Direction;
 use crate::providers::{self, Found, Outbound, Provider, Refusal, Reply};
 use crate::upstream::{Answer, Upstream};
+use crate::vault::Use;
 
 /// What a caller asked for, as far as the answer depends on it.
 pub(super) struct Wanted {
@@ -25,6 +27,8 @@ pub(super) struct Wanted {
     pub(super) stream: bool,
     /// What the policy said about the request.
     pub(super) asked: Action,
+    /// What the answer gets back.
+    pub(super) restoration: Option<Arc<Restoration>>,
 }
 
 pub(crate) async fn answer(
@@ -47,18 +51,25 @@ pub(crate) async fn answer(
     let (id, text) = (call.id.as_str().to_owned(), call.app.block.text.clone());
     let refusal = Refusal { id, model, text, created: now_ms() / 1000, usage };
     let asked = inspection.outcome.decision.action();
-    let wanted = Wanted { provider, refusal, stream, asked };
+    let mut wanted = Wanted { provider, refusal, stream, asked, restoration: None };
     let Some(permit) = inspection.outcome.decision.into_permit() else {
         return Ok(decided(blocked(&call, &wanted), asked));
     };
     let assessment = inspection.outcome.assessment;
-    let cleared = Cleared::new(permit, conversation);
+    let (cleared, used) = match &app.vaults {
+        None => (Cleared::new(permit, conversation), Use::default()),
+        Some(vaults) => {
+            let whose = (call.tenant(), call.id.as_str());
+            vaults.clear(whose, (&parts.headers, &document), permit, conversation).await?
+        }
+    };
+    wanted.restoration.clone_from(&used.restoration);
     let outbound = Outbound::new(&cleared, &spans, &document, original)?.to(path, stream);
 
     let credentials = service.credentials(&parts.headers, &call.app.keys);
     let sent = Upstream::request(&service, outbound, &parts.headers, credentials)?;
     let own_key = service.has_key();
-    let exchange = Exchange::new(call);
+    let exchange = Exchange::new(call, used);
     let reply = match exchange.call.app.upstream.send(sent, stream).await {
         Ok(reply) => reply,
         Err(failure) => {
@@ -114,7 +125,7 @@ fn release(
         return Ok((blocked(call, wanted), action));
     };
     let cleared = Cleared::new(permit, conversation);
-    let body = parsed.release(&cleared, &spans, &repetitions, reply.body.clone())?;
+    let body = parsed.release(&cleared, &spans, &repetitions, wanted.restoration.as_ref(), reply.body.clone())?;
     let mut response = json_response(status, body);
     response.headers_mut().extend(reply.head.headers.clone());
     Ok((response, action))
@@ -145,12 +156,13 @@ pub(super) fn block_error(call: &Call) -> Failure {
 /// A request that is with the upstream. If it is dropped before its end, the caller has gone away.
 pub(super) struct Exchange {
     pub(super) call: Call,
+    used: Use,
     open: bool,
 }
 
 impl Exchange {
-    fn new(call: Call) -> Self {
-        Self { call, open: true }
+    fn new(call: Call, used: Use) -> Self {
+        Self { call, used, open: true }
     }
 
     fn ended(mut self, result: &str, status: Option<u16>) {
@@ -159,6 +171,7 @@ impl Exchange {
 
     pub(super) fn end(&mut self, result: &str, status: Option<u16>) {
         self.open = false;
+        self.call.record_vault(&self.used);
         self.call.record_outcome(result, status);
     }
 }
@@ -167,6 +180,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if self.open {
             self.call.app.metrics.cancelled.fetch_add(1, Ordering::Relaxed);
+            self.call.record_vault(&self.used);
             self.call.record_outcome("client_disconnected", None);
         }
     }

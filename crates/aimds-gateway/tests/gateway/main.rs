@@ -17,3 +17,4 @@ mod operations;
 mod proxy;
 mod streaming;
 mod support;
+mod vault;

@@ -23,7 +23,8 @@ impl Kinds {
     pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut kinds = Self::default();
         for name in names {
-            let mut named = PiiKind::ALL.iter().filter(|kind| name == "pii.*" || kind.id() == name).peekable();
+            let mut named =
+                PiiKind::ALL.iter().filter(|kind| name == "pii.*" || kind.id() == name).peekable();
             if named.peek().is_none() {
                 return Err(name.to_owned());
             }

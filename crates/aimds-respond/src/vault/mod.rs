@@ -251,7 +251,9 @@ impl Vault {
         let Self { key, random, entries, .. } = self;
         let rows = entries.iter().enumerate().skip(first).map(|(number, entry)| {
             let about = Entry::about(entry.kind, &entry.stand_in);
-            let plain = [&u32::try_from(about.len()).unwrap_or(u32::MAX).to_le_bytes(), &about[..], &entry.sealed].concat();
+            let plain =
+                [&u32::try_from(about.len()).unwrap_or(u32::MAX).to_le_bytes(), &about[..], &entry.sealed]
+                    .concat();
             key.seal(random, &row(number), &plain)
         });
         rows.collect()
@@ -285,12 +287,14 @@ impl Vault {
 
 /// The value that stands in a text: as it reads, where the text is JSON and escapes it. `None` where the escapes are cut.
 pub(crate) fn read_value(text: &str, span: &Range<usize>) -> Option<Zeroizing<String>> {
-    let written = text.get(span.clone())?;
-    if !written.contains('\\') || !context::is_json(text.get(..span.start)?) {
+    let (before, written) = (text.get(..span.start)?, text.get(span.clone())?);
+    let cut = before.bytes().rev().take_while(|&byte| byte == b'\\').count() % 2 == 1;
+    if !cut && !written.contains('\\') || !context::is_json(before) {
         return Some(Zeroizing::new(written.to_owned()));
     }
     let quoted = Zeroizing::new(format!("\"{written}\""));
-    serde_json::from_str(&quoted).ok().map(Zeroizing::new)
+    let read = serde_json::from_str(&quoted).ok().map(Zeroizing::new);
+    read.filter(|_| !cut)
 }
 
 /// What a row is about: its number, so that none is moved or repeated.

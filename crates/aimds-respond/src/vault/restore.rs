@@ -102,7 +102,8 @@ impl Restoration {
         let (_, found) = Restorer::new(Arc::clone(self), call).advance(text, text.len(), true);
         let mut changes: Vec<(Range<usize>, &str)> =
             edits.iter().map(|edit| (edit.span.clone(), edit.replacement.as_str())).collect();
-        let values = found.iter().filter_map(|found| Some((found.span.clone(), found.value.as_ref()?.as_str())));
+        let values =
+            found.iter().filter_map(|found| Some((found.span.clone(), found.value.as_ref()?.as_str())));
         changes.extend(values.filter(|(span, _)| !edits.iter().any(|edit| overlap(&edit.span, span))));
         if changes.is_empty() {
             return None;
@@ -162,10 +163,12 @@ impl Restorer {
     /// Goes on to `to`. `text` is everything that has arrived, from its beginning; with `complete`, nothing follows.
     ///
     /// Gives the place up to which everything is settled, which lies before `to` where a placeholder goes across it or may
-    /// do so with what follows (never more than [`LONGEST`] bytes), and the placeholders since the last call. Linear.
+    /// do so with what follows (never more than [`super::LONGEST`] bytes), and the placeholders since the last call. Linear.
     pub fn advance(&mut self, text: &str, to: usize, complete: bool) -> (usize, Vec<Found>) {
-        let known = if complete { text.len() } else { (text.len() + 1).saturating_sub(LONGEST) };
-        let to = text.floor_char_boundary(to.min(known));
+        let asked = if complete { text.len() } else { to.min(text.len()) };
+        // What stands behind this may be the beginning of a placeholder.
+        let open = if complete { 0 } else { self.of.stand_ins.finder.max_pattern_len().saturating_sub(1) };
+        let to = text.floor_char_boundary(asked.min(text.len().saturating_sub(open)));
         let mut found = Vec::new();
         if to <= self.at {
             return (self.at, found);
@@ -178,10 +181,11 @@ impl Restorer {
             if span.start >= to {
                 break;
             }
-            if span.end > to {
+            if span.end > asked {
                 settled = span.start;
                 break;
             }
+            settled = settled.max(span.end);
             self.follow(text, span.start);
             let value = of.stand_ins.entries.get(place.pattern().as_usize()).and_then(|entry| {
                 self.may(entry.kind).then(|| self.value(entry, text, span.start)).flatten()

@@ -75,12 +75,16 @@ mod tests {
             for formatted in [false, true] {
                 let placeholder = make(*kind, 123_456, formatted, &mut random);
                 assert!(placeholder.len() <= LONGEST, "{placeholder}");
-                assert!(placeholder.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'\\<>".contains(&byte)));
+                assert!(
+                    placeholder.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'\\<>".contains(&byte))
+                );
                 assert!(seen.insert(placeholder));
             }
         }
         let placeholder = make(PiiKind::Email, 1, false, &mut random);
-        assert!(placeholder.starts_with("[EMAIL_1_") && placeholder.ends_with(']') && placeholder.len() == 18);
+        assert!(
+            placeholder.starts_with("[EMAIL_1_") && placeholder.ends_with(']') && placeholder.len() == 18
+        );
     }
 
     #[test]

@@ -26,7 +26,8 @@ fn back(vault: &mut Vault, text: &str) -> String {
 
 /// Clears one text from which these places are redacted.
 fn clear(vault: &mut Vault, text: &str, places: &[(Range<usize>, PiiKind)]) -> String {
-    let policy = aimds_policy::Policy::parse("version = 1\n[findings.any]\n\"pii.*\" = \"redact\"\n").unwrap();
+    let policy =
+        aimds_policy::Policy::parse("version = 1\n[findings.any]\n\"pii.*\" = \"redact\"\n").unwrap();
     let findings = places.iter().map(|(span, kind)| aimds_detect::Finding {
         category: Category::Pii(*kind),
         detector: aimds_detect::Detector::Validator,
@@ -95,8 +96,8 @@ fn nothing_of_another_owner_comes_back_even_with_the_same_seed() {
 #[test]
 fn rows_come_back_in_their_order_with_the_same_key_only() {
     let mut vault = vault_of("a", 1);
-    let stand_ins =
-        [(PiiKind::Email, MAIL), (PiiKind::Person, "Jane \"J\" Roe")].map(|(kind, value)| vault.keep(kind, value).unwrap());
+    let stand_ins = [(PiiKind::Email, MAIL), (PiiKind::Person, "Jane \"J\" Roe")]
+        .map(|(kind, value)| vault.keep(kind, value).unwrap());
     let mut rows = vault.export(0).unwrap();
     assert!(rows.iter().all(|row| !row.windows(4).any(|window| window == b"jane" || window == b"EMAI")));
     let mut again = vault_of("a", 2);
@@ -141,7 +142,10 @@ fn values_in_json_are_read_and_written_with_their_escapes() {
     assert_eq!(back(&mut vault, &format!("Hello {stand_in}!")), "Hello José \"J\" Roe!");
     assert_eq!(back(&mut vault, &cleared), r#"{"name":"José \"J\" Roe","n":1}"#);
     // An escape that is cut in two is no value.
-    assert_eq!(clear(&mut vault, r#"{"name":"a\u00e9b"}"#, &[(11..16, PiiKind::Person)]), r#"{"name":"a\[REDACTED:pii.person]b"}"#);
+    assert_eq!(
+        clear(&mut vault, r#"{"name":"a\u00e9b"}"#, &[(11..16, PiiKind::Person)]),
+        r#"{"name":"a\[REDACTED:pii.person]b"}"#
+    );
 }
 
 #[test]
@@ -192,7 +196,20 @@ fn nothing_that_is_kept_shows_when_it_is_printed() {
 
 /// Texts of values, words, and what looks like placeholders and addresses.
 fn token() -> impl Strategy<Value = (String, Option<PiiKind>)> {
-    let words = ["the ", "Zürich 🙂", "\n", "[EMAIL_1_", "[EMAIL_1_00000000]", "]", "[", "\"", "{\"a\":\"", "https://x.example/?q=", "\\", "@example.invalid"];
+    let words = [
+        "the ",
+        "Zürich 🙂",
+        "\n",
+        "[EMAIL_1_",
+        "[EMAIL_1_00000000]",
+        "]",
+        "[",
+        "\"",
+        "{\"a\":\"",
+        "https://x.example/?q=",
+        "\\",
+        "@example.invalid",
+    ];
     prop_oneof![
         6 => prop::sample::select(words.to_vec()).prop_map(|word| (word.to_owned(), None)),
         2 => prop::sample::select(vec![MAIL, "é@corp.com", "a\"b@corp.com"]).prop_map(|mail| (mail.to_owned(), Some(PiiKind::Email))),
@@ -218,7 +235,8 @@ proptest! {
     fn what_was_redacted_comes_back_in_any_text((text, places) in text(), seed: u8, formatted: bool) {
         let rules = Rules { addresses: true, ..options().rules };
         let mut vault = Vault::new(&Key::new([1; 32]), &[], [seed; 32], Options { formatted, rules, ..options() });
-        prop_assume!(!text.starts_with(['{', '[']) || !context::is_json(&text));
+        // Escapes may come back in another spelling.
+        prop_assume!(!context::is_json(&text));
         let cleared = clear(&mut vault, &text, &places);
         prop_assert_eq!(vault.is_empty(), places.is_empty());
         for (span, _) in &places {
@@ -245,7 +263,7 @@ proptest! {
             arrived = cleared.ceil_char_boundary((arrived + cut).min(cleared.len()));
             let complete = arrived == cleared.len();
             let (settled, found) = restorer.advance(&cleared[..arrived], arrived, complete);
-            prop_assert!(arrived - settled <= if complete { 0 } else { LONGEST + 4 }, "held back too much");
+            prop_assert!(arrived - settled <= if complete { 0 } else { LONGEST }, "held back too much");
             for Found { span, value } in found {
                 out += &cleared[from..span.start];
                 out += value.as_ref().map_or(&cleared[span.clone()], |value| value.as_str());
