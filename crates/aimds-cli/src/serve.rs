@@ -99,9 +99,7 @@ async fn listen(
 ) -> anyhow::Result<()> {
     // Before the address is told: whoever waits for it may stop us at once.
     let stopped = stop_signal()?;
-    let address = config.http;
-    let bound =
-        Gateway::bind(config, engine, log).await.with_context(|| format!("cannot listen on {address}"))?;
+    let bound = Gateway::bind(config, engine, log).await?;
     if let Some((key, directory)) = key {
         // Not before the address is ours: another instance may run with the key that is stored.
         key.store(directory)?;

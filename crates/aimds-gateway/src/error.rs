@@ -105,7 +105,9 @@ impl Failure {
             | Self::TooDeep(..)
             | Self::DuplicateMember(_)
             | Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::Overloaded | Self::Unrecorded | Self::Vault | Self::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::Unrecorded | Self::Vault | Self::NoUpstream => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamDown | Self::UpstreamTooLarge | Self::UpstreamGarbage | Self::UpstreamFailed => {
                 StatusCode::BAD_GATEWAY

@@ -62,5 +62,5 @@ pub use config::{
     config_schema,
 };
 pub use routes::openapi;
-pub use vault::VaultOpenError;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
+pub use vault::VaultOpenError;

@@ -119,10 +119,6 @@ impl Gateway {
         let listen = |source| BindError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
-        let vaults = vault.map(Vaults::open).transpose()?;
-        if let Some(vaults) = &vaults {
-            vaults.keep_swept();
-        }
         let app = App {
             engine,
             keys: Keys::new(keys, require_auth),
@@ -132,7 +128,7 @@ impl Gateway {
             recorder: Recorder::new(audit),
             on_full,
             upstream: Upstream::new(upstream),
-            vaults,
+            vaults: vault.map(Vaults::start).transpose()?,
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),

@@ -176,9 +176,7 @@ pub(super) fn resolve(file: VaultFile) -> Result<Option<VaultConfig>, ConfigErro
 fn sessions(file: &VaultFile) -> Result<VaultSessions, ConfigError> {
     let header = match file.session_header.as_str() {
         "" => None,
-        name => {
-            Some(name.parse().map_err(|_| value("vault.session_header", "is not the name of a header"))?)
-        }
+        name => Some(name.parse().map_err(|_| value("vault.session_header", "is not the name of a header"))?),
     };
     if !file.session_field.is_empty() && !file.session_field.starts_with('/') {
         return Err(value("vault.session_field", "must be a JSON pointer: \"/metadata/session\""));
@@ -235,19 +233,29 @@ mod tests {
         );
         check("max_values = 65537", "vault.max_values: must be at most 65536");
         check("session_header = \"a b\"", "vault.session_header: is not the name of a header");
-        check("session_field = \"user\"", "vault.session_field: must be a JSON pointer: \"/metadata/session\"");
-        check("mode = \"session\"\nsession_header = \"\"", "vault.mode: \"session\" needs session_header or session_field");
+        check(
+            "session_field = \"user\"",
+            "vault.session_field: must be a JSON pointer: \"/metadata/session\"",
+        );
+        check(
+            "mode = \"session\"\nsession_header = \"\"",
+            "vault.mode: \"session\" needs session_header or session_field",
+        );
         check("ttl_ms = 0", "vault.ttl_ms: must be at least 1");
         check("path = \"v.db\"", "vault.path: needs key_env or key_file");
         check("key_env = \"K\"", "vault.path: is missing: a key is for a file only");
-        check("path = \"v\"\nkey_env = \"K\"\nkey_file = \"k\"", "vault.key_file: give key_env or key_file, not both");
+        check(
+            "path = \"v\"\nkey_env = \"K\"\nkey_file = \"k\"",
+            "vault.key_file: give key_env or key_file, not both",
+        );
         check("mode = \"request\"\npath = \"v\"\nkey_env = \"K\"", "vault.path: needs mode = \"session\"");
     }
 
     #[test]
     fn it_is_off_unless_asked_for() {
         assert!(resolve(VaultFile::default()).unwrap().is_none());
-        let mode = |mode: &str| resolve(toml::from_str(&format!("mode = \"{mode}\"")).unwrap()).unwrap().unwrap();
+        let mode =
+            |mode: &str| resolve(toml::from_str(&format!("mode = \"{mode}\"")).unwrap()).unwrap().unwrap();
         assert!(mode("request").sessions.is_none() && mode("session").sessions.unwrap().file.is_none());
     }
 }

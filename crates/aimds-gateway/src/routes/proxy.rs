@@ -125,7 +125,8 @@ fn release(
         return Ok((blocked(call, wanted), action));
     };
     let cleared = Cleared::new(permit, conversation);
-    let body = parsed.release(&cleared, &spans, &repetitions, wanted.restoration.as_ref(), reply.body.clone())?;
+    let body =
+        parsed.release(&cleared, &spans, &repetitions, wanted.restoration.as_ref(), reply.body.clone())?;
     let mut response = json_response(status, body);
     response.headers_mut().extend(reply.head.headers.clone());
     Ok((response, action))

@@ -51,8 +51,8 @@ pub(super) async fn answer(
         exchange.end(Failure::UpstreamGarbage.code(), Some(head.status.as_u16()));
         return Err(Failure::UpstreamGarbage);
     };
-    let relay = Relay::new(dialogue, app.window, app.upstream.response_bytes())
-        .restoring(wanted.restoration.clone());
+    let relay =
+        Relay::new(dialogue, app.window, app.upstream.response_bytes()).restoring(wanted.restoration.clone());
     let status = head.status.as_u16();
     let action = wanted.asked;
     let mut running =

@@ -8,6 +8,8 @@ pub(crate) mod hold_back;
 pub(crate) mod sse;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vault_tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;

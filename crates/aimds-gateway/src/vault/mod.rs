@@ -59,7 +59,7 @@ pub(crate) struct Use {
 
 impl Vaults {
     /// Opens the vault. Reads the key and the file, if there is one.
-    pub(crate) fn open(config: VaultConfig) -> Result<Arc<Self>, VaultOpenError> {
+    fn open(config: VaultConfig) -> Result<Arc<Self>, VaultOpenError> {
         let VaultConfig { options, sessions } = config;
         let (key, file) = match sessions.as_ref().and_then(|sessions| sessions.file.as_ref()) {
             Some(store) => {
@@ -78,12 +78,14 @@ impl Vaults {
         Ok(Arc::new(Self { options, key, sessions, counters: Counters::default() }))
     }
 
-    /// Erases what has ended, again and again, for as long as anybody has the vaults. Needs a runtime.
-    pub(crate) fn keep_swept(self: &Arc<Self>) {
-        let Some(sessions) = &self.sessions else { return };
-        let pause = SWEEP.min(sessions.config.ttl / 4).max(Duration::from_millis(10));
-        let vaults = Arc::downgrade(self);
-        tokio::spawn(sweep(vaults, pause));
+    /// The same, and what has ended is erased for as long as anybody has the vaults. Needs a runtime.
+    pub(crate) fn start(config: VaultConfig) -> Result<Arc<Self>, VaultOpenError> {
+        let vaults = Self::open(config)?;
+        if let Some(sessions) = &vaults.sessions {
+            let pause = SWEEP.min(sessions.config.ttl / 4).max(Duration::from_millis(10));
+            tokio::spawn(sweep(Arc::downgrade(&vaults), pause));
+        }
+        Ok(vaults)
     }
 
     /// Sessions in memory.
@@ -149,9 +151,16 @@ impl Vaults {
         conversation: Conversation,
     ) -> Result<(Cleared, Use), Failure> {
         let mut held = session.vault.lock().await;
-        let mut vault = match held.take() {
-            Some(vault) => vault,
-            None => self.load(sessions, session).await?,
+        let loaded = match held.take() {
+            Some(vault) => Ok(vault),
+            None => self.load(sessions, session).await,
+        };
+        let mut vault = match loaded {
+            Err(_) if sessions.config.open => {
+                let mut alone = self.vault(&[b"alone", &session.id])?;
+                return self.kept(&mut alone, false, permit, conversation);
+            }
+            loaded => loaded?,
         };
         // From here on the vault goes back, whatever happens, unless the caller goes away while the file is slow: then the
         // next request reads what the file has.
@@ -167,20 +176,21 @@ impl Vaults {
         }
     }
 
-    /// The vault of a session that is not in memory.
+    /// The vault of a session that is not in memory. What is damaged in the file is begun anew, where the operator wants to go
+    /// on in any case.
     async fn load(&self, sessions: &Sessions, session: &Session) -> Result<Vault, Failure> {
         let mut vault = self.vault(&[b"session", &session.id])?;
         let Some(file) = &sessions.file else { return Ok(vault) };
-        let taken = match file.load(session.id, now_ms()).await {
-            Ok(rows) => vault.import(&rows).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(error) = taken {
+        let failed = |error: String| {
             self.counters.failed();
             tracing::error!(error, "a session of the vault cannot be read");
-            if !sessions.config.open {
-                return Err(Failure::Vault);
-            }
+            Failure::Vault
+        };
+        let rows = file.load(session.id, now_ms()).await.map_err(|error| failed(error.to_string()))?;
+        if let Err(failure) = vault.import(&rows).map_err(|error| failed(error.to_string()))
+            && !sessions.config.open
+        {
+            return Err(failure);
         }
         session.stored(vault.len(), 0);
         Ok(vault)
@@ -201,12 +211,19 @@ impl Vaults {
         if !new && (vault.is_empty() || now.saturating_sub(touched) < sessions.ttl_ms / 16) {
             return Ok(());
         }
-        let written = match new {
-            false => file.touch(session.id, expires_ms).map_err(|error| error.to_string()),
-            true => match vault.export(stored) {
-                Ok(rows) => file.store(session.id, stored, rows, expires_ms).await.map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            },
+        if !new {
+            // It is asked for again at the next request.
+            if file.touch(session.id, expires_ms).is_ok() {
+                session.stored(stored, now);
+            }
+            return Ok(());
+        }
+        let written = match vault.export(stored) {
+            Ok(rows) => {
+                let stored = file.store(session.id, stored, rows, expires_ms).await;
+                stored.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
         };
         match written {
             Ok(()) => {
@@ -227,7 +244,9 @@ fn name(config: &VaultSessions, headers: &HeaderMap, document: &Document) -> Res
     let header = config.header.as_ref().and_then(|header| headers.get(header));
     let name = match header {
         Some(value) => {
-            let text = value.to_str().map_err(|_| Failure::Invalid("the session header is not plain text".to_owned()))?;
+            let text = value
+                .to_str()
+                .map_err(|_| Failure::Invalid("the session header is not plain text".to_owned()))?;
             Some(text.to_owned())
         }
         None if config.field.is_empty() => None,

@@ -195,7 +195,11 @@ impl Restorer {
             self.follow(text, span.end);
             found.push(Found { span, value });
         }
-        self.follow(text, settled);
+        // Nobody asks what stands behind the last placeholder of a whole text.
+        if !complete {
+            self.follow(text, settled);
+        }
+        self.at = settled;
         (settled, found)
     }
 
