@@ -56,7 +56,7 @@ pub(crate) async fn answer(
         return Ok(decided(blocked(&call, &wanted), asked));
     };
     let assessment = inspection.outcome.assessment;
-    let (cleared, used) = match &app.vaults {
+    let (cleared, used) = match app.vaults.as_ref().filter(|_| provider.answers_in_words()) {
         None => (Cleared::new(permit, conversation), Use::default()),
         Some(vaults) => {
             let whose = (call.tenant(), call.id.as_str());

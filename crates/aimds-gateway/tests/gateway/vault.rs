@@ -83,6 +83,17 @@ async fn what_the_policy_does_not_redact_or_the_vault_does_not_keep_is_as_before
 }
 
 #[tokio::test]
+async fn embeddings_of_equal_texts_stay_equal() {
+    let upstream = Upstream::start().await;
+    let gate = gate_before(&upstream, "[vault]\nmode = \"request\"\n").await;
+    upstream.answers(200, json!({ "data": [] }).to_string());
+    let reply = gate.post("/v1/embeddings", &json!({ "model": "m", "input": format!("Mail {EMAIL}") })).await;
+    assert_eq!(reply.status, 200);
+    let arrived: Value = serde_json::from_slice(upstream.bodies().last().unwrap()).unwrap();
+    assert_eq!(arrived["input"], "Mail [REDACTED:pii.email]");
+}
+
+#[tokio::test]
 async fn secrets_never_come_back() {
     let upstream = Upstream::start().await;
     upstream.acts(Script::Choose(parrot));

@@ -43,8 +43,7 @@ fn echo(path: &str, asked: &Value) -> Script {
 }
 
 fn request(surface: &Surface, field: &str, stream: bool) -> Value {
-    let place = if surface.route.ends_with("embeddings") { "input" } else { "user" };
-    let mut body = (surface.request)(place, &format!("Mail {EMAIL}, please. FIELD={field};"));
+    let mut body = (surface.request)("user", &format!("Mail {EMAIL}, please. FIELD={field};"));
     if stream && surface.paths[0] == surface.paths[1] {
         body["stream"] = true.into();
     }
@@ -59,7 +58,8 @@ async fn a_placeholder_in_any_field_of_any_answer_comes_back_as_the_rules_say() 
     let calls = "[vault]\nmode = \"request\"\ncall_categories = [\"pii.email\"]\n";
     let everything = gate_before(&upstream, calls).await;
     let mut rows = 0;
-    for (surface, _, fields, streams) in surfaces() {
+    // Embeddings do not answer in words.
+    for (surface, _, fields, _) in surfaces().into_iter().filter(|(.., streams)| *streams) {
         for field in &fields {
             for (gate, restored) in [(&prose, PROSE.contains(&field.as_str())), (&everything, true)] {
                 let at = format!("{} {field} {restored}", surface.route);
@@ -70,9 +70,6 @@ async fn a_placeholder_in_any_field_of_any_answer_comes_back_as_the_rules_say() 
                 let expected = if restored { EMAIL } else { placeholder(arrived) };
                 assert_eq!(reply.text(), (surface.response)(field, expected).to_string(), "{at}");
                 rows += 1;
-                if !streams {
-                    continue;
-                }
                 let reply = ask(gate, surface, &request(surface, field, true), true).await;
                 let bodies = upstream.bodies();
                 let word = placeholder(std::str::from_utf8(bodies.last().unwrap()).unwrap());
