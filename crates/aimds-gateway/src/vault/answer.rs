@@ -37,6 +37,14 @@ const PROSE: [&str; 21] = [
     "error",
 ];
 
+/// What the type of an event says that brings a call, wherever in it the words stand.
+const CALLS: [&str; 4] = ["_arguments", "_input", "_code", "_call"];
+
+fn is_of_call(document: &Document) -> bool {
+    let kind = document.root.get("type").and_then(|kind| document.string(kind).ok().flatten());
+    kind.is_some_and(|kind| CALLS.iter().any(|part| kind.contains(part)))
+}
+
 /// Whether a place holds what the model says to the user. `place` is a JSON pointer.
 pub(crate) fn is_prose(place: &str) -> bool {
     let mut steps = place.split('/').skip(1);
@@ -52,6 +60,7 @@ pub(crate) fn edits(
     restoration: Option<&Arc<Restoration>>,
 ) -> Result<Vec<(Range<usize>, String)>, Failure> {
     let Some(restoration) = restoration else { return replacements(cleared, spans) };
+    let of_call = is_of_call(document);
     let mut edits = cleared.edits().iter().peekable();
     let mut changes = Vec::new();
     for (position, (message, span)) in cleared.conversation().messages.iter().zip(spans).enumerate() {
@@ -66,7 +75,7 @@ pub(crate) fn edits(
         } else {
             written.to_owned()
         };
-        if let Some(whole) = restoration.whole(&text, own, !is_prose(&message.pointer)) {
+        if let Some(whole) = restoration.whole(&text, own, of_call || !is_prose(&message.pointer)) {
             changes.push((span.clone(), written_as(quoted, &whole)));
         }
     }
