@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use aimds_engine::{DEFAULT_POLICY, PolicyFile};
-use aimds_gateway::{Config as GatewayConfig, DEFAULT_CONFIG, config_schema};
+use aimds_gateway::{Config as GatewayConfig, DEFAULT_CONFIG, VaultKey, config_schema};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
@@ -97,6 +97,12 @@ pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<GatewayConfig> {
     }
     if let Some(audit) = &mut config.audit {
         audit.path = directory.join(&audit.path);
+    }
+    if let Some(store) = config.vault.as_mut().and_then(|vault| vault.sessions.as_mut()?.file.as_mut()) {
+        store.path = directory.join(&store.path);
+        if let VaultKey::File(path) = &mut store.key {
+            *path = directory.join(&path);
+        }
     }
     Ok(config)
 }

@@ -14,10 +14,12 @@ mod conversation;
 pub mod encoder;
 mod finding;
 pub mod lexical;
+mod parts;
 pub mod rules;
 pub mod validators;
 
 pub use conversation::{Conversation, Message, Origin, Role, ToolUse, ToolUseKind, Trust};
 pub use finding::{Category, Detector, Finding};
+pub use parts::split_values;
 mod scanner;
 pub use scanner::{Deep, Effort, MessageScan, ScanExhausted, Scanner};

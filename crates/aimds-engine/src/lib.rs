@@ -33,7 +33,7 @@ pub use aimds_policy::{
     Action, Asked, Decision, DeepBand, DeepMode, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode,
     Redaction,
 };
-pub use aimds_respond::{Cleared, placeholder, redact};
+pub use aimds_respond::{Cleared, Edit, Kept, placeholder, redact, vault};
 pub use embedded::{DEFAULT_POLICY, rule_files};
 pub use pipeline::{Depth, Engine, EngineError, Outcome};
 pub use verdict::{Verdict, VerdictFinding};

@@ -8,7 +8,7 @@ use aimds_analyze::{
 use aimds_detect::encoder::EncoderError;
 use aimds_detect::lexical::ModelError;
 use aimds_detect::rules::{RuleError, RuleMask};
-use aimds_detect::{Conversation, Deep, Effort, Message, MessageScan, ScanExhausted, Scanner};
+use aimds_detect::{Conversation, Deep, Effort, Message, MessageScan, ScanExhausted, Scanner, split_values};
 use aimds_policy::{Action, Asked, Decision, DeepMode, Policy, PolicyError};
 
 use crate::embedded::{self, DEFAULT_POLICY};
@@ -196,6 +196,8 @@ impl Engine {
             findings.append(&mut scan.findings);
             risks.push(self.risk(position, message, &scan));
         }
+        let split = split_values(conversation, &findings);
+        findings.extend(split);
         for joined in splits(conversation, &risks) {
             let (position, message) = (joined.last(), joined.message(conversation));
             let scan = look(position, &message);

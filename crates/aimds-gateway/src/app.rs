@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use aimds_engine::{Asked, Conversation, Degraded, Engine, Outcome, Session, Timestamp, Verdict};
+use aimds_engine::vault::Met;
+use aimds_engine::{Asked, Conversation, Degraded, Engine, Kept, Outcome, Session, Timestamp, Verdict};
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -24,6 +25,7 @@ use crate::router::{Desk, Journey};
 use crate::routes::Route;
 use crate::stream::hold_back::Window;
 use crate::upstream::Upstream;
+use crate::vault::{Use, Vaults};
 
 /// Texts together larger than this are scanned where they do not hold up other requests.
 const INLINE_BYTES: usize = 16 << 10;
@@ -47,6 +49,8 @@ pub(crate) struct App {
     pub(crate) upstream: Upstream,
     /// The model router, if there is one.
     pub(crate) router: Option<Arc<Desk>>,
+    /// Where personal data waits for its answer; `None` where redaction is for good.
+    pub(crate) vaults: Option<Arc<Vaults>>,
     /// How streams are held back.
     pub(crate) window: Window,
     pub(crate) metrics: Metrics,
@@ -231,6 +235,17 @@ impl Call {
             let body =
                 audit::outcome(self.route.path, result, upstream_status, self.started.elapsed(), routing);
             let _ = self.append("outcome", body);
+        }
+    }
+
+    /// Counts and records what the vault did in an exchange: numbers, never values.
+    pub(crate) fn record_vault(&self, used: &Use) {
+        let Some(vaults) = &self.app.vaults else { return };
+        let met = used.restoration.as_ref().map(|restoration| restoration.met()).unwrap_or_default();
+        vaults.counters.met(met);
+        let silent = used.kept == Kept::default() && met == Met::default();
+        if self.app.recorder.is_on() && !silent {
+            let _ = self.append("vault", audit::vault(self.route.path, used, met));
         }
     }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aimds_engine::Verdict;
+use aimds_engine::vault::Met;
 use aimds_store::{AppendError, AuditLog, Health, Record};
 use serde_json::{Value, json};
 
 use crate::metrics::{AuditState, Direction};
+use crate::vault::Use;
 
 /// Findings of one decision that are recorded one by one. What is beyond is counted.
 const MAX_FINDINGS: usize = 64;
@@ -127,6 +129,19 @@ pub(crate) fn outcome(
         body.insert("routing".into(), routing);
     }
     body
+}
+
+/// The body of a `vault` record: how many places of personal data were kept or redacted for good on the way to the model, and
+/// restored or withheld on the way back.
+pub(crate) fn vault(route: &str, used: &Use, met: Met) -> Value {
+    json!({
+        "route": route,
+        "session": used.session,
+        "kept": used.kept.kept,
+        "gone": used.kept.gone,
+        "restored": met.restored,
+        "withheld": met.withheld,
+    })
 }
 
 /// Whole microseconds.

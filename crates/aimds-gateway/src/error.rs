@@ -56,6 +56,8 @@ pub(crate) enum Failure {
     Overloaded,
     /// The decision cannot be recorded.
     Unrecorded,
+    /// The vault cannot keep or find what belongs to a session.
+    Vault,
     /// No upstream is configured.
     NoUpstream,
     /// No route of the router is meant for the request.
@@ -114,7 +116,9 @@ impl Failure {
             | Self::DuplicateMember(_)
             | Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::TooEarly => StatusCode::TOO_EARLY,
-            Self::Overloaded | Self::Unrecorded | Self::NoUpstream => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::Unrecorded | Self::Vault | Self::NoUpstream => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamDown | Self::UpstreamTooLarge | Self::UpstreamGarbage | Self::UpstreamFailed => {
                 StatusCode::BAD_GATEWAY
@@ -143,6 +147,7 @@ impl Failure {
             Self::TooEarly => "too_early",
             Self::Overloaded => "overloaded",
             Self::Unrecorded => "audit_unavailable",
+            Self::Vault => "vault_unavailable",
             Self::NoUpstream => "no_upstream",
             Self::NoRoute => "no_route",
             Self::NoLocalTarget => "no_local_target",
@@ -180,6 +185,7 @@ impl Failure {
             Self::TooEarly => "not from early data: send the request again on a complete connection".into(),
             Self::Overloaded => "too many requests in progress; try again shortly".into(),
             Self::Unrecorded => "the decision cannot be recorded; try again shortly".into(),
+            Self::Vault => "the session's vault is not available; try again shortly".into(),
             Self::NoUpstream => "no upstream model is configured".into(),
             Self::NoRoute => "no route of the model router takes this request".into(),
             Self::NoLocalTarget => {

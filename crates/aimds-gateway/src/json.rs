@@ -111,6 +111,15 @@ impl Document {
         }
     }
 
+    /// The value at a JSON pointer (RFC 6901).
+    pub(crate) fn pointer(&self, pointer: &str) -> Option<&Value> {
+        let mut steps = pointer.split('/').skip(1);
+        steps.try_fold(&self.root, |value, step| {
+            let key = step.replace("~1", "/").replace("~0", "~");
+            value.get(&key).or_else(|| value.elements().get(key.parse::<usize>().ok()?))
+        })
+    }
+
     /// The text with parts of it replaced. Edits must not overlap; they may be given in any order.
     pub(crate) fn edited(&self, mut edits: Vec<(Range<usize>, String)>) -> String {
         edits.sort_unstable_by_key(|(span, _)| span.start);
@@ -253,6 +262,15 @@ mod tests {
             (members[0].quoted.clone(), "\"k\"".into()),
         ];
         assert_eq!(document.edited(edits), r#" {"a" : [1.50, {"k":"y"} , null], "stream":true,"z":{}} "#);
+    }
+
+    #[test]
+    fn a_pointer_finds_members_and_elements() {
+        let document = Document::parse(TEXT).unwrap();
+        let text = |pointer: &str| document.pointer(pointer).map(|value| &TEXT[value.span.clone()]);
+        assert_eq!(text("/a/1/b~1c"), Some(r#""x\"\u00e9""#));
+        assert_eq!([text("/stream"), text("/a/2")], [Some("true"), Some("null")]);
+        assert_eq!([text("/a/3"), text("/b"), text("/a/-")], [None; 3]);
     }
 
     #[test]

@@ -54,15 +54,18 @@ mod server;
 mod stream;
 mod tls;
 mod upstream;
+mod vault;
 
 pub use auth::{ApiKey, KeyHash, NewKey, NoRandom, Scope, generate_key};
 pub use config::{
     AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, ClientAuth,
     Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile,
-    LogFile, LogFormat, LogLevel, OnFull, PolicyPathFile, QuicConfig, QuicFile, RouteFile, RouterConfig,
-    RouterFile, ServiceConfig, ServiceFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TlsConfig,
-    TlsFile, UpstreamConfig, UpstreamFile, config_schema,
+    LogFile, LogFormat, LogLevel, OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile,
+    RouteFile, RouterConfig, RouterFile, ServiceConfig, ServiceFile, StreamConfig, StreamFile, TargetFile,
+    TargetPlace, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey,
+    VaultMode, VaultSessions, VaultStore, config_schema,
 };
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
 pub use tls::{Certificates, PeerIdentity, TlsError};
+pub use vault::VaultOpenError;

@@ -35,6 +35,7 @@ use crate::routes::{Access, DECISION, ROUTES, Route};
 use crate::stream::hold_back::Window;
 use crate::tls::{Certificates, Tls};
 use crate::upstream::Upstream;
+use crate::vault::Vaults;
 use tcp::Connection;
 
 pub use bind_error::BindError;
@@ -92,6 +93,7 @@ impl Gateway {
             stream,
             block,
             on_full,
+            vault,
             ..
         } = config;
         if require_auth && keys.is_empty() {
@@ -113,6 +115,7 @@ impl Gateway {
             on_full,
             upstream: Upstream::new(upstream),
             router: router.map(Arc::new),
+            vaults: vault.map(Vaults::start).transpose()?,
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),

@@ -506,14 +506,18 @@ fn strongest_manipulation(findings: &[Finding], message: usize) -> Option<Catego
         .map(|finding| finding.category)
 }
 
-/// Joins redactions that overlap; the longer one names the category.
+/// Joins redactions that overlap; the longer one names the category, but a secret is never called anything else: what is
+/// personal data may be given back to whoever sent it.
 fn without_overlaps(mut redactions: Vec<Redaction>) -> Vec<Redaction> {
     redactions.sort_by_key(|redaction| (redaction.message, redaction.span.start));
     let mut joined: Vec<Redaction> = Vec::with_capacity(redactions.len());
     for redaction in redactions {
         match joined.last_mut() {
             Some(last) if last.message == redaction.message && redaction.span.start < last.span.end => {
-                if redaction.span.len() > last.span.len() {
+                let rank = |redaction: &Redaction| {
+                    (matches!(redaction.category, Category::Secret(_)), redaction.span.len())
+                };
+                if rank(&redaction) > rank(last) {
                     last.category = redaction.category;
                 }
                 last.span.end = last.span.end.max(redaction.span.end);

@@ -16,11 +16,14 @@
     )
 )]
 
+mod kept;
 mod redact;
+pub mod vault;
 
 use aimds_detect::Conversation;
 use aimds_policy::Permit;
 
+pub use kept::Kept;
 pub use redact::{Edit, placeholder, redact};
 
 /// A conversation that policy has cleared, with its redactions carried out: the only thing that may be forwarded.
@@ -36,6 +39,10 @@ impl Cleared {
     #[must_use]
     pub fn new(permit: Permit, mut conversation: Conversation) -> Self {
         let edits = redact(&mut conversation, permit.redactions());
+        Self::of(conversation, edits)
+    }
+
+    fn of(conversation: Conversation, edits: Vec<Edit>) -> Self {
         let mut changed: Vec<usize> = edits.iter().map(|edit| edit.message).collect();
         changed.dedup();
         Self { conversation, changed, edits }

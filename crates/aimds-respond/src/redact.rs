@@ -31,17 +31,31 @@ pub struct Edit {
 ///
 /// A span that does not lie on character boundaries replaces the characters that it touches.
 pub fn redact(conversation: &mut Conversation, redactions: &[Redaction]) -> Vec<Edit> {
-    let mut edits: Vec<Edit> = Vec::with_capacity(redactions.len());
-    for redaction in redactions.iter().rev() {
-        let Some(message) = conversation.messages.get_mut(redaction.message) else { continue };
-        let start = message.text.floor_char_boundary(redaction.span.start);
-        let end = message.text.ceil_char_boundary(redaction.span.end).max(start);
-        let replacement = placeholder(redaction.category);
-        message.text.replace_range(start..end, &replacement);
-        edits.push(Edit { message: redaction.message, span: start..end, replacement });
-    }
-    edits.reverse();
+    let edits: Vec<Edit> = redactions
+        .iter()
+        .filter_map(|redaction| {
+            let text = &conversation.messages.get(redaction.message)?.text;
+            let (span, replacement) = (place(redaction, text), placeholder(redaction.category));
+            Some(Edit { message: redaction.message, span, replacement })
+        })
+        .collect();
+    carry_out(conversation, &edits);
     edits
+}
+
+/// The characters that a redaction touches.
+pub(crate) fn place(redaction: &Redaction, text: &str) -> Range<usize> {
+    let start = text.floor_char_boundary(redaction.span.start);
+    start..text.ceil_char_boundary(redaction.span.end).max(start)
+}
+
+/// Carries out edits that are sorted and do not overlap.
+pub(crate) fn carry_out(conversation: &mut Conversation, edits: &[Edit]) {
+    for edit in edits.iter().rev() {
+        if let Some(message) = conversation.messages.get_mut(edit.message) {
+            message.text.replace_range(edit.span.clone(), &edit.replacement);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,10 @@ pub(super) fn at_sign(input: Input<'_>, at: usize) -> Option<Hit> {
         return None;
     }
     let (end, literal_ip) = domain_end(input, at + 1)?;
+    // RFC 2606 reserves it so that it never exists: placeholders and test data, nobody's mailbox
+    if input.slice(at + 1, end).to_ascii_lowercase().ends_with(b".invalid") {
+        return None;
+    }
     let international = !local.is_ascii() || !input.slice(at, end).is_ascii();
     let (confidence, explanation) = match (international, literal_ip) {
         (_, true) => (0.6, "an e-mail address at an IP address"),

@@ -14,6 +14,7 @@ mod router;
 mod stream;
 mod tls;
 mod upstream;
+mod vault;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -34,6 +35,9 @@ pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, Tar
 pub use stream::{StreamConfig, StreamFile};
 pub use tls::{ClientAuth, TlsConfig, TlsFile};
 pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
+pub use vault::{
+    OnVaultError, Placeholders, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore,
+};
 
 use crate::auth::ApiKey;
 
@@ -68,6 +72,8 @@ pub struct GatewayConfig {
     pub block: BlockFile,
     /// The audit log.
     pub audit: AuditFile,
+    /// The vault of personal data.
+    pub vault: VaultFile,
     /// The policy.
     pub policy: PolicyPathFile,
     /// The program's own log.
@@ -128,6 +134,8 @@ pub struct Config {
     pub audit: Option<AuditConfig>,
     /// What happens while the audit spool is full.
     pub on_full: OnFull,
+    /// The vault of personal data; `None` where redaction is for good.
+    pub vault: Option<VaultConfig>,
     /// File of the policy; `None` for the one inside the binary.
     pub policy: Option<PathBuf>,
     /// Least severe level that is logged.
@@ -180,6 +188,7 @@ impl Config {
             stream,
             block,
             audit,
+            vault,
             policy,
             log,
         } = file;
@@ -198,6 +207,7 @@ impl Config {
             block: block::resolve(block)?,
             on_full: audit.on_full,
             audit: audit::resolve(audit),
+            vault: vault::resolve(vault)?,
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
             log_level: log.level,
             log_format: log.format,

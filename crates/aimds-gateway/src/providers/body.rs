@@ -2,14 +2,17 @@
 //! they came wherever nothing had to change.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use aimds_engine::Cleared;
+use aimds_engine::vault::Restoration;
 use axum::body::Bytes;
 use serde_json::Value as Json;
 
 use super::{Found, Speaker, Texts};
 use crate::error::Failure;
 use crate::json::{self, Document, Kind};
+use crate::vault;
 
 /// Deepest nesting of an answer.
 const DEPTH: usize = 128;
@@ -86,16 +89,17 @@ impl Reply {
         answer(&self.document).map_err(|_| Failure::UpstreamGarbage)
     }
 
-    /// The answer with the cleared texts in place. Where a text changed, the log probabilities go: they spell it out
+    /// The answer with the cleared texts in place, and the caller's own values where they belong. Where a text changed, the log probabilities go: they spell it out
     /// token by token.
     pub(crate) fn release(
         &self,
         cleared: &Cleared,
         spans: &[Range<usize>],
         repetitions: &[(Range<usize>, &'static str)],
+        restoration: Option<&Arc<Restoration>>,
         original: Bytes,
     ) -> Result<Bytes, Failure> {
-        let mut edits = replacements(cleared, spans)?;
+        let mut edits = vault::edits(&self.document, cleared, spans, restoration)?;
         if edits.is_empty() {
             return Ok(original);
         }

@@ -44,6 +44,11 @@ impl Provider for Embeddings {
         })
     }
 
+    /// A placeholder of one request would only make the vectors of equal texts differ.
+    fn answers_in_words(&self) -> bool {
+        false
+    }
+
     fn required(&self) -> &'static [&'static str] {
         &["data"]
     }

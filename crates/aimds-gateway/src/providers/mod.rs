@@ -66,6 +66,11 @@ pub(crate) trait Provider: Sync {
     /// What a request asks for, and its texts. `uri` is what the caller called.
     fn asked<'a>(&self, document: &'a Document, uri: &Uri) -> Result<Asked<'a>, Failure>;
 
+    /// Whether an answer can hold what was said: else nothing is kept in the vault for it.
+    fn answers_in_words(&self) -> bool {
+        true
+    }
+
     /// Members of which a successful answer must have one.
     fn required(&self) -> &'static [&'static str];
 

@@ -38,6 +38,9 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
     if let Some(router) = &call.app.router {
         router::expose(router, &mut exposed);
     }
+    if let Some(vaults) = &call.app.vaults {
+        vaults.counters.expose(vaults.sessions(), &mut exposed);
+    }
     let mut response = plain(exposed);
     let exposition = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, exposition);

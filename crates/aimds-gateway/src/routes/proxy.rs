@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use aimds_engine::vault::Restoration;
 use aimds_engine::{Action, Asked, Cleared};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, Response, StatusCode};
@@ -21,6 +22,7 @@ use crate::metrics::Direction;
 use crate::providers::{self, Found, Outbound, Provider, Refusal, Reply};
 use crate::router::{Desk, Journey, Question, Signs, Surface};
 use crate::upstream::{Answer, Server, Upstream};
+use crate::vault::Use;
 
 /// What a caller asked for, as far as the answer depends on it.
 pub(super) struct Wanted {
@@ -29,6 +31,8 @@ pub(super) struct Wanted {
     pub(super) stream: bool,
     /// What the policy said about the request.
     pub(super) asked: Action,
+    /// What the answer gets back.
+    pub(super) restoration: Option<Arc<Restoration>>,
 }
 
 pub(crate) async fn answer(
@@ -54,14 +58,21 @@ pub(crate) async fn answer(
     let (id, text) = (call.id.as_str().to_owned(), call.app.block.text.clone());
     let refusal = Refusal { id, model, text, created: now_ms() / 1000, usage };
     let asked = inspection.outcome.decision.action();
-    let wanted = Wanted { provider, refusal, stream, asked };
+    let mut wanted = Wanted { provider, refusal, stream, asked, restoration: None };
     let Some(permit) = inspection.outcome.decision.into_permit() else {
         return Ok(decided(blocked(&call, &wanted), asked));
     };
     let assessment = inspection.outcome.assessment;
     let signs = matches!(way, Way::Routed(..))
         .then(|| Signs::of(&conversation, &document, &assessment, &parts.headers));
-    let cleared = Cleared::new(permit, conversation);
+    let (cleared, used) = match app.vaults.as_ref().filter(|_| provider.answers_in_words()) {
+        None => (Cleared::new(permit, conversation), Use::default()),
+        Some(vaults) => {
+            let whose = (call.tenant(), call.id.as_str());
+            vaults.clear(whose, (&parts.headers, &document), permit, conversation).await?
+        }
+    };
+    wanted.restoration.clone_from(&used.restoration);
     let headers = &parts.headers;
     let forward = Forward {
         provider,
@@ -74,7 +85,7 @@ pub(crate) async fn answer(
         headers,
     };
 
-    let mut exchange = Exchange::new(call);
+    let mut exchange = Exchange::new(call, used);
     let model = &wanted.refusal.model;
     let reply = match exchange.reply(way, signs, model, &forward).await {
         Ok(reply) => reply,
@@ -180,7 +191,8 @@ fn release(
         return Ok((blocked(call, wanted), action));
     };
     let cleared = Cleared::new(permit, conversation);
-    let body = parsed.release(&cleared, &spans, &repetitions, reply.body.clone())?;
+    let body =
+        parsed.release(&cleared, &spans, &repetitions, wanted.restoration.as_ref(), reply.body.clone())?;
     let mut response = json_response(status, body);
     response.headers_mut().extend(reply.head.headers.clone());
     Ok((response, action))
@@ -215,12 +227,13 @@ pub(super) struct Exchange {
     pub(super) journey: Option<Journey>,
     /// It is not the caller's key with the upstream.
     own_key: bool,
+    used: Use,
     open: bool,
 }
 
 impl Exchange {
-    fn new(call: Call) -> Self {
-        Self { call, journey: None, own_key: true, open: true }
+    fn new(call: Call, used: Use) -> Self {
+        Self { call, journey: None, own_key: true, used, open: true }
     }
 
     /// What comes back.
@@ -280,6 +293,7 @@ impl Exchange {
 
     pub(super) fn end(&mut self, result: &str, status: Option<u16>) {
         self.open = false;
+        self.call.record_vault(&self.used);
         self.call.record_outcome(result, status, self.journey.as_ref());
     }
 }
@@ -288,6 +302,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if self.open {
             self.call.app.metrics.cancelled.fetch_add(1, Ordering::Relaxed);
+            self.call.record_vault(&self.used);
             self.call.record_outcome("client_disconnected", None, self.journey.as_ref());
         }
     }

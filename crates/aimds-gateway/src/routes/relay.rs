@@ -54,7 +54,9 @@ pub(super) async fn answer(
         return Err(Failure::UpstreamGarbage);
     };
     let meter = exchange.journey.as_ref().map(|journey| journey.meter(wanted.provider.surface()));
-    let relay = Relay::new(dialogue, app.window, app.upstream.response_bytes()).metered(meter);
+    let relay = Relay::new(dialogue, app.window, app.upstream.response_bytes())
+        .metered(meter)
+        .restoring(wanted.restoration.clone());
     let keeps = exchange.journey.as_ref().map_or(0, Journey::keeps);
     let status = head.status.as_u16();
     let action = wanted.asked;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::tls::TlsError;
+use crate::vault::VaultOpenError;
 
 /// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -36,4 +37,7 @@ pub enum BindError {
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The vault does not open.
+    #[error("the vault does not open")]
+    Vault(#[from] VaultOpenError),
 }

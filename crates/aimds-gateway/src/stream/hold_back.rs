@@ -13,6 +13,7 @@
 use std::ops::Range;
 
 use aimds_engine::Cleared;
+use aimds_engine::vault::{Found, Restorer};
 
 /// How text is held back and inspected while it arrives, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +69,19 @@ pub(crate) struct HoldBack {
     /// Nothing more goes on before the text is complete.
     waits: bool,
     complete: bool,
+    /// Puts the caller's own values back into what goes on.
+    restorer: Option<Restorer>,
 }
 
 impl HoldBack {
     /// A text of which nothing goes on before it is complete.
     pub(crate) fn until_complete() -> Self {
         Self { waits: true, ..Self::default() }
+    }
+
+    /// The same with the caller's own values put back.
+    pub(crate) fn restoring(self, restorer: Option<Restorer>) -> Self {
+        Self { restorer, ..self }
     }
 
     /// Adds a piece and says where in the text it lies.
@@ -129,7 +137,7 @@ impl HoldBack {
         self.suspect = false;
         let mut cut = look.cut;
         let mut edits = Vec::new();
-        for edit in edits_of(cleared, look.range.start) {
+        for edit in self.edits_of(cleared, look.range.clone()) {
             let known = self.edits.iter().any(|old| covers(&old.span, &edit.span));
             if edit.span.start < self.released && !known {
                 // Only the whole can tell whether this is so.
@@ -143,6 +151,12 @@ impl HoldBack {
                 edits.push(edit);
             }
         }
+        cut = self.restore(cut, &mut edits, false);
+        if edits.iter().any(|edit| edit.span.start < cut && edit.span.end > cut) {
+            // A placeholder and something forbidden go across each other at the cut.
+            self.waits = true;
+            return Ok(());
+        }
         edits.retain(|edit| edit.span.end <= cut);
         if cut > self.released {
             self.edits.append(&mut edits);
@@ -151,6 +165,35 @@ impl HoldBack {
             self.back_off(window);
         }
         Ok(())
+    }
+
+    /// What the policy replaces in a part of the text, without what only touches placeholders of the caller.
+    fn edits_of(&self, cleared: &Cleared, part: Range<usize>) -> Vec<Edit> {
+        let mut edits = cleared.edits().to_vec();
+        if let Some(restorer) = &self.restorer {
+            restorer.of().spare(self.text.get(part.clone()).unwrap_or_default(), &mut edits);
+        }
+        let (offset, edits) = (part.start, edits.into_iter());
+        edits
+            .map(|edit| Edit {
+                span: edit.span.start + offset..edit.span.end + offset,
+                text: edit.replacement,
+            })
+            .collect()
+    }
+
+    /// Adds the values that are put back before `to`, and says up to where all of them are known.
+    fn restore(&mut self, to: usize, edits: &mut Vec<Edit>, complete: bool) -> usize {
+        let Some(restorer) = &mut self.restorer else { return to };
+        let (settled, found) = restorer.advance(&self.text, to, complete);
+        for Found { span, value } in found {
+            let free = !edits.iter().any(|edit| edit.span.start < span.end && span.start < edit.span.end);
+            if let Some(value) = value.filter(|_| free) {
+                edits.push(Edit { span, text: value.to_string() });
+            }
+        }
+        edits.sort_by_key(|edit| edit.span.start);
+        settled
     }
 
     /// Looks again when the text has grown by a part of what waits, so that the cost stays linear.
@@ -162,14 +205,15 @@ impl HoldBack {
     /// Takes the judgement on the whole text.
     pub(crate) fn complete(&mut self, judgement: &Judgement) -> Result<(), Stop> {
         let Judgement::Cleared(cleared) = judgement else { return Err(Stop::Blocked) };
-        let whole = edits_of(cleared, 0);
+        let whole = self.edits_of(cleared, 0..self.text.len());
         for edit in whole.iter().filter(|edit| edit.span.start < self.released) {
             if !self.edits.iter().any(|known| covers(&known.span, &edit.span)) {
                 return Err(Stop::Late);
             }
         }
-        let rest = whole.into_iter().filter(|edit| edit.span.start >= self.released);
-        self.edits.extend(rest);
+        let mut rest: Vec<_> = whole.into_iter().filter(|edit| edit.span.start >= self.released).collect();
+        self.restore(self.text.len(), &mut rest, true);
+        self.edits.append(&mut rest);
         self.released = self.text.len();
         self.complete = true;
         Ok(())
@@ -202,16 +246,6 @@ impl HoldBack {
         out.push_str(self.text.get(from..range.end).unwrap_or_default());
         Some(out)
     }
-}
-
-fn edits_of(cleared: &Cleared, offset: usize) -> Vec<Edit> {
-    let edits = cleared.edits().iter();
-    edits
-        .map(|edit| Edit {
-            span: edit.span.start + offset..edit.span.end + offset,
-            text: edit.replacement.clone(),
-        })
-        .collect()
 }
 
 fn covers(outer: &Range<usize>, inner: &Range<usize>) -> bool {

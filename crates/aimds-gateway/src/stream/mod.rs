@@ -8,17 +8,22 @@ pub(crate) mod hold_back;
 pub(crate) mod sse;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vault_tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 
 use aimds_engine::Conversation;
+use aimds_engine::vault::{Restoration, Restorer};
 
 use crate::app::MAX_TEXTS;
 use crate::error::Failure;
 use crate::json::{self, Document, Kind};
 use crate::providers::{Found, Speaker, Texts};
 use crate::router::Meter;
+use crate::vault;
 pub(crate) use dialogue::{Channel, Dialogue, End, Event};
 use hold_back::{HoldBack, Judgement, Stop, Window};
 
@@ -89,6 +94,8 @@ struct Open {
 pub(crate) struct Relay {
     dialogue: Box<dyn Dialogue + Send>,
     window: Window,
+    /// What the caller gets back.
+    restoration: Option<Arc<Restoration>>,
     /// Bytes that may be kept, of texts and of events.
     limit: usize,
     kept: usize,
@@ -109,6 +116,7 @@ impl Relay {
         Self {
             dialogue,
             window,
+            restoration: None,
             limit,
             kept: 0,
             parser: sse::Parser::default(),
@@ -130,6 +138,11 @@ impl Relay {
     /// What the meter has counted so far.
     pub(crate) fn meter(&self) -> Option<&Meter> {
         self.meter.as_ref()
+    }
+
+    /// The same with the caller's own values put back, behind what is inspected.
+    pub(crate) fn restoring(self, restoration: Option<Arc<Restoration>>) -> Self {
+        Self { restoration, ..self }
     }
 
     /// Whether the caller has been sent any words.
@@ -224,7 +237,7 @@ impl Relay {
                 whole.spans.push(span);
                 continue;
             };
-            let number = self.open(channel)?;
+            let number = self.open(channel, &message.pointer)?;
             begun.push(number);
             if let Some(open) = self.channels.get_mut(number) {
                 if open.text.is_complete() {
@@ -238,7 +251,7 @@ impl Relay {
             let Judgement::Cleared(cleared) = judge(Extent::Event, whole.conversation)? else {
                 return Err(Ended::Blocked);
             };
-            waiting.edits = crate::providers::replacements(&cleared, &whole.spans)?;
+            waiting.edits = vault::edits(&document, &cleared, &whole.spans, self.restoration.as_ref())?;
         }
         // In disorder everything waits for the end: texts that take turns are not inspected again at each turn.
         if !self.disordered {
@@ -253,8 +266,8 @@ impl Relay {
         Ok(())
     }
 
-    /// The number of a channel, which is opened where it is new.
-    fn open(&mut self, channel: Channel) -> Result<usize, Ended> {
+    /// The number of a channel, which is opened where it is new. `place` is where its first piece stands.
+    fn open(&mut self, channel: Channel, place: &str) -> Result<usize, Ended> {
         if let Some(&number) = self.names.get(&channel.key) {
             return Ok(number);
         }
@@ -263,7 +276,10 @@ impl Relay {
             return Err(Failure::UpstreamGarbage.into());
         }
         self.names.insert(channel.key.clone(), number);
+        let call = channel.call || !vault::is_prose(place);
         let text = if channel.call { HoldBack::until_complete() } else { HoldBack::default() };
+        let restorer = self.restoration.as_ref().map(|of| Restorer::new(Arc::clone(of), call));
+        let text = text.restoring(restorer);
         self.channels.push(Open { channel, text });
         Ok(number)
     }

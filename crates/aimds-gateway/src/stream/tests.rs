@@ -20,7 +20,7 @@ fn engine() -> &'static Engine {
     ENGINE.get_or_init(|| Engine::with_policy(Policy::parse(POLICY).unwrap()).unwrap())
 }
 
-fn judge(_: Extent, conversation: Conversation) -> Result<Judgement, Failure> {
+pub(super) fn judge(_: Extent, conversation: Conversation) -> Result<Judgement, Failure> {
     let outcome = engine().inspect(&conversation, &mut Session::new(""), Timestamp(0));
     Ok(match outcome.decision.into_permit() {
         Some(permit) => Judgement::Cleared(Cleared::new(permit, conversation)),
@@ -36,13 +36,13 @@ fn whole(text: &str) -> Option<String> {
     }
 }
 
-fn relay(provider: &dyn Provider) -> Relay {
+pub(super) fn relay(provider: &dyn Provider) -> Relay {
     let refusal = Refusal { id: "1".into(), model: "m".into(), text: "No.".into(), created: 1, usage: false };
     Relay::new(provider.dialogue(refusal).unwrap(), WINDOW, 1 << 20)
 }
 
 /// Sends a stream through in pieces of these sizes, again and again.
-fn run(relay: &mut Relay, stream: &[u8], sizes: &[usize]) -> (String, Ended) {
+pub(super) fn run(relay: &mut Relay, stream: &[u8], sizes: &[usize]) -> (String, Ended) {
     let mut out = Vec::new();
     let mut rest = stream;
     let mut sizes = sizes.iter().cycle();
@@ -71,7 +71,7 @@ fn data(stream: &str) -> Vec<Value> {
 }
 
 /// Everything that the strings at a place say.
-fn said(stream: &str, pointer: &str) -> String {
+pub(super) fn said(stream: &str, pointer: &str) -> String {
     data(stream).iter().filter_map(|event| event.pointer(pointer)?.as_str().map(str::to_owned)).collect()
 }
 
@@ -88,9 +88,9 @@ fn pieces<'a>(text: &'a str, sizes: &[usize]) -> Vec<&'a str> {
     pieces
 }
 
-const CONTENT: &str = "/choices/0/delta/content";
-const ARGUMENTS: &str = "/choices/0/delta/tool_calls/0/function/arguments";
-const REASONING: &str = "/choices/0/delta/reasoning_content";
+pub(super) const CONTENT: &str = "/choices/0/delta/content";
+pub(super) const ARGUMENTS: &str = "/choices/0/delta/tool_calls/0/function/arguments";
+pub(super) const REASONING: &str = "/choices/0/delta/reasoning_content";
 
 fn chunk(delta: &Value, finish: Option<&str>) -> String {
     sse::event(
@@ -101,7 +101,7 @@ fn chunk(delta: &Value, finish: Option<&str>) -> String {
 }
 
 /// A chat completion: thoughts, words and a call, each in pieces.
-fn chat(reasoning: &str, content: &str, arguments: &str, sizes: &[usize]) -> String {
+pub(super) fn chat(reasoning: &str, content: &str, arguments: &str, sizes: &[usize]) -> String {
     let mut out = chunk(&json!({ "role": "assistant", "content": "" }), None);
     for piece in pieces(reasoning, sizes) {
         out += &chunk(&json!({ "reasoning_content": piece }), None);
@@ -120,7 +120,7 @@ fn chat(reasoning: &str, content: &str, arguments: &str, sizes: &[usize]) -> Str
 }
 
 /// A stream of one text on each of the other surfaces, and where its pieces are.
-fn others(text: &str, sizes: &[usize]) -> Vec<(&'static dyn Provider, &'static str, String)> {
+pub(super) fn others(text: &str, sizes: &[usize]) -> Vec<(&'static dyn Provider, &'static str, String)> {
     let pieces = pieces(text, sizes);
     let named = |data: Value| sse::event(data["type"].as_str(), &data);
     let mut blocks = named(json!({ "type": "message_start", "message": { "id": "m", "content": [] } }));
@@ -169,7 +169,7 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(token(), 0..60).prop_map(|tokens| tokens.concat())
 }
 
-fn sizes() -> impl Strategy<Value = Vec<usize>> {
+pub(super) fn sizes() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![
         Just(vec![1]),
         Just(vec![100_000]),

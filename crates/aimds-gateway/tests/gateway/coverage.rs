@@ -10,6 +10,7 @@ mod chat;
 mod embeddings;
 mod gemini;
 mod responses;
+mod vault;
 
 use serde_json::Value;
 

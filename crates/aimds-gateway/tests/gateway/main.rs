@@ -19,3 +19,4 @@ mod quic;
 mod router;
 mod streaming;
 mod support;
+mod vault;

@@ -158,13 +158,35 @@ async fn every_text_of_a_request_is_inspected() {
 }
 
 #[tokio::test]
-async fn a_value_over_two_parts_of_a_message_is_a_known_gap() {
+async fn a_value_over_the_parts_of_a_message_is_found() {
+    let upstream = Upstream::start().await;
+    let gate = gate_before(&upstream, "[vault]\nmode = \"request\"\n").await;
+    let ask = async |texts: &[&str]| {
+        let parts = texts.iter().map(|text| json!({ "type": "text", "text": text })).collect::<Value>();
+        let body = json!({ "messages": [{ "role": "user", "content": parts }] });
+        gate.post(CHAT, &body).await.decision().to_owned()
+    };
+    assert_eq!(ask(&["4111 1111 ", "1111 1111"]).await, "block");
+    assert_eq!(ask(&["4111", "1111", "1111", "1111"]).await, "block");
+    assert_eq!(ask(&["write to jane.roe@corp-", "mail.com today"]).await, "redact");
+    let arrived = upstream.bodies().pop().unwrap();
+    let arrived = std::str::from_utf8(&arrived).unwrap();
+    assert!(
+        arrived.contains("write to [EMAIL_1_") && !arrived.contains("corp-") && !arrived.contains("mail.com")
+    );
+}
+
+#[tokio::test]
+async fn a_value_over_two_messages_or_behind_an_encoding_over_two_parts_is_a_known_gap() {
     let upstream = Upstream::start().await;
     let gate = gate_before(&upstream, "").await;
     let part = |text: &str| json!({ "type": "text", "text": text });
-    let body =
-        json!({ "messages": [{ "role": "user", "content": [part("4111 1111 "), part("1111 1111")] }] });
-    assert_eq!(gate.post(CHAT, &body).await.decision(), "allow", "the parts are inspected one by one");
+    let message = |content: Value| json!({ "role": "user", "content": content });
+    // Base64 of a card number, cut in two.
+    let encoded = message(json!([part("NDExMSAxMTEx"), part("IDExMTEgMTExMQ==")]));
+    for messages in [json!([message("4111 1111 ".into()), message("1111 1111".into())]), json!([encoded])] {
+        assert_eq!(gate.post(CHAT, &json!({ "messages": messages })).await.decision(), "allow");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 use aimds_analyze::{Degraded, Exhausted, MessageRisk, Session, SessionRisk, Timestamp, assess};
 use aimds_detect::Detector;
-use aimds_detect::validators::PiiKind;
+use aimds_detect::validators::{PiiKind, SecretKind};
 
 use super::*;
 
@@ -206,4 +206,16 @@ fn messages_that_do_little_alone_are_stopped_together() {
     };
     check(0.69, Action::Allow, None);
     check(0.7, Action::Block, Some(0));
+}
+
+#[test]
+fn what_overlaps_with_a_secret_is_a_secret() {
+    let redaction = |span: std::ops::Range<usize>, category| Redaction { message: 0, span, category };
+    let (mail, key) = (Category::Pii(PiiKind::Email), Category::Secret(SecretKind::DatabaseUrl));
+    for (one, other) in [((0..9, mail), (5..7, key)), ((0..3, key), (2..9, mail))] {
+        let joined = without_overlaps(vec![redaction(one.0, one.1), redaction(other.0, other.1)]);
+        assert_eq!(joined, [redaction(0..9, key)]);
+    }
+    let iban = Category::Pii(PiiKind::Iban);
+    assert_eq!(without_overlaps(vec![redaction(0..3, mail), redaction(2..9, iban)]), [redaction(0..9, iban)]);
 }
