@@ -89,6 +89,9 @@ pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<GatewayConfig> {
         *policy = directory.join(&policy);
         loading::policy(policy)?;
     }
+    if let Some(state) = &mut config.mitigation.state {
+        *state = directory.join(&state);
+    }
     if let Some(audit) = &mut config.audit {
         audit.path = directory.join(&audit.path);
     }

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aimds_engine::Engine;
 use aimds_gateway::{
-    ApiKey, AuditConfig, Config, Durability, Gateway, LogFormat, LogLevel, Scope, install_panic_hook,
+    ApiKey, AuditConfig, BindError, Config, Durability, Gateway, LogFormat, LogLevel, Scope,
+    install_panic_hook,
 };
 use aimds_store::{AuditLog, Opened, Options};
 use anyhow::Context as _;
@@ -71,6 +72,8 @@ pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
     if serve.config.is_none() {
         let path = directory.as_deref().map(|directory| directory.join(data_directory::AUDIT_LOG));
         config.audit = path.map(|path| AuditConfig { path, durability: Durability::Normal, spool: SPOOL });
+        config.mitigation.state =
+            directory.as_deref().map(|directory| directory.join(data_directory::MITIGATION));
     }
     let key = directory
         .as_deref()
@@ -100,8 +103,10 @@ async fn listen(
     // Before the address is told: whoever waits for it may stop us at once.
     let stopped = stop_signal()?;
     let address = config.http;
-    let bound =
-        Gateway::bind(config, engine, log).await.with_context(|| format!("cannot listen on {address}"))?;
+    let bound = Gateway::bind(config, engine, log).await.map_err(|error| match error {
+        BindError::Mitigation(_) => anyhow::Error::new(error).context("cannot start"),
+        _ => anyhow::Error::new(error).context(format!("cannot listen on {address}")),
+    })?;
     if let Some((key, directory)) = key {
         // Not before the address is ours: another instance may run with the key that is stored.
         key.store(directory)?;

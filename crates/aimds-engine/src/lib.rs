@@ -30,10 +30,10 @@ pub use aimds_detect::{
     lexical, rules, validators,
 };
 pub use aimds_policy::{
-    Action, Asked, Decision, DeepBand, DeepMode, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode,
-    Redaction,
+    Action, Asked, Checked, Decision, DeepBand, DeepMode, Measure, Order, Permit, Policy, PolicyError,
+    PolicyFile, Reason, ReasonCode, Redaction, Spotlight,
 };
-pub use aimds_respond::{Cleared, placeholder, redact};
+pub use aimds_respond::{Cleared, Marked, neutralise, placeholder, redact, spotlight};
 pub use embedded::{DEFAULT_POLICY, rule_files};
 pub use pipeline::{Depth, Engine, EngineError, Outcome};
 pub use verdict::{Verdict, VerdictFinding};

@@ -45,19 +45,23 @@ mod error;
 mod json;
 mod messages;
 mod metrics;
+mod mitigation;
 mod providers;
 mod request_id;
 mod routes;
 mod server;
+mod session_key;
 mod stream;
 mod upstream;
 
 pub use auth::{ApiKey, KeyHash, NewKey, NoRandom, Scope, generate_key};
 pub use config::{
     AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, Config, ConfigError, DEFAULT_CONFIG,
-    Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, OnFull,
-    PolicyPathFile, ServiceConfig, ServiceFile, StreamConfig, StreamFile, UpstreamConfig, UpstreamFile,
+    Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel,
+    MitigationConfig, MitigationFile, NotifyConfig, NotifyFile, OnFull, PolicyPathFile, Secret,
+    ServiceConfig, ServiceFile, StreamConfig, StreamFile, UpstreamConfig, UpstreamFile, WithoutSession,
     config_schema,
 };
+pub use mitigation::{MitigationError, StateError};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};

@@ -23,14 +23,16 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::app::{App, Call, Gauge};
+use crate::app::{App, Call, Gauge, now_ms};
 use crate::audit::Recorder;
 use crate::auth::{ApiKey, Keys, Scope};
 use crate::config::{Config, Limits};
 use crate::error::{Failure, Shape};
 use crate::metrics::Metrics;
+use crate::mitigation::{MitigationError, Mitigations, record_waivers};
 use crate::request_id::RequestId;
 use crate::routes::{Access, DECISION, ROUTES, Route};
+use crate::session_key::SessionKey;
 use crate::stream::hold_back::Window;
 use crate::upstream::Upstream;
 
@@ -61,6 +63,9 @@ pub enum BindError {
         /// Why.
         source: std::io::Error,
     },
+    /// Mitigations cannot be carried out, or what was kept of them cannot be read.
+    #[error(transparent)]
+    Mitigation(#[from] MitigationError),
 }
 
 /// The gateway, before it listens.
@@ -106,6 +111,8 @@ impl Gateway {
             stream,
             block,
             on_full,
+            mitigation,
+            notify,
             ..
         } = config;
         if require_auth && keys.is_empty() {
@@ -114,6 +121,8 @@ impl Gateway {
         let listen = |source| BindError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
+        record_waivers(engine.policy().waived(), &Recorder::new(audit.clone()));
+        let mitigations = Mitigations::open(mitigation, notify, Recorder::new(audit.clone()), now_ms())?;
         let app = App {
             engine,
             keys: Keys::new(keys, require_auth),
@@ -125,6 +134,7 @@ impl Gateway {
             upstream: Upstream::new(upstream),
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
+            mitigations,
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // A short queue for each core: who waits longer than that would miss the deadline anyway.
             deep: Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from)),
@@ -180,6 +190,7 @@ impl BoundGateway {
         if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
             tracing::warn!("requests in progress were cut off at the end of the drain time");
         }
+        app.mitigations.close(limits.drain_timeout).await;
     }
 }
 
@@ -323,7 +334,7 @@ async fn answer(
         app.metrics.failed(&failure);
         let mut response = failure.respond(route.shape, id.as_str());
         if route.guarded {
-            response.headers_mut().insert(DECISION, HeaderValue::from_static("error"));
+            response.headers_mut().insert(DECISION, HeaderValue::from_static(failure.decision()));
         }
         response
     });
@@ -348,12 +359,26 @@ async fn admitted(
 ) -> Result<Response<Body>, Failure> {
     check_head(&request, app.limits.header_bytes)?;
     let key = authenticate(&app, route, &request)?;
+    let mut session = None;
+    if let Some(key) = &key {
+        session = SessionKey::of_headers(key.tenant(), request.headers())?;
+        app.mitigations.admit(key, session.filter(|_| route.guarded), route.guarded, now_ms()).await?;
+    }
     // Operations stay visible while the gateway is busy.
     let place = match route.guarded {
         true => Some(Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| Failure::Overloaded)?),
         false => None,
     };
-    let call = Call { app: Arc::clone(&app), id, key, route, started, _place: place, _in_flight: in_flight };
+    let call = Call {
+        app: Arc::clone(&app),
+        id,
+        key,
+        session,
+        route,
+        started,
+        _place: place,
+        _in_flight: in_flight,
+    };
     let answer = AssertUnwindSafe(async { (route.handler)(call, request).await }).catch_unwind().await;
     answer.unwrap_or_else(|_| {
         tracing::error!(request_id = id.as_str(), route = route.path, "a handler panicked");
@@ -373,6 +398,7 @@ fn authenticate(app: &App, route: &Route, request: &Request<Body>) -> Result<Opt
         Access::Open => return Ok(None),
         Access::Metrics if app.public_metrics => return Ok(None),
         Access::Metrics => Scope::Metrics,
+        Access::Admin => Scope::Admin,
         Access::Key(scope) => scope,
     };
     match app.keys.check(request.headers(), scope) {

@@ -228,6 +228,14 @@ impl Decision {
         self.plan.spotlight.as_ref()
     }
 
+    /// Whether the request may go on although nobody carries out what playbooks want changed in its texts: for callers that
+    /// are told yes or no.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        let changes = !self.monitored && (!self.plan.removals.is_empty() || self.plan.spotlight.is_some());
+        self.action().forwards() && !changes
+    }
+
     /// The permit, if the request may go on.
     #[must_use]
     pub fn into_permit(self) -> Option<Permit> {

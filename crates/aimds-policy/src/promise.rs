@@ -163,8 +163,14 @@ impl Situation<'_> {
             Doubt::Degraded => _ = props.insert("degraded".to_owned()),
         }
         for order in decision.orders() {
-            props.insert(order.measure.as_str().to_owned());
             props.insert(atom("playbook", &order.playbook));
+            let done = match order.measure {
+                // The decision says which of these it came to.
+                Measure::Flag | Measure::Sandwich | Measure::Escalate | Measure::Block => false,
+                Measure::Quote | Measure::Strip => action.forwards(),
+                _ => true,
+            };
+            props.extend(done.then(|| order.measure.as_str().to_owned()));
         }
         let ordered = |measure| decision.orders().iter().any(|order| order.measure == measure);
         let quarantined = ordered(Measure::Quarantine);

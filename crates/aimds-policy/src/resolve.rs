@@ -124,6 +124,16 @@ pub enum PolicyError {
     },
 }
 
+impl PolicyFile {
+    /// Reads a policy file as it is written; nothing is checked but its shape.
+    ///
+    /// # Errors
+    /// [`PolicyError::Syntax`].
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        Ok(toml::from_str(text)?)
+    }
+}
+
 /// A policy that is ready for use: every tenant resolved, every number checked.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -159,7 +169,7 @@ impl Policy {
     /// # Errors
     /// Anything that [`PolicyError`] names. A file is taken whole or not at all.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        Self::from_file(toml::from_str(text)?)
+        Self::from_file(PolicyFile::parse(text)?)
     }
 
     /// Resolves a parsed policy file.

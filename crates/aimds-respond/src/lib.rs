@@ -16,12 +16,16 @@
     )
 )]
 
+mod neutralise;
 mod redact;
+mod spotlight;
 
-use aimds_detect::Conversation;
-use aimds_policy::Permit;
+use aimds_detect::{Conversation, Message};
+use aimds_policy::{Permit, Spotlight};
 
+pub use neutralise::{neutralise, quoted, removed};
 pub use redact::{Edit, placeholder, redact};
+pub use spotlight::{Marked, spotlight};
 
 /// A conversation that policy has cleared, with its redactions carried out: the only thing that may be forwarded.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub struct Cleared {
     conversation: Conversation,
     changed: Vec<usize>,
     edits: Vec<Edit>,
+    /// Texts that are still to be marked as untrusted.
+    marks: Option<Spotlight>,
 }
 
 impl Cleared {
@@ -36,9 +42,33 @@ impl Cleared {
     #[must_use]
     pub fn new(permit: Permit, mut conversation: Conversation) -> Self {
         let edits = redact(&mut conversation, permit.redactions());
+        let edits = neutralise(&mut conversation, permit.removals(), edits);
         let mut changed: Vec<usize> = edits.iter().map(|edit| edit.message).collect();
         changed.dedup();
-        Self { conversation, changed, edits }
+        Self { conversation, changed, edits, marks: permit.spotlight().cloned() }
+    }
+
+    /// Marks the texts that the permit wants marked, once: see [`spotlight`](fn@spotlight). What was marked; `None` where
+    /// nothing is to be marked, or nothing may be.
+    pub fn spotlight(&mut self, seed: [u8; 16], may: impl Fn(&Message) -> bool) -> Option<Marked> {
+        let plan = self.marks.take()?;
+        let before: Vec<_> = plan
+            .messages
+            .iter()
+            .copied()
+            .filter(|&at| self.conversation.messages.get(at).is_some_and(&may))
+            .collect();
+        let marked = spotlight(&mut self.conversation, &plan, seed, may)?;
+        self.changed.extend(before);
+        self.changed.sort_unstable();
+        self.changed.dedup();
+        Some(marked)
+    }
+
+    /// Whether texts are still to be marked before they are forwarded to a model.
+    #[must_use]
+    pub fn wants_marks(&self) -> bool {
+        self.marks.is_some()
     }
 
     /// What may be forwarded.
@@ -53,7 +83,8 @@ impl Cleared {
         &self.changed
     }
 
-    /// What was replaced, by message and position: for a caller that has to carry it out again on pieces of the text.
+    /// What was replaced, by message and position: for a caller that has to carry it out again on pieces of the text. Marks
+    /// are not among them: they stand around a whole text.
     #[must_use]
     pub fn edits(&self) -> &[Edit] {
         &self.edits

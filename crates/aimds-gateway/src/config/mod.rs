@@ -9,6 +9,8 @@ mod error;
 mod limits;
 mod listen;
 mod log;
+mod mitigation;
+mod notify;
 mod stream;
 mod upstream;
 
@@ -26,6 +28,8 @@ pub use error::ConfigError;
 pub use limits::{Limits, LimitsFile};
 pub use listen::ListenFile;
 pub use log::{LogFile, LogFormat, LogLevel};
+pub use mitigation::{MitigationConfig, MitigationFile, WithoutSession};
+pub use notify::{NotifyConfig, NotifyFile, Secret};
 pub use stream::{StreamConfig, StreamFile};
 pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
 
@@ -58,6 +62,10 @@ pub struct GatewayConfig {
     pub audit: AuditFile,
     /// The policy.
     pub policy: PolicyPathFile,
+    /// What playbooks order beside a decision.
+    pub mitigation: MitigationFile,
+    /// Who is told when a playbook says so.
+    pub notify: NotifyFile,
     /// The program's own log.
     pub log: LogFile,
 }
@@ -102,6 +110,10 @@ pub struct Config {
     pub on_full: OnFull,
     /// File of the policy; `None` for the one inside the binary.
     pub policy: Option<PathBuf>,
+    /// What playbooks order beside a decision.
+    pub mitigation: MitigationConfig,
+    /// Who is told when a playbook says so.
+    pub notify: Option<NotifyConfig>,
     /// Least severe level that is logged.
     pub log_level: LogLevel,
     /// Text or JSON.
@@ -150,6 +162,8 @@ impl Config {
             block,
             audit,
             policy,
+            mitigation,
+            notify,
             log,
         } = file;
         Ok(Self {
@@ -164,6 +178,8 @@ impl Config {
             on_full: audit.on_full,
             audit: audit::resolve(audit),
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
+            mitigation: mitigation::resolve(mitigation),
+            notify: notify::resolve(&notify)?,
             log_level: log.level,
             log_format: log.format,
         })

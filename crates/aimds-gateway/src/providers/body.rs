@@ -7,7 +7,7 @@ use aimds_engine::Cleared;
 use axum::body::Bytes;
 use serde_json::Value as Json;
 
-use super::{Found, Speaker, Texts};
+use super::{Found, Speaker, Texts, reminder};
 use crate::error::Failure;
 use crate::json::{self, Document, Kind};
 
@@ -28,8 +28,16 @@ impl Outbound {
         spans: &[Range<usize>],
         document: &Document,
         original: Bytes,
+        reminder: Option<(Range<usize>, String)>,
     ) -> Result<Self, Failure> {
-        let edits = replacements(cleared, spans)?;
+        // What the policy wants marked and is not marked must not leave.
+        if cleared.wants_marks() {
+            return Err(Failure::Internal);
+        }
+        let mut edits = replacements(cleared, spans)?;
+        if let Some(reminder) = reminder {
+            edits = reminder::joined(edits, reminder);
+        }
         let body = if edits.is_empty() { original } else { document.edited(edits).into() };
         Ok(Self { path: String::new(), stream: false, body })
     }

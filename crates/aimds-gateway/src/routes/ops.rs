@@ -33,7 +33,9 @@ pub(crate) fn ready(call: &Call) -> Response<Body> {
 }
 
 pub(crate) fn metrics(call: &Call) -> Response<Body> {
-    let mut response = plain(call.app.metrics.expose(call.app.recorder.state().as_ref()));
+    let mut text = call.app.metrics.expose(call.app.recorder.state().as_ref());
+    call.app.mitigations.expose(&mut text);
+    let mut response = plain(text);
     let exposition = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, exposition);
     response

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use aimds_engine::{Action, Asked, Cleared};
+use aimds_engine::{Action, Asked, Cleared, Measure, Order};
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 
@@ -15,6 +16,7 @@ use crate::config::BlockShape;
 use crate::error::{Failure, json_response};
 use crate::json::{self, Document, Kind};
 use crate::metrics::Direction;
+use crate::mitigation::{Done, Prepared, Refused};
 use crate::providers::{self, Found, Outbound, Provider, Refusal, Reply};
 use crate::upstream::{Answer, Upstream};
 
@@ -44,16 +46,20 @@ pub(crate) async fn answer(
     let Found { conversation, spans, .. } = texts.found;
 
     let inspection = call.inspect(Direction::Request, &conversation)?;
+    let (decided_at, orders) = (inspection.decided, inspection.outcome.decision.orders().to_vec());
     let (id, text) = (call.id.as_str().to_owned(), call.app.block.text.clone());
     let refusal = Refusal { id, model, text, created: now_ms() / 1000, usage };
     let asked = inspection.outcome.decision.action();
     let wanted = Wanted { provider, refusal, stream, asked };
     let Some(permit) = inspection.outcome.decision.into_permit() else {
-        return Ok(decided(blocked(&call, &wanted), asked));
+        return turned_down(&call, &wanted, asked, (&orders, decided_at));
     };
     let assessment = inspection.outcome.assessment;
-    let cleared = Cleared::new(permit, conversation);
-    let outbound = Outbound::new(&cleared, &spans, &document, original)?.to(path, stream);
+    let prepared = call.prepare(provider, &document, (permit, &orders), conversation, decided_at)?;
+    let Some(Prepared { cleared, reminder }) = prepared else {
+        return turned_down(&call, &wanted, Action::Block, (&orders, decided_at));
+    };
+    let outbound = Outbound::new(&cleared, &spans, &document, original, reminder)?.to(path, stream);
 
     let credentials = service.credentials(&parts.headers, &call.app.keys);
     let sent = Upstream::request(&service, outbound, &parts.headers, credentials)?;
@@ -110,14 +116,34 @@ fn release(
         other => other?,
     };
     let action = inspection.outcome.decision.action();
+    let about = call.about("", inspection.decided);
     let Some(permit) = inspection.outcome.decision.into_permit() else {
+        call.done(&about, &Done::ok("refuse", "response", 1));
         return Ok((blocked(call, wanted), action));
     };
     let cleared = Cleared::new(permit, conversation);
+    if !cleared.edits().is_empty() {
+        call.done(&about, &Done::ok("redact", "response", cleared.edits().len()));
+    }
     let body = parsed.release(&cleared, &spans, &repetitions, reply.body.clone())?;
     let mut response = json_response(status, body);
     response.headers_mut().extend(reply.head.headers.clone());
     Ok((response, action))
+}
+
+/// Answers a request that does not go on.
+fn turned_down(
+    call: &Call,
+    wanted: &Wanted,
+    action: Action,
+    (orders, decided_at): (&[Order], Instant),
+) -> Result<Response<Body>, Failure> {
+    let throttle = orders.iter().find(|order| order.measure == Measure::Throttle);
+    if let (Action::Throttle, Some(order)) = (action, throttle) {
+        return Err(Refused::Throttled { left_ms: u64::from(order.seconds) * 1000 }.into());
+    }
+    call.done(&call.about("", decided_at), &Done::ok("refuse", "request", 1));
+    Ok(decided(blocked(call, wanted), action))
 }
 
 /// A block, in the shape that the operator chose.

@@ -1,0 +1,166 @@
+//! Carries out what changes the texts of a request before it goes to a model: redactions, instructions taken out or
+//! quoted, untrusted content marked, and the reminder that belongs to the marks.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use aimds_engine::{Cleared, Conversation, Measure, Message, Order, Origin, Permit};
+
+use super::{About, Done};
+use crate::app::Call;
+use crate::error::Failure;
+use crate::json::Document;
+use crate::providers::Provider;
+
+/// Members in which conversations stand, of all providers.
+const CONVERSATIONS: [&str; 3] = ["messages", "input", "contents"];
+/// Members that hold words, not names.
+const WORDS: [&str; 9] =
+    ["content", "text", "output", "result", "results", "data", "context", "summary", "thought"];
+/// Members that hold whatever a tool has returned.
+const ANYTHING: [&str; 2] = ["functionResponse", "function_response"];
+
+/// A request that is ready to be sent.
+pub(crate) struct Prepared {
+    pub(crate) cleared: Cleared,
+    /// What the model is told: the bytes of the body that it takes the place of, and itself.
+    pub(crate) reminder: Option<(Range<usize>, String)>,
+}
+
+impl Call {
+    /// Spends a permit on a request. `None`: a measure that was to make the request harmless has not, so that it must not
+    /// go on.
+    pub(crate) fn prepare(
+        &self,
+        provider: &dyn Provider,
+        document: &Document,
+        (permit, orders): (Permit, &[Order]),
+        conversation: Conversation,
+        decided: Instant,
+    ) -> Result<Option<Prepared>, Failure> {
+        let redacted = permit.redactions().len();
+        let removed = permit.removals().len();
+        let mut cleared = Cleared::new(permit, conversation);
+        let about = |measure: Measure| self.about(playbook(orders, measure), decided);
+        if redacted > 0 {
+            self.done(&self.about("", decided), &Done::ok("redact", "request", redacted));
+        }
+        if removed > 0 {
+            let measure = if ordered(orders, Measure::Strip) { Measure::Strip } else { Measure::Quote };
+            // What is left must be harmless by itself. A quotation still holds the words, so that this cannot be asked of it.
+            if measure == Measure::Strip && !self.would_pass(&cleared)? {
+                let failed = Done::failed(measure.as_str(), "request", "remainder");
+                self.done(&about(measure), &failed);
+                return Ok(None);
+            }
+            self.done(&about(measure), &Done::ok(measure.as_str(), "request", removed));
+        }
+        if !cleared.wants_marks() {
+            return Ok(Some(Prepared { cleared, reminder: None }));
+        }
+        let speaks = provider.remind(document, "").is_some();
+        let marked = cleared.spotlight(seed()?, |message| speaks && takes_marks(message));
+        let reminder = marked.as_ref().and_then(|marked| provider.remind(document, &marked.reminder));
+        let done = match &marked {
+            Some(marked) => Done::ok("sandwich", "request", marked.texts),
+            // A name cannot be marked without becoming another one.
+            None => Done::failed("sandwich", "request", "no_place"),
+        };
+        self.done(&about(Measure::Sandwich), &done);
+        Ok(Some(Prepared { cleared, reminder }))
+    }
+
+    /// Whether the policy would let the texts go on as they are now. What it says is not recorded: it is no decision.
+    fn would_pass(&self, cleared: &Cleared) -> Result<bool, Failure> {
+        let decision = self.look(cleared.conversation())?.outcome.decision;
+        Ok(decision.action().forwards() && decision.removals().is_empty())
+    }
+
+    /// Whose action it is.
+    pub(crate) fn about(&self, by: &str, decided: Instant) -> About {
+        About {
+            request_id: self.id.as_str().to_owned(),
+            tenant: self.tenant().to_owned(),
+            route: self.route.path,
+            by: by.to_owned(),
+            decided,
+        }
+    }
+
+    /// Counts and records an action.
+    pub(crate) fn done(&self, about: &About, done: &Done) {
+        self.app.mitigations.reports.done(about, done);
+    }
+}
+
+/// Random numbers for the marks of one request.
+pub(crate) fn seed() -> Result<[u8; 16], Failure> {
+    let mut seed = [0; 16];
+    getrandom::fill(&mut seed).map_err(|_| Failure::Internal)?;
+    Ok(seed)
+}
+
+fn ordered(orders: &[Order], measure: Measure) -> bool {
+    orders.iter().any(|order| order.measure == measure)
+}
+
+/// The playbook that orders a measure.
+fn playbook(orders: &[Order], measure: Measure) -> &str {
+    orders.iter().find(|order| order.measure == measure).map_or("", |order| &*order.playbook)
+}
+
+/// Whether a text is content of others that may stand between marks, not a name that something else refers to.
+fn takes_marks(message: &Message) -> bool {
+    if !matches!(message.origin, Origin::Tool | Origin::Document) || message.pointer.ends_with("#key") {
+        return false;
+    }
+    let mut steps = message.pointer.split('/').skip(1);
+    if !steps.next().is_some_and(|root| CONVERSATIONS.contains(&root)) {
+        return false;
+    }
+    let rest: Vec<&str> = steps.collect();
+    let last = rest.iter().rev().find(|step| !step.bytes().all(|byte| byte.is_ascii_digit()));
+    last.is_some_and(|last| WORDS.contains(last)) || rest.iter().any(|step| ANYTHING.contains(step))
+}
+
+#[cfg(test)]
+mod tests {
+    use aimds_engine::Role;
+
+    use super::*;
+
+    #[test]
+    fn words_are_marked_and_names_are_not() {
+        let check = |origin, pointer: &str, expected| {
+            let message =
+                Message { role: Role::Tool, origin, index: 0, pointer: pointer.into(), text: "x".into() };
+            assert_eq!(takes_marks(&message), expected, "{pointer}");
+        };
+        for place in [
+            "/messages/2/content",
+            "/messages/2/content/0/text",
+            "/messages/1/content/0/content/0/text",
+            "/messages/1/content/0/source/data",
+            "/input/3/output",
+            "/input/3/output/0/text",
+            "/contents/2/parts/0/functionResponse/response/weather/today",
+        ] {
+            check(Origin::Tool, place, true);
+            check(Origin::Document, place, true);
+            check(Origin::User, place, false);
+            check(Origin::System, place, false);
+            check(Origin::Model, place, false);
+        }
+        for place in [
+            "/messages/2/content/0/text#key",
+            "/messages/2/tool_call_id",
+            "/messages/2/name",
+            "/tools/0/function/description",
+            "/response_format/json_schema/name",
+            "/input",
+            "",
+        ] {
+            check(Origin::Document, place, false);
+        }
+    }
+}
