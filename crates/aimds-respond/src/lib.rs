@@ -48,6 +48,30 @@ impl Cleared {
         Self { conversation, changed, edits, marks: permit.spotlight().cloned() }
     }
 
+    /// Spends another permit, for the texts as they are now: what was taken out may have hidden more of its kind. Places of
+    /// its [`edits`](Self::edits) are those in these texts.
+    #[must_use]
+    pub fn again(self, permit: Permit) -> Self {
+        let Self { conversation, changed, edits, marks } = self;
+        let mut next = Self::new(permit, conversation);
+        next.changed.extend(changed);
+        next.changed.sort_unstable();
+        next.changed.dedup();
+        next.edits.splice(0..0, edits);
+        // What was to be marked stays so, however harmless it looks by now.
+        next.marks = match (marks, next.marks) {
+            (Some(mut first), Some(later)) => {
+                first.mode = first.mode.max(later.mode);
+                first.messages.extend(later.messages);
+                first.messages.sort_unstable();
+                first.messages.dedup();
+                Some(first)
+            }
+            (first, later) => first.or(later),
+        };
+        next
+    }
+
     /// Marks the texts that the permit wants marked, once: see [`spotlight`](fn@spotlight). What was marked; `None` where
     /// nothing is to be marked, or nothing may be.
     pub fn spotlight(&mut self, seed: [u8; 16], may: impl Fn(&Message) -> bool) -> Option<Marked> {

@@ -12,6 +12,9 @@ use crate::error::Failure;
 use crate::json::Document;
 use crate::providers::Provider;
 
+/// How often instructions are taken out of what is left. A rule reports its first hit only, so that an order that is
+/// repeated takes a look for each time.
+const ROUNDS: usize = 4;
 /// Members in which conversations stand, of all providers.
 const CONVERSATIONS: [&str; 3] = ["messages", "input", "contents"];
 /// Members that hold words, not names.
@@ -39,7 +42,7 @@ impl Call {
         decided: Instant,
     ) -> Result<Option<Prepared>, Failure> {
         let redacted = permit.redactions().len();
-        let removed = permit.removals().len();
+        let mut removed = permit.removals().len();
         let mut cleared = Cleared::new(permit, conversation);
         let about = |measure: Measure| self.about(playbook(orders, measure), decided);
         if redacted > 0 {
@@ -48,10 +51,14 @@ impl Call {
         if removed > 0 {
             let measure = if ordered(orders, Measure::Strip) { Measure::Strip } else { Measure::Quote };
             // What is left must be harmless by itself. A quotation still holds the words, so that this cannot be asked of it.
-            if measure == Measure::Strip && !self.would_pass(&cleared)? {
-                let failed = Done::failed(measure.as_str(), "request", "remainder");
-                self.done(&about(measure), &failed);
-                return Ok(None);
+            if measure == Measure::Strip {
+                let Some((rest, more)) = self.strip_the_rest(cleared)? else {
+                    let failed = Done::failed(measure.as_str(), "request", "remainder");
+                    self.done(&about(measure), &failed);
+                    return Ok(None);
+                };
+                cleared = rest;
+                removed += more;
             }
             self.done(&about(measure), &Done::ok(measure.as_str(), "request", removed));
         }
@@ -70,10 +77,21 @@ impl Call {
         Ok(Some(Prepared { cleared, reminder }))
     }
 
-    /// Whether the policy would let the texts go on as they are now. What it says is not recorded: it is no decision.
-    fn would_pass(&self, cleared: &Cleared) -> Result<bool, Failure> {
-        let decision = self.look(cleared.conversation())?.outcome.decision;
-        Ok(decision.action().forwards() && decision.removals().is_empty())
+    /// Looks at what is left and takes more out, until there is nothing more to take out; how many more. `None`: what is
+    /// left does not pass, or there is no end to it. What the policy says meanwhile is no decision and not recorded.
+    fn strip_the_rest(&self, mut cleared: Cleared) -> Result<Option<(Cleared, usize)>, Failure> {
+        let mut more = 0;
+        for _ in 0..ROUNDS {
+            let decision = self.look(cleared.conversation())?.outcome.decision;
+            let found = decision.removals().len();
+            let Some(permit) = decision.into_permit() else { return Ok(None) };
+            if found == 0 {
+                return Ok(Some((cleared, more)));
+            }
+            more += found;
+            cleared = cleared.again(permit);
+        }
+        Ok(None)
     }
 
     /// Whose action it is.
