@@ -180,6 +180,9 @@ mod tests {
                 // On boundaries, as the engine reports them.
                 let start = text.floor_char_boundary(pair[0]);
                 let end = text.floor_char_boundary(pair[1]);
+                if start == end {
+                    continue;
+                }
                 match kind {
                     0 => redactions.push(Redaction { message: 0, span: start..end, category: Category::Pii(PiiKind::Email) }),
                     1 => removals.push(removal(0, (start, end), Neutral::Remove)),
