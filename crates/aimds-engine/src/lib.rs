@@ -30,8 +30,8 @@ pub use aimds_detect::{
     lexical, rules, validators,
 };
 pub use aimds_policy::{
-    Action, Asked, Checked, Decision, DeepBand, DeepMode, Measure, Order, Permit, Policy, PolicyError,
-    PolicyFile, Reason, ReasonCode, Redaction, Spotlight,
+    Action, Asked, Checked, Decision, DeepBand, DeepMode, Measure, Neutral, Order, Permit, Policy,
+    PolicyError, PolicyFile, Reason, ReasonCode, Redaction, Removal, Spotlight,
 };
 pub use aimds_respond::{Cleared, Marked, neutralise, placeholder, redact, spotlight};
 pub use embedded::{DEFAULT_POLICY, rule_files};

@@ -27,7 +27,7 @@ pub(crate) use holds::{Full, Hold, Kind};
 pub(crate) use report::{About, Done, Reports};
 pub(crate) use revocations::Revoked;
 pub use saved::StateError;
-pub(crate) use texts::{Prepared, seed};
+pub(crate) use texts::{Prepared, seed, takes_out};
 
 use crate::audit::{Recorder, Subject};
 use crate::auth::ApiKey;

@@ -4,7 +4,10 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use aimds_engine::{Cleared, Conversation, Measure, Message, Order, Origin, Permit};
+use aimds_engine::{
+    Cleared, Conversation, Decision, Measure, Message, Neutral, Order, Origin, Permit, Removal, neutralise,
+    redact, spotlight,
+};
 
 use super::{About, Done};
 use crate::app::Call;
@@ -28,6 +31,20 @@ pub(crate) struct Prepared {
     pub(crate) cleared: Cleared,
     /// What the model is told: the bytes of the body that it takes the place of, and itself.
     pub(crate) reminder: Option<(Range<usize>, String)>,
+}
+
+/// Texts that are changed as a policy wants it.
+pub(crate) struct Changed {
+    pub(crate) conversation: Conversation,
+    /// Positions of the texts that were changed, in order.
+    pub(crate) positions: Vec<usize>,
+    /// What a model must be told about marks in them.
+    pub(crate) reminder: Option<String>,
+}
+
+/// Whether instructions go, and not only become quotations.
+pub(crate) fn takes_out(removals: &[Removal]) -> bool {
+    removals.iter().any(|removal| removal.how == Neutral::Remove)
 }
 
 impl Call {
@@ -79,19 +96,54 @@ impl Call {
 
     /// Looks at what is left and takes more out, until there is nothing more to take out; how many more. `None`: what is
     /// left does not pass, or there is no end to it. What the policy says meanwhile is no decision and not recorded.
-    fn strip_the_rest(&self, mut cleared: Cleared) -> Result<Option<(Cleared, usize)>, Failure> {
+    pub(crate) fn strip_the_rest(&self, mut cleared: Cleared) -> Result<Option<(Cleared, usize)>, Failure> {
         let mut more = 0;
         for _ in 0..ROUNDS {
             let decision = self.look(cleared.conversation())?.outcome.decision;
-            let found = decision.removals().len();
+            // Quotations hold their words still.
+            let found = decision.removals().iter().filter(|removal| removal.how == Neutral::Remove).count();
+            let settled = found == 0 && decision.redactions().is_empty();
             let Some(permit) = decision.into_permit() else { return Ok(None) };
-            if found == 0 {
+            if settled {
                 return Ok(Some((cleared, more)));
             }
             more += found;
             cleared = cleared.again(permit);
         }
         Ok(None)
+    }
+
+    /// Changes the texts of a decision for a caller that forwards them itself. `None`: as [`Call::prepare`].
+    pub(crate) fn change(
+        &self,
+        decision: Decision,
+        mut conversation: Conversation,
+        decided: Instant,
+    ) -> Result<Option<Changed>, Failure> {
+        if decision.action().changes_texts() && takes_out(decision.removals()) {
+            let Some(permit) = decision.into_permit() else { return Ok(None) };
+            let Some((mut cleared, _)) = self.strip_the_rest(Cleared::new(permit, conversation))? else {
+                self.done(&self.about("", decided), &Done::failed("strip", "request", "remainder"));
+                return Ok(None);
+            };
+            let marked = cleared.spotlight(seed()?, |_| true);
+            let (positions, conversation) = (cleared.changed().to_vec(), cleared.conversation().clone());
+            let reminder = marked.map(|marked| marked.reminder);
+            return Ok(Some(Changed { conversation, positions, reminder }));
+        }
+        // Who asks for it is told what would be replaced, whether it goes on or not.
+        let edits = redact(&mut conversation, decision.redactions());
+        let edits = neutralise(&mut conversation, decision.removals(), edits);
+        let mut positions: Vec<usize> = edits.iter().map(|edit| edit.message).collect();
+        let mut reminder = None;
+        if let Some(plan) = decision.spotlight() {
+            let marked = spotlight(&mut conversation, plan, seed()?, |_| true);
+            reminder = marked.map(|marked| marked.reminder);
+            positions.extend(&plan.messages);
+            positions.sort_unstable();
+        }
+        positions.dedup();
+        Ok(Some(Changed { conversation, positions, reminder }))
     }
 
     /// Whose action it is.

@@ -1,18 +1,17 @@
 //! `POST /v1/guard`: the native guard API. A conversation in, the verdict out.
 
-use aimds_engine::{Conversation, Message, Origin, Verdict, neutralise, redact, spotlight};
+use aimds_engine::{Action, Conversation, Message, Origin, Verdict};
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{decided, verdict};
-use crate::app::Call;
+use super::decided;
+use crate::app::{Call, Inspection};
 use crate::error::Failure;
 use crate::messages::{Collector, UnknownRole, WireMessage, parse_origin};
 use crate::metrics::Direction;
-use crate::mitigation::seed;
 
 /// Exactly one of `text`, `messages` and `turns`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -148,9 +147,10 @@ pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Res
         collector.push(index, message, UnknownRole::Refuse, &place)?;
     }
     let Collector { conversation, unscanned, .. } = collector;
-    let inspection = call.inspect(Direction::Request, &conversation)?;
-    let decision = &inspection.outcome.decision;
-    let action = decision.action();
+    let Inspection { outcome, mut verdict, decided: decided_at, .. } =
+        call.inspect(Direction::Request, &conversation)?;
+    let decision = outcome.decision;
+    let mut action = decision.action();
     if bare {
         let mut response = Response::new(Body::from(if decision.passes() { "pass" } else { "block" }));
         response
@@ -160,28 +160,27 @@ pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Res
     }
     let (mut redacted, mut reminder) = (None, None);
     if wants_redacted {
-        let mut conversation = conversation;
-        let edits = redact(&mut conversation, decision.redactions());
-        let edits = neutralise(&mut conversation, decision.removals(), edits);
-        let mut changed: Vec<usize> = edits.iter().map(|edit| edit.message).collect();
-        if let Some(plan) = decision.spotlight() {
-            let marked = spotlight(&mut conversation, plan, seed()?, |_| true);
-            reminder = marked.map(|marked| marked.reminder);
-            changed.extend(&plan.messages);
-            changed.sort_unstable();
+        match call.change(decision, conversation, decided_at)? {
+            Some(changed) => {
+                redacted = Some(rewritten(&bytes, member, &changed.conversation, &changed.positions)?);
+                reminder = changed.reminder;
+            }
+            // What is left when the instructions are taken out is no better.
+            None => {
+                action = Action::Block;
+                verdict.decision = action.as_str();
+            }
         }
-        changed.dedup();
-        redacted = Some(rewritten(&bytes, member, &conversation, &changed)?);
     }
     let answer = GuardAnswer {
         id,
         request_id: call.id.as_str(),
-        verdict: &inspection.verdict,
+        verdict: &verdict,
         redacted,
         reminder,
         unscanned_parts: (unscanned > 0).then_some(unscanned),
     };
-    verdict(action, &answer)
+    super::verdict(action, &answer)
 }
 
 /// The caller's own text or messages with the changed texts in place.

@@ -225,6 +225,13 @@ async fn an_order_that_is_repeated_is_taken_out_each_time_and_without_end_it_is_
     let often = format!("{ORDER} {AFTER} ").repeat(12);
     let reply = gate.post(surface.path, &(surface.request)(&often)).await;
     assert_eq!((reply.decision(), upstream.bodies().len()), ("block", before));
+    let asked = async |text: &str| {
+        let body = json!({ "text": text, "origin": "tool", "redact": true });
+        gate.post("/v1/guard", &body).await.json()
+    };
+    assert!(!asked(&twice).await["redacted"].as_str().unwrap().contains("Ignore all"));
+    let told_no = asked(&often).await;
+    assert_eq!((&told_no["decision"], &told_no["redacted"]), (&json!("block"), &Value::Null));
     let told = told(&log.of(gate, "action", &["Ignore all"]).await);
     assert!(told.contains(&"strip remainder request 0".to_owned()), "{told:?}");
     assert!(told.contains(&"refuse ok request 1".to_owned()), "{told:?}");
