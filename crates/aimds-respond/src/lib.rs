@@ -57,7 +57,7 @@ impl Cleared {
         next.changed.extend(changed);
         next.changed.sort_unstable();
         next.changed.dedup();
-        next.edits.splice(0..0, edits);
+        drop(next.edits.splice(0..0, edits));
         // What was to be marked stays so, however harmless it looks by now.
         next.marks = match (marks, next.marks) {
             (Some(mut first), Some(later)) => {
