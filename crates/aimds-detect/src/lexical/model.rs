@@ -161,6 +161,61 @@ impl Tally {
     }
 }
 
+/// N-grams whose vectors are added up together: reading many places of the table at once hides how far away they are,
+/// and within a block the sums fit into 16 bits.
+struct Gathered {
+    hashes: [u32; BLOCK],
+    held: usize,
+    sums: [i32; WIDTH],
+    count: u32,
+}
+
+/// `BLOCK` times the largest number of a vector fits into 16 bits.
+const BLOCK: usize = 64;
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self { hashes: [0; BLOCK], held: 0, sums: [0; WIDTH], count: 0 }
+    }
+}
+
+impl Gathered {
+    fn push(&mut self, hash: u32, table: &[[i8; WIDTH]]) {
+        if let Some(slot) = self.hashes.get_mut(self.held) {
+            *slot = hash;
+        }
+        self.held += 1;
+        if self.held == BLOCK {
+            self.add(table);
+        }
+    }
+
+    fn add(&mut self, table: &[[i8; WIDTH]]) {
+        let mut sums = [0i16; WIDTH];
+        for hash in self.hashes.iter().take(self.held) {
+            let Some(vector) = table.get((hash >> (32 - TABLE_BITS)) as usize) else { continue };
+            // In pieces that a vector register holds.
+            for (sums, numbers) in sums.as_chunks_mut::<8>().0.iter_mut().zip(vector.as_chunks::<8>().0) {
+                for (sum, &number) in sums.iter_mut().zip(numbers) {
+                    *sum = sum.wrapping_add(i16::from(number));
+                }
+            }
+        }
+        for (total, sum) in self.sums.iter_mut().zip(sums) {
+            *total = total.wrapping_add(i32::from(sum));
+        }
+        self.count = self.count.saturating_add(u32::try_from(self.held).unwrap_or(u32::MAX));
+        self.held = 0;
+    }
+
+    /// Writes the sums, and returns how many n-grams there were.
+    fn finish(mut self, table: &[[i8; WIDTH]], sums: &mut [i32]) -> u32 {
+        self.add(table);
+        sums.copy_from_slice(&self.sums);
+        self.count
+    }
+}
+
 /// What the network says about one text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores {
@@ -274,20 +329,15 @@ impl LexicalModel {
     /// Adds up the vectors of a stretch of canonical text. No allocation.
     #[must_use]
     pub fn tally(&self, text: &str) -> Tally {
-        let mut words = ([0i32; WIDTH], 0u32);
-        let mut characters = ([0i32; WIDTH], 0u32);
+        let mut words = Gathered::default();
+        let mut characters = Gathered::default();
         features(text, |family, hash| {
-            let Some(vector) = self.table.get((hash >> (32 - TABLE_BITS)) as usize) else { return };
-            let (sums, count) = if family == Family::Words { &mut words } else { &mut characters };
-            *count = count.saturating_add(1);
-            for (sum, &number) in sums.iter_mut().zip(vector) {
-                *sum = sum.wrapping_add(i32::from(number));
-            }
+            let gathered = if family == Family::Words { &mut words } else { &mut characters };
+            gathered.push(hash, &self.table);
         });
-        let mut tally = Tally { sums: [0; INPUTS], counts: [words.1, characters.1] };
-        for (slot, sum) in tally.sums.iter_mut().zip(words.0.into_iter().chain(characters.0)) {
-            *slot = sum;
-        }
+        let mut tally = Tally::default();
+        let (first, second) = tally.sums.split_at_mut(WIDTH);
+        tally.counts = [words.finish(&self.table, first), characters.finish(&self.table, second)];
         tally
     }
 

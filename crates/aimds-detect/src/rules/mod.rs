@@ -2,6 +2,7 @@
 
 mod file;
 mod lint;
+mod literals;
 mod set;
 
 pub use file::{RuleFile, Severity, Status};

@@ -4,7 +4,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::AhoCorasick;
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::util::pool::Pool;
@@ -14,6 +13,7 @@ use regex_syntax::hir::Hir;
 use regex_syntax::hir::literal::{ExtractKind, Extractor};
 
 use super::file::{RuleFile, Severity, Status};
+use super::literals::{Literals, SHORTEST as SHORTEST_PREFIX};
 use crate::{Category, Origin};
 
 /// Why a rule is refused.
@@ -38,9 +38,6 @@ pub enum RuleError {
         /// Category or origin.
         what: &'static str,
     },
-    /// The prefilter cannot be built.
-    #[error("the literal prefilter cannot be built: {0}")]
-    Prefilter(String),
 }
 
 /// A place where a rule matched.
@@ -144,10 +141,11 @@ impl Progress {
 pub struct RuleSet {
     rules: Vec<Rule>,
     patterns: Vec<Pattern>,
-    prefixes: AhoCorasick,
+    prefixes: Literals,
     /// The patterns that may begin with each prefix.
     begins: Vec<Vec<u32>>,
-    suffixes: AhoCorasick,
+    /// Written backwards: hardly any place of a text ends as a pattern does, while many a place is inside such an end.
+    suffixes: Literals,
     scratch: Pool<Scratch, fn() -> Scratch>,
 }
 
@@ -163,8 +161,6 @@ const STEPS_BEFORE_SUFFIXES: usize = 1 << 14;
 const CACHE_BYTES: usize = 1 << 18;
 /// Size limit of a compiled pattern.
 const NFA_BYTES: usize = 1 << 20;
-/// Fewest bytes of a prefix.
-const SHORTEST_PREFIX: usize = 3;
 /// Most prefixes of one pattern.
 const MOST_PREFIXES: usize = 400;
 
@@ -216,7 +212,8 @@ impl RuleSet {
                     .map_err(|error_| error(error_.to_string()))?;
                 let longest = hir.properties().maximum_len().unwrap_or(usize::MAX);
                 let mut ends = Vec::new();
-                for literal in suffixes(&hir) {
+                for mut literal in suffixes(&hir) {
+                    literal.reverse();
                     let next = u32::try_from(suffix_literals.len())
                         .map_err(|_| error("too many suffixes".into()))?;
                     ends.push(*known_suffixes.entry(literal.clone()).or_insert_with(|| {
@@ -235,10 +232,7 @@ impl RuleSet {
                 origins: file.origins().ok_or_else(|| unknown("origin"))?,
             });
         }
-        let automaton = |literals: &[Vec<u8>]| {
-            AhoCorasick::builder().build(literals).map_err(|error| RuleError::Prefilter(error.to_string()))
-        };
-        let (prefixes, suffixes) = (automaton(&literals)?, automaton(&suffix_literals)?);
+        let (prefixes, suffixes) = (Literals::new(&literals), Literals::new(&suffix_literals));
         Ok(Self { rules, patterns, prefixes, begins, suffixes, scratch: Pool::new(Scratch::default) })
     }
 
@@ -286,13 +280,10 @@ impl RuleSet {
         caches.resize_with(self.patterns.len(), || None);
         found.resize(self.rules.len(), 0);
         spent.resize(self.begins.len(), 0);
-        for place in self.prefixes.find_overlapping_iter(text) {
-            let (prefix, start) = (place.pattern().as_usize(), place.start());
-            let (Some(begin), Some(spent)) = (self.begins.get(prefix), spent.get_mut(prefix)) else {
-                continue;
-            };
+        self.prefixes.find(text.as_bytes(), |prefix, Range { start, .. }| {
+            let (Some(begin), Some(spent)) = (self.begins.get(prefix), spent.get_mut(prefix)) else { return };
             if *spent == *search {
-                continue;
+                return;
             }
             let mut goes_on = false;
             for index in begin.iter().map(|&index| index as usize) {
@@ -338,19 +329,20 @@ impl RuleSet {
                     progress.ends = pattern.may_end(suffixes);
                 }
             }
-        }
+        });
         hits.sort_by_key(|hit| (hit.range.start, hit.rule));
         hits
     }
 
     /// Notes where each suffix ends.
     fn mark_suffixes(&self, text: &str, stretches: Stretches, marks: &mut Vec<u64>) {
-        marks.resize(self.suffixes.patterns_len() + 1, 0);
-        for place in self.suffixes.find_overlapping_iter(text) {
-            if let Some(marks) = marks.get_mut(place.pattern().as_usize()) {
-                *marks |= stretches.bit(place.end().saturating_sub(1));
+        marks.resize(self.suffixes.len() + 1, 0);
+        let backwards: Vec<u8> = text.bytes().rev().collect();
+        self.suffixes.find(&backwards, |suffix, place| {
+            if let Some(marks) = marks.get_mut(suffix) {
+                *marks |= stretches.bit(text.len().saturating_sub(place.start + 1));
             }
-        }
+        });
     }
 
     /// What [`RuleSet::find`] would answer without a prefilter: every pattern searched for in the whole text.

@@ -7,16 +7,18 @@ use crate::Transform;
 
 /// Shortest run that is tried, in characters.
 pub(super) const SHORTEST: usize = 12;
+/// Shortest run of base 32 that is tried: a word of twelve letters is hardly ever more.
+const SHORTEST_BASE32: usize = 16;
 /// Shortest base 85 word that is tried.
 pub(super) const SHORTEST_BASE85: usize = 15;
 /// Runs that failed to decode and are tried again backwards and rotated; more would cost too much.
 const SECOND_TRIES: usize = 8;
 
 /// Base 64 (RFC 4648, both alphabets, with and without padding, wrapped lines), also written backwards or through ROT13.
-pub(super) fn base64(text: &str) -> Option<Decoded> {
+pub(super) fn base64(text: &str, runs: &Runs) -> Option<Decoded> {
     let mut pieces = Pieces::default();
     let mut tries = SECOND_TRIES;
-    for run in runs(text, |byte| value64(byte).is_some(), b"=") {
+    for run in runs.padded(text) {
         let Some(digits) = text.get(run.clone()) else { continue };
         if digits.bytes().all(|byte| byte.is_ascii_lowercase())
             || digits.bytes().filter(u8::is_ascii_digit).count() == digits.len()
@@ -26,21 +28,14 @@ pub(super) fn base64(text: &str) -> Option<Decoded> {
         let mut decoded = decode64(digits.bytes());
         if decoded.is_none() && tries > 0 && digits.len() >= 20 {
             tries -= 1;
-            decoded = decode64(digits.bytes().rev()).or_else(|| decode64(digits.bytes().map(rot13)));
+            decoded =
+                decode64(digits.bytes().rev()).or_else(|| decode64(digits.bytes().map(plausible::rot13)));
         }
         if let Some(decoded) = decoded {
             pieces.push(&decoded, run);
         }
     }
     pieces.finish(Transform::Base64)
-}
-
-fn rot13(byte: u8) -> u8 {
-    match byte {
-        b'a'..=b'z' => (byte - b'a' + 13) % 26 + b'a',
-        b'A'..=b'Z' => (byte - b'A' + 13) % 26 + b'A',
-        _ => byte,
-    }
 }
 
 fn value64(byte: u8) -> Option<u32> {
@@ -59,7 +54,7 @@ fn decode64(digits: impl Iterator<Item = u8>) -> Option<String> {
 }
 
 /// Base 32 (RFC 4648), either case.
-pub(super) fn base32(text: &str) -> Option<Decoded> {
+pub(super) fn base32(text: &str, runs: &Runs) -> Option<Decoded> {
     let value = |byte: u8| match byte {
         b'A'..=b'Z' => Some(u32::from(byte - b'A')),
         b'a'..=b'z' => Some(u32::from(byte - b'a')),
@@ -67,8 +62,8 @@ pub(super) fn base32(text: &str) -> Option<Decoded> {
         _ => None,
     };
     let mut pieces = Pieces::default();
-    for run in runs(text, |byte| value(byte).is_some(), b"=") {
-        let Some(digits) = text.get(run.clone()).filter(|digits| digits.len() >= 16) else { continue };
+    for run in runs.of_alphabet(text, SHORTEST_BASE32, |byte| value(byte).is_some(), b"=") {
+        let Some(digits) = text.get(run.clone()) else { continue };
         if let Some(decoded) = plausible::text(bits(digits.bytes().filter_map(value), 5)) {
             pieces.push(&decoded, run);
         }
@@ -77,9 +72,9 @@ pub(super) fn base32(text: &str) -> Option<Decoded> {
 }
 
 /// Hexadecimal, without gaps.
-pub(super) fn hex(text: &str) -> Option<Decoded> {
+pub(super) fn hex(text: &str, runs: &Runs) -> Option<Decoded> {
     let mut pieces = Pieces::default();
-    for run in runs(text, |byte| byte.is_ascii_hexdigit(), b"") {
+    for run in runs.of_alphabet(text, SHORTEST, |byte| byte.is_ascii_hexdigit(), b"") {
         let Some(digits) = text.get(run.clone()) else { continue };
         let values = || digits.chars().filter_map(|c| c.to_digit(16));
         let backwards = || digits.chars().rev().filter_map(|c| c.to_digit(16));
@@ -179,46 +174,84 @@ fn bits(digits: impl Iterator<Item = u32>, width: u32) -> Vec<u8> {
     bytes
 }
 
-/// Maximal runs of at least [`SHORTEST`] bytes of an alphabet. Runs go on over a line end (wrapped at 40 characters or
-/// more) and take padding along.
-fn runs(
-    text: &str,
-    is_digit: impl Fn(u8) -> bool,
-    padding: &'static [u8],
-) -> impl Iterator<Item = Range<usize>> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        loop {
-            while !is_digit(*bytes.get(at)?) {
-                at += 1;
-            }
-            let start = at;
-            let mut digits = 0;
-            let mut line = 0;
-            while let Some(&byte) = bytes.get(at) {
-                if is_digit(byte) {
-                    digits += 1;
-                    line += 1;
-                    at += 1;
-                } else if line >= 40 && byte.is_ascii_whitespace() {
-                    let gap =
-                        bytes.iter().skip(at).take(8).take_while(|byte| byte.is_ascii_whitespace()).count();
-                    let line_end = bytes.iter().skip(at).take(gap).any(|byte| matches!(byte, b'\n' | b'\r'));
-                    if !line_end || !bytes.get(at + gap).is_some_and(|&byte| is_digit(byte)) {
-                        break;
-                    }
-                    at += gap;
-                    line = 0;
-                } else {
-                    break;
+/// The stretches of a text that can hold an encoding: maximal runs of the digits of base 64, which hold those of base 32
+/// and base 16. Runs go on over a line end (wrapped at 40 characters or more).
+pub(super) struct Runs(Vec<Range<usize>>);
+
+impl Runs {
+    pub(super) fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'/' | b'_');
+        let mut found = Vec::new();
+        let mut from = 0;
+        // A run that is long enough covers every place that is tried, so most bytes of prose are never looked at.
+        while let Some(next) = bytes.get(from..from + SHORTEST) {
+            match next.iter().rposition(|&byte| !is_digit(byte)) {
+                Some(gap) => from += gap + 1,
+                None => {
+                    let run = run(bytes, from, is_digit);
+                    from = run.end;
+                    found.push(run);
                 }
             }
-            let end = at + bytes.iter().skip(at).take(8).take_while(|byte| padding.contains(byte)).count();
-            at = end;
-            if digits >= SHORTEST {
-                return Some(start..end);
-            }
         }
-    })
+        Self(found)
+    }
+
+    /// The runs with the padding that follows them.
+    fn padded(&self, text: &str) -> impl Iterator<Item = Range<usize>> {
+        self.0.iter().map(|run| run.start..padded(text.as_bytes(), run.end, b"="))
+    }
+
+    /// The maximal runs of another alphabet, which base 64 includes.
+    fn of_alphabet(
+        &self,
+        text: &str,
+        least: usize,
+        is_digit: impl Fn(u8) -> bool + Copy,
+        padding: &'static [u8],
+    ) -> impl Iterator<Item = Range<usize>> {
+        let bytes = text.as_bytes();
+        self.0.iter().filter(move |within| within.len() >= least).flat_map(move |within| {
+            let mut at = within.start;
+            std::iter::from_fn(move || {
+                loop {
+                    at += bytes.get(at..within.end)?.iter().position(|&byte| is_digit(byte))?;
+                    let found = run(bytes, at, is_digit);
+                    at = found.end;
+                    let digits = bytes.get(found.clone())?.iter().filter(|&&byte| is_digit(byte)).count();
+                    if digits >= least {
+                        return Some(found.start..padded(bytes, found.end, padding));
+                    }
+                }
+            })
+        })
+    }
+}
+
+/// The run of digits that begins at `start`.
+fn run(bytes: &[u8], start: usize, is_digit: impl Fn(u8) -> bool) -> Range<usize> {
+    let (mut at, mut line) = (start, 0);
+    while let Some(&byte) = bytes.get(at) {
+        if is_digit(byte) {
+            line += 1;
+            at += 1;
+        } else if line >= 40 && byte.is_ascii_whitespace() {
+            let gap = bytes.iter().skip(at).take(8).take_while(|byte| byte.is_ascii_whitespace()).count();
+            let line_end = bytes.iter().skip(at).take(gap).any(|byte| matches!(byte, b'\n' | b'\r'));
+            if !line_end || !bytes.get(at + gap).is_some_and(|&byte| is_digit(byte)) {
+                break;
+            }
+            at += gap;
+            line = 0;
+        } else {
+            break;
+        }
+    }
+    start..at
+}
+
+/// Where the padding after `end` ends.
+fn padded(bytes: &[u8], end: usize, padding: &[u8]) -> usize {
+    end + bytes.iter().skip(end).take(8).take_while(|byte| padding.contains(byte)).count()
 }

@@ -50,9 +50,10 @@ pub(crate) fn layers(raw: &str, exact: &str, canonical: &str, hidden: bool, room
     }
     let profile = Profile::of(exact);
     if profile.longest_run >= alphabets::SHORTEST {
-        layers.from_exact.extend(alphabets::base64(exact));
-        layers.from_exact.extend(alphabets::base32(exact));
-        layers.from_exact.extend(alphabets::hex(exact));
+        let runs = alphabets::Runs::of(exact);
+        layers.from_exact.extend(alphabets::base64(exact, &runs));
+        layers.from_exact.extend(alphabets::base32(exact, &runs));
+        layers.from_exact.extend(alphabets::hex(exact, &runs));
     }
     if profile.longest_word >= alphabets::SHORTEST_BASE85 {
         layers.from_exact.extend(alphabets::base85(exact));
@@ -65,7 +66,7 @@ pub(crate) fn layers(raw: &str, exact: &str, canonical: &str, hidden: bool, room
     if profile.dots_and_dashes >= 10 {
         layers.from_exact.extend(signals::morse(exact));
     }
-    if profile.non_ascii {
+    if profile.braille {
         layers.from_exact.extend(signals::braille(exact));
     }
     if profile.escapes {
@@ -92,7 +93,38 @@ struct Profile {
     dots_and_dashes: usize,
     symbols: usize,
     escapes: bool,
-    non_ascii: bool,
+    braille: bool,
+}
+
+/// What the decoders want to know of a byte.
+static CLASSES: [u8; 256] = classes();
+const DIGIT: u8 = 1;
+const DOT_OR_DASH: u8 = 2;
+const SYMBOL: u8 = 4;
+const IN_RUN: u8 = 8;
+const ESCAPES: u8 = 16;
+/// What every Braille pattern begins with in UTF-8.
+const BRAILLE: u8 = 32;
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which would refuse to build")]
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < classes.len() {
+        classes[byte] = match byte as u8 {
+            b'0'..=b'9' => DIGIT | IN_RUN,
+            b'a'..=b'z' | b'A'..=b'Z' | b'/' => IN_RUN,
+            b'+' | b'_' => IN_RUN | SYMBOL,
+            b'-' => IN_RUN | DOT_OR_DASH,
+            b'.' => DOT_OR_DASH,
+            b'%' | b'&' | b'=' | b'\\' => ESCAPES | SYMBOL,
+            0xe2 => BRAILLE,
+            other if other.is_ascii_punctuation() => SYMBOL,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
 }
 
 impl Profile {
@@ -104,43 +136,23 @@ impl Profile {
             dots_and_dashes: 0,
             symbols: 0,
             escapes: false,
-            non_ascii: false,
+            braille: false,
         };
+        let mut seen = 0;
         let (mut run, mut word) = (0usize, 0usize);
         for byte in text.bytes() {
-            match byte {
-                b'0'..=b'9' => {
-                    profile.digits += 1;
-                    run += 1;
-                }
-                b'a'..=b'z' | b'A'..=b'Z' | b'/' => run += 1,
-                b'+' | b'_' => {
-                    run += 1;
-                    profile.symbols += 1;
-                }
-                b'-' => {
-                    run += 1;
-                    profile.dots_and_dashes += 1;
-                }
-                b'.' => {
-                    run = 0;
-                    profile.dots_and_dashes += 1;
-                }
-                b'%' | b'&' | b'=' | b'\\' => {
-                    run = 0;
-                    profile.escapes = true;
-                    profile.symbols += 1;
-                }
-                _ => {
-                    run = 0;
-                    profile.non_ascii |= !byte.is_ascii();
-                    profile.symbols += usize::from(byte.is_ascii_punctuation());
-                }
-            }
+            let class = CLASSES.get(usize::from(byte)).copied().unwrap_or_default();
+            profile.digits += usize::from(class & DIGIT != 0);
+            profile.dots_and_dashes += usize::from(class & DOT_OR_DASH != 0);
+            profile.symbols += usize::from(class & SYMBOL != 0);
+            seen |= class;
+            run = if class & IN_RUN != 0 { run + 1 } else { 0 };
             word = if byte > b' ' { word + 1 } else { 0 };
             profile.longest_run = profile.longest_run.max(run);
             profile.longest_word = profile.longest_word.max(word);
         }
+        profile.escapes = seen & ESCAPES != 0;
+        profile.braille = seen & BRAILLE != 0;
         profile
     }
 }

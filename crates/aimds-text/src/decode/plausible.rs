@@ -44,7 +44,26 @@ pub(super) fn readable(text: &str) -> bool {
         return true;
     }
     // Short or not ASCII: must be more than chance.
-    known_word(text) || letters > ascii_letters && letters * 2 > count && one_script(text)
+    known_word(text)
+        || letters > ascii_letters && letters * 2 > count && one_script(text)
+        || odd == 0 && text.is_ascii() && letters * 2 > count && encoded_again(text)
+}
+
+/// Whether a known word shows in a short text that is read backwards or through ROT13, which are what words are most
+/// often put through before another encoding.
+fn encoded_again(text: &str) -> bool {
+    let backwards: String = text.chars().rev().collect();
+    let rotated: String = text.bytes().map(|byte| char::from(rot13(byte))).collect();
+    known_word(&backwards) || known_word(&rotated)
+}
+
+/// ROT13 of a byte.
+pub(super) fn rot13(byte: u8) -> u8 {
+    match byte {
+        b'a'..=b'z' => (byte - b'a' + 13) % 26 + b'a',
+        b'A'..=b'Z' => (byte - b'A' + 13) % 26 + b'A',
+        _ => byte,
+    }
 }
 
 /// Whether a known word of four letters or more (or two of three) occurs.

@@ -34,10 +34,9 @@ pub(super) fn rotated(canonical: &str, words: &Words) -> Option<Decoded> {
     let everything = words.unknown_count() * 4 >= all * 3;
     let first = if everything { 0..canonical.len() } else { words.unknown_span(canonical, shift)? };
     let region = canonical.get(first.clone())?;
-    let mut mapped = Mapped::with_capacity(region.len());
-    mapped
-        .text
-        .extend(region.chars().map(|c| if c.is_ascii() { char::from(shifted(c as u8, shift)) } else { c }));
+    // ASCII stays ASCII, so the text stays UTF-8.
+    let text = String::from_utf8(region.bytes().map(|byte| shifted(byte, shift)).collect()).ok()?;
+    let mut mapped = Mapped { text, ..Mapped::default() };
     mapped.map.push_copy(region.len(), first.start);
     let transform = if shift == 26 { Transform::Atbash } else { Transform::Rot };
     Some(Decoded::new(transform, mapped, Vec::new()))
@@ -68,7 +67,10 @@ impl Recognised {
 pub(super) fn shifted(byte: u8, shift: u8) -> u8 {
     match byte {
         b'a'..=b'z' if shift == 26 => b'z' - (byte - b'a'),
-        b'a'..=b'z' => (byte - b'a' + shift) % 26 + b'a',
+        b'a'..=b'z' => {
+            let place = byte - b'a' + shift;
+            b'a' + if place >= 26 { place - 26 } else { place }
+        }
         _ => byte,
     }
 }
@@ -103,16 +105,19 @@ pub(super) fn reversed(canonical: &str, words: &Words) -> Vec<Decoded> {
 
 /// ROT47, which rotates every printable ASCII character.
 pub(super) fn rot47(exact: &str) -> Option<Decoded> {
-    let decoded: String = exact
-        .chars()
-        .map(|c| if matches!(c, '!'..='~') { char::from((c as u8 - 33 + 47) % 94 + 33) } else { c })
-        .collect();
+    let rotate = |byte: u8| if matches!(byte, b'!'..=b'~') { (byte - 33 + 47) % 94 + 33 } else { byte };
+    // ASCII stays ASCII, so the text stays UTF-8.
+    let decoded = String::from_utf8(exact.bytes().map(rotate).collect()).ok()?;
     let letters = decoded.bytes().filter(u8::is_ascii_alphabetic).count();
+    if letters * 3 <= decoded.len() * 2 {
+        return None;
+    }
     let words = decoded.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() >= 3);
     let known = words
         .filter(|word| plausible::known_word(word) || LEXICON.knows(word.to_ascii_lowercase().as_bytes()))
+        .take(3)
         .count();
-    (known >= 3 && letters * 3 > decoded.len() * 2).then(|| {
+    (known == 3).then(|| {
         let mut mapped = Mapped::default();
         mapped.map.push_copy(decoded.len(), 0);
         mapped.text = decoded;

@@ -240,20 +240,29 @@ pub(super) fn leet(canonical: &str) -> Option<Decoded> {
         if word.len() < 2 || word.len() > LONGEST_LEET {
             continue;
         }
-        let letters = word.iter().filter(|byte| byte.is_ascii_lowercase()).count();
-        let marks = word.iter().filter(|&&byte| unleet(byte, false).is_some()).count();
+        let mut eye = [0; LONGEST_LEET];
+        let (mut letters, mut marks, mut ambiguous) = (0, 0, false);
+        for (slot, &byte) in eye.iter_mut().zip(word) {
+            let plain = unleet(byte, false);
+            marks += usize::from(plain.is_some());
+            letters += usize::from(byte.is_ascii_lowercase());
+            ambiguous |= plain == Some(b'i');
+            *slot = plain.unwrap_or(byte);
+        }
         if marks == 0 || letters + marks < word.len() - 1 || letters == 0 && marks < 3 {
             continue;
         }
-        let folded = |ell: bool| {
-            let mut folded = [0; LONGEST_LEET];
-            folded.iter_mut().zip(word).for_each(|(slot, &byte)| *slot = unleet(byte, ell).unwrap_or(byte));
-            folded
-        };
-        let (eye, ell) = (folded(false), folded(true));
+        let mut ell = eye;
+        if ambiguous {
+            ell.iter_mut().zip(word).for_each(|(slot, &byte)| *slot = unleet(byte, true).unwrap_or(byte));
+        }
         // A trailing "!" is punctuation more often than a letter.
         let bare = if word.last() == Some(&b'!') { word.len() - 1 } else { 0 };
-        let readings = [eye.get(..word.len()), ell.get(..word.len()), eye.get(..bare)];
+        let readings = [
+            eye.get(..word.len()),
+            ell.get(..word.len()).filter(|_| ambiguous),
+            eye.get(..bare).filter(|bare| !bare.is_empty()),
+        ];
         let known = readings.into_iter().flatten().find(|word| LEXICON.knows(word));
         if let Some(word) = known {
             gain = if start - last_gain > NEAR { 0 } else { gain } + if word.len() >= 5 { 2 } else { 1 };
