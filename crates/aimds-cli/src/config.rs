@@ -95,6 +95,9 @@ pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<GatewayConfig> {
     if let Some(tls) = &mut config.tls {
         tls.start_from(directory);
     }
+    if let Some(state) = &mut config.mitigation.state {
+        *state = directory.join(&state);
+    }
     if let Some(audit) = &mut config.audit {
         audit.path = directory.join(&audit.path);
     }

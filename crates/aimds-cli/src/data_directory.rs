@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// The audit log's name in the data directory.
 pub(crate) const AUDIT_LOG: &str = "audit.db";
 
+/// The name of the file with revoked keys and quarantines in the data directory.
+pub(crate) const MITIGATION: &str = "mitigation.json";
+
 /// The directory that was asked for, else `$XDG_DATA_HOME/aimds`, else `~/.local/share/aimds`.
 ///
 /// # Errors

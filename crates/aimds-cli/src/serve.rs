@@ -83,6 +83,8 @@ pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
     if serve.config.is_none() {
         let path = directory.as_deref().map(|directory| directory.join(data_directory::AUDIT_LOG));
         config.audit = path.map(|path| AuditConfig { path, durability: Durability::Normal, spool: SPOOL });
+        config.mitigation.state =
+            directory.as_deref().map(|directory| directory.join(data_directory::MITIGATION));
     }
     let key = directory
         .as_deref()
@@ -111,7 +113,7 @@ async fn listen(
 ) -> anyhow::Result<()> {
     // Before the address is told: whoever waits for it may stop us at once.
     let stopped = stop_signal()?;
-    let bound = Gateway::bind(config, engine, log).await?;
+    let bound = Gateway::bind(config, engine, log).await.context("cannot start")?;
     let hang_ups = reload_on_hang_up(bound.certificates())?;
     if let Some((key, directory)) = key {
         // Not before the address is ours: another instance may run with the key that is stored.

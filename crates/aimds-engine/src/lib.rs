@@ -30,10 +30,10 @@ pub use aimds_detect::{
     lexical, rules, validators,
 };
 pub use aimds_policy::{
-    Action, Asked, Decision, DeepBand, DeepMode, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode,
-    Redaction,
+    Action, Asked, Checked, Decision, DeepBand, DeepMode, Measure, Neutral, Order, Permit, Policy,
+    PolicyError, PolicyFile, Reason, ReasonCode, Redaction, Removal, Spotlight,
 };
-pub use aimds_respond::{Cleared, Edit, Kept, placeholder, redact, vault};
+pub use aimds_respond::{Cleared, Edit, Kept, Marked, neutralise, placeholder, redact, spotlight, vault};
 pub use embedded::{DEFAULT_POLICY, rule_files};
 pub use pipeline::{Depth, Engine, EngineError, Outcome};
 pub use verdict::{Verdict, VerdictFinding};

@@ -21,7 +21,7 @@ use crate::Outcome;
 /// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct Verdict {
-    /// What is done: `allow`, `flag`, `redact`, `escalate` or `block`.
+    /// What is done: `allow`, `flag`, `redact`, `sandwich`, `throttle`, `escalate` or `block`.
     pub decision: &'static str,
     /// What would be done if the policy were enforced; only in monitor mode, and only where it differs.
     #[serde(skip_serializing_if = "Option::is_none")]

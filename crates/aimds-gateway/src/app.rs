@@ -20,9 +20,11 @@ use crate::config::{Block, Limits, OnFull};
 use crate::error::{Failure, explain};
 use crate::json;
 use crate::metrics::{Direction, Metrics};
+use crate::mitigation::{Concerned, Mitigations};
 use crate::request_id::RequestId;
 use crate::router::{Desk, Journey};
 use crate::routes::Route;
+use crate::session_key::SessionKey;
 use crate::stream::hold_back::Window;
 use crate::upstream::Upstream;
 use crate::vault::{Use, Vaults};
@@ -54,6 +56,7 @@ pub(crate) struct App {
     /// How streams are held back.
     pub(crate) window: Window,
     pub(crate) metrics: Metrics,
+    pub(crate) mitigations: Mitigations,
     pub(crate) in_flight: Arc<Semaphore>,
     /// Places on the deep path; who gets none is answered by the fast path, degraded.
     pub(crate) deep: Semaphore,
@@ -65,6 +68,8 @@ pub(crate) struct Call {
     pub(crate) app: Arc<App>,
     pub(crate) id: RequestId,
     pub(crate) key: Option<Arc<ApiKey>>,
+    /// The session that the caller names.
+    pub(crate) session: Option<SessionKey>,
     pub(crate) route: &'static Route,
     pub(crate) started: Instant,
     /// Its place among the requests in progress, kept until its answer has ended.
@@ -95,6 +100,8 @@ impl Drop for Gauge {
 pub(crate) struct Inspection {
     pub(crate) outcome: Outcome,
     pub(crate) verdict: Verdict,
+    /// When it was known.
+    pub(crate) decided: Instant,
     took: Duration,
 }
 
@@ -107,6 +114,16 @@ impl Call {
     /// Whose request it is.
     pub(crate) fn tenant(&self) -> &str {
         self.key.as_ref().map_or("", |key| key.tenant())
+    }
+
+    /// Takes the session from the body of a request, where its shape has a place for it, and asks whether it is held.
+    pub(crate) async fn name_session(&mut self, session: &str) -> Result<(), Failure> {
+        let session = Some(SessionKey::of(self.tenant(), session)?);
+        self.session = session;
+        if let Some(key) = &self.key {
+            self.app.mitigations.admit(key, session, self.route.guarded, now_ms()).await?;
+        }
+        Ok(())
     }
 
     /// Reads the body, within the limits on size and time.
@@ -200,7 +217,7 @@ impl Call {
         }
         let took = started.elapsed();
         let verdict = Verdict::new(&outcome, conversation, Some(audit::micros(took)));
-        Ok(Inspection { outcome, verdict, took })
+        Ok(Inspection { outcome, verdict, decided: Instant::now(), took })
     }
 
     /// Counts and records what the engine said. An error means that the answer must not be used.
@@ -208,7 +225,22 @@ impl Call {
         let Inspection { outcome, took, .. } = inspection;
         let metrics = &self.app.metrics;
         metrics.decided(direction, outcome.decision.action(), &outcome.assessment.findings, *took);
-        self.record_decision(direction, inspection)
+        let recorded = self.record_decision(direction, inspection);
+        self.mitigate(inspection);
+        recorded
+    }
+
+    /// Carries out what playbooks order beside the decision.
+    fn mitigate(&self, inspection: &Inspection) {
+        let orders = inspection.outcome.decision.orders();
+        if orders.is_empty() {
+            return;
+        }
+        let Inspection { verdict, decided, .. } = inspection;
+        let concerned =
+            Concerned { key: self.key.as_ref(), session: self.session, verdict, now_ms: now_ms() };
+        let about = |order: &aimds_engine::Order| self.about(&order.playbook, *decided);
+        self.app.mitigations.carry_out(orders, about, &concerned);
     }
 
     fn record_decision(&self, direction: Direction, inspection: &Inspection) -> Result<(), Failure> {

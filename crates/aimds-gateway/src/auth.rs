@@ -21,11 +21,16 @@ pub enum Scope {
     Proxy,
     /// Read /metrics.
     Metrics,
+    /// Release sessions from quarantine, revoke and reinstate keys. No key has it that does not name it.
+    Admin,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 3] = [Self::Guard, Self::Proxy, Self::Metrics];
+    pub const ALL: [Self; 4] = [Self::Guard, Self::Proxy, Self::Metrics, Self::Admin];
+
+    /// The scopes of a key that names none.
+    pub const DEFAULT: [Self; 3] = [Self::Guard, Self::Proxy, Self::Metrics];
 
     /// The name in the configuration.
     #[must_use]
@@ -34,6 +39,7 @@ impl Scope {
             Self::Guard => "guard",
             Self::Proxy => "proxy",
             Self::Metrics => "metrics",
+            Self::Admin => "admin",
         }
     }
 
@@ -42,6 +48,7 @@ impl Scope {
             Self::Guard => 1,
             Self::Proxy => 2,
             Self::Metrics => 4,
+            Self::Admin => 8,
         }
     }
 }
@@ -157,6 +164,11 @@ impl ApiKey {
         &self.tenant
     }
 
+    /// Whether it stands for everyone, where no key is asked for.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.hash == KeyHash([0; 32])
+    }
+
     /// Whether it may do something.
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {
@@ -188,7 +200,7 @@ impl Keys {
             by_hash.entry(key.hash.bucket()).or_default().push(Arc::new(key));
         }
         let anonymous =
-            (!require).then(|| Arc::new(ApiKey::new("anonymous", KeyHash([0; 32]), "", &Scope::ALL)));
+            (!require).then(|| Arc::new(ApiKey::new("anonymous", KeyHash([0; 32]), "", &Scope::DEFAULT)));
         Self { by_hash, anonymous }
     }
 

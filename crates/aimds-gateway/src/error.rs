@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::auth::{Denied, Scope};
+use crate::mitigation::Refused;
 
 /// A place in a request body, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub(crate) enum Failure {
     UpstreamGarbage,
     /// The upstream failed by its own account.
     UpstreamFailed,
+    /// The key, or the session, is held.
+    Held(Refused),
     /// Blocked by policy, shaped as an error.
     Blocked { status: StatusCode, text: String },
     /// A bug in the gateway.
@@ -123,6 +126,8 @@ impl Failure {
             Self::UpstreamDown | Self::UpstreamTooLarge | Self::UpstreamGarbage | Self::UpstreamFailed => {
                 StatusCode::BAD_GATEWAY
             }
+            Self::Held(Refused::Throttled { .. }) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Held(_) => StatusCode::FORBIDDEN,
             Self::Blocked { status, .. } => *status,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -157,8 +162,20 @@ impl Failure {
             Self::UpstreamTooLarge => "upstream_answer_too_large",
             Self::UpstreamGarbage => "upstream_invalid_answer",
             Self::UpstreamFailed => "upstream_error",
+            Self::Held(Refused::Throttled { .. }) => "throttled",
+            Self::Held(Refused::Quarantined) => "session_quarantined",
+            Self::Held(Refused::Revoked) => "key_revoked",
             Self::Blocked { .. } => "content_filter",
             Self::Internal => "internal_error",
+        }
+    }
+
+    /// What `x-aimds-decision` says of an answer that is none.
+    pub(crate) fn decision(&self) -> &'static str {
+        match self {
+            Self::Held(Refused::Throttled { .. }) => "throttle",
+            Self::Held(_) => "block",
+            _ => "error",
         }
     }
 
@@ -197,6 +214,9 @@ impl Failure {
             Self::UpstreamTooLarge => "the answer of the upstream model is too large".into(),
             Self::UpstreamGarbage => "the answer of the upstream model is not valid".into(),
             Self::UpstreamFailed => "the upstream model reported an error".into(),
+            Self::Held(Refused::Throttled { .. }) => "too many suspicious requests; try again later".into(),
+            Self::Held(Refused::Quarantined) => "the session is in quarantine".into(),
+            Self::Held(Refused::Revoked) => "the API key has been revoked".into(),
             Self::Blocked { text, .. } => text.clone(),
             Self::Internal => "the request could not be processed".into(),
         }
@@ -277,6 +297,11 @@ impl Failure {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*left_s));
             // The clients of OpenAI and Anthropic would try again at once otherwise.
             response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
+        }
+        if let Self::Held(Refused::Throttled { left_ms }) = self {
+            // Rounded up: whoever comes back then is let in.
+            let seconds = HeaderValue::from(left_ms.div_ceil(1000).max(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -45,12 +45,14 @@ mod error;
 mod json;
 mod messages;
 mod metrics;
+mod mitigation;
 mod providers;
 mod quic;
 mod request_id;
 pub mod router;
 mod routes;
 mod server;
+mod session_key;
 mod stream;
 mod tls;
 mod upstream;
@@ -60,11 +62,13 @@ pub use auth::{ApiKey, KeyHash, NewKey, NoRandom, Scope, generate_key};
 pub use config::{
     AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, ClientAuth,
     Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile,
-    LogFile, LogFormat, LogLevel, OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile,
-    RouteFile, RouterConfig, RouterFile, ServiceConfig, ServiceFile, StreamConfig, StreamFile, TargetFile,
-    TargetPlace, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey,
-    VaultMode, VaultSessions, VaultStore, config_schema,
+    LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile, NotifyConfig, NotifyFile, OnFull,
+    OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile, RouteFile, RouterConfig, RouterFile,
+    Secret, ServiceConfig, ServiceFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TlsConfig,
+    TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions,
+    VaultStore, WithoutSession, config_schema,
 };
+pub use mitigation::{MitigationError, StateError};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
 pub use tls::{Certificates, PeerIdentity, TlsError};

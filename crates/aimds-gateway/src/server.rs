@@ -22,16 +22,18 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use crate::app::{App, Call, Gauge};
+use crate::app::{App, Call, Gauge, now_ms};
 use crate::audit::Recorder;
 use crate::auth::{ApiKey, Keys, Scope};
 use crate::config::{Config, QuicConfig};
 use crate::error::{Failure, Shape};
 use crate::metrics::Metrics;
+use crate::mitigation::{Mitigations, record_waivers};
 use crate::quic::Listener;
 use crate::request_id::RequestId;
 use crate::router::Desk;
 use crate::routes::{Access, DECISION, ROUTES, Route};
+use crate::session_key::SessionKey;
 use crate::stream::hold_back::Window;
 use crate::tls::{Certificates, Tls};
 use crate::upstream::Upstream;
@@ -94,6 +96,8 @@ impl Gateway {
             block,
             on_full,
             vault,
+            mitigation,
+            notify,
             ..
         } = config;
         if require_auth && keys.is_empty() {
@@ -105,6 +109,8 @@ impl Gateway {
         let local_addr = listener.local_addr().map_err(listen)?;
         let tls = Arc::new(Tls::load(tls, quic.map(|quic| quic.early_data))?);
         let quic = bind_quic(quic, &tls)?;
+        record_waivers(engine.policy().waived(), &Recorder::new(audit.clone()));
+        let mitigations = Mitigations::open(mitigation, notify, Recorder::new(audit.clone()), now_ms())?;
         let app = App {
             engine,
             keys: Keys::new(keys, require_auth),
@@ -118,6 +124,7 @@ impl Gateway {
             vaults: vault.map(Vaults::start).transpose()?,
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
+            mitigations,
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // A short queue for each core: who waits longer than that would miss the deadline anyway.
             deep: Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from)),
@@ -224,6 +231,7 @@ impl BoundGateway {
             // It began at the same time and keeps the same limit.
             let _ = quic.await;
         }
+        app.mitigations.close(limits.drain_timeout).await;
         if let Some(router) = &app.router {
             router.book.save();
         }
@@ -297,7 +305,7 @@ async fn answer(
         app.metrics.failed(&failure);
         let mut response = failure.respond(route.shape, id.as_str());
         if route.guarded {
-            response.headers_mut().insert(DECISION, HeaderValue::from_static("error"));
+            response.headers_mut().insert(DECISION, HeaderValue::from_static(failure.decision()));
         }
         response
     });
@@ -322,12 +330,26 @@ async fn admitted(
 ) -> Result<Response<Body>, Failure> {
     check_head(&request, app.limits.header_bytes)?;
     let key = authenticate(&app, route, &request)?;
+    let mut session = None;
+    if let Some(key) = &key {
+        session = SessionKey::of_headers(key.tenant(), request.headers())?;
+        app.mitigations.admit(key, session.filter(|_| route.guarded), route.guarded, now_ms()).await?;
+    }
     // Operations stay visible while the gateway is busy.
     let place = match route.guarded {
         true => Some(Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| Failure::Overloaded)?),
         false => None,
     };
-    let call = Call { app: Arc::clone(&app), id, key, route, started, _place: place, _in_flight: in_flight };
+    let call = Call {
+        app: Arc::clone(&app),
+        id,
+        key,
+        session,
+        route,
+        started,
+        _place: place,
+        _in_flight: in_flight,
+    };
     let answer = AssertUnwindSafe(async { (route.handler)(call, request).await }).catch_unwind().await;
     answer.unwrap_or_else(|_| {
         tracing::error!(request_id = id.as_str(), route = route.path, "a handler panicked");
@@ -347,6 +369,7 @@ fn authenticate(app: &App, route: &Route, request: &Request<Body>) -> Result<Opt
         Access::Open => return Ok(None),
         Access::Metrics if app.public_metrics => return Ok(None),
         Access::Metrics => Scope::Metrics,
+        Access::Admin => Scope::Admin,
         Access::Key(scope) => scope,
     };
     match app.keys.check(request.headers(), scope) {

@@ -6,7 +6,10 @@ use aimds_detect::Category;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What is done with a request, weakest first.
+use crate::playbook::{Order, Plan, Removal, Spotlight};
+
+/// What is done with a request, weakest first. Of several reasons the strongest decides: the order is total, so that what
+/// a playbook adds can only make a decision stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -16,6 +19,10 @@ pub enum Action {
     Flag,
     /// Forward with the matched places replaced.
     Redact,
+    /// Forward with untrusted content marked as such, and a reminder to the model of what the marks mean.
+    Sandwich,
+    /// Do not forward now; the caller may try again later.
+    Throttle,
     /// Do not forward; a person must look at it.
     Escalate,
     /// Do not forward.
@@ -24,7 +31,8 @@ pub enum Action {
 
 impl Action {
     /// Every action, weakest first.
-    pub const ALL: [Self; 5] = [Self::Allow, Self::Flag, Self::Redact, Self::Escalate, Self::Block];
+    pub const ALL: [Self; 7] =
+        [Self::Allow, Self::Flag, Self::Redact, Self::Sandwich, Self::Throttle, Self::Escalate, Self::Block];
 
     /// The stable name.
     #[must_use]
@@ -33,6 +41,8 @@ impl Action {
             Self::Allow => "allow",
             Self::Flag => "flag",
             Self::Redact => "redact",
+            Self::Sandwich => "sandwich",
+            Self::Throttle => "throttle",
             Self::Escalate => "escalate",
             Self::Block => "block",
         }
@@ -41,7 +51,13 @@ impl Action {
     /// Whether the request may go on.
     #[must_use]
     pub fn forwards(self) -> bool {
-        matches!(self, Self::Allow | Self::Flag | Self::Redact)
+        matches!(self, Self::Allow | Self::Flag | Self::Redact | Self::Sandwich)
+    }
+
+    /// Whether the request goes on with its texts changed.
+    #[must_use]
+    pub fn changes_texts(self) -> bool {
+        matches!(self, Self::Redact | Self::Sandwich)
     }
 }
 
@@ -62,6 +78,8 @@ pub enum ReasonCode {
     Temporal,
     /// An allow-list entry applied.
     AllowList,
+    /// A playbook applies.
+    Playbook,
 }
 
 impl ReasonCode {
@@ -76,6 +94,7 @@ impl ReasonCode {
             Self::Session => "session",
             Self::Temporal => "temporal",
             Self::AllowList => "allow_list",
+            Self::Playbook => "playbook",
         }
     }
 }
@@ -115,6 +134,8 @@ pub struct Redaction {
 #[must_use = "a permit that is dropped means that the request is not forwarded"]
 pub struct Permit {
     redactions: Vec<Redaction>,
+    removals: Vec<Removal>,
+    spotlight: Option<Spotlight>,
 }
 
 impl Permit {
@@ -122,6 +143,19 @@ impl Permit {
     #[must_use]
     pub fn redactions(&self) -> &[Redaction] {
         &self.redactions
+    }
+
+    /// Which instructions must be removed or quoted, by message and position, without overlaps, also with
+    /// [`redactions`](Self::redactions).
+    #[must_use]
+    pub fn removals(&self) -> &[Removal] {
+        &self.removals
+    }
+
+    /// Which texts must be marked as untrusted.
+    #[must_use]
+    pub fn spotlight(&self) -> Option<&Spotlight> {
+        self.spotlight.as_ref()
     }
 }
 
@@ -132,6 +166,7 @@ pub struct Decision {
     monitored: bool,
     reasons: Vec<Reason>,
     redactions: Vec<Redaction>,
+    plan: Plan,
 }
 
 impl Decision {
@@ -140,8 +175,9 @@ impl Decision {
         monitored: bool,
         reasons: Vec<Reason>,
         redactions: Vec<Redaction>,
+        plan: Plan,
     ) -> Self {
-        Self { would, monitored, reasons, redactions }
+        Self { would, monitored, reasons, redactions, plan }
     }
 
     /// What is done. In monitor mode never stronger than `Flag`.
@@ -174,12 +210,39 @@ impl Decision {
         &self.redactions
     }
 
+    /// What playbooks order beside the decision, for whoever carries it out. Nothing in monitor mode.
+    #[must_use]
+    pub fn orders(&self) -> &[Order] {
+        if self.monitored { &[] } else { &self.plan.orders }
+    }
+
+    /// Which instructions are removed or quoted if the request goes on.
+    #[must_use]
+    pub fn removals(&self) -> &[Removal] {
+        &self.plan.removals
+    }
+
+    /// Which texts are marked as untrusted if the request goes on.
+    #[must_use]
+    pub fn spotlight(&self) -> Option<&Spotlight> {
+        self.plan.spotlight.as_ref()
+    }
+
+    /// Whether the request may go on although nobody carries out what playbooks want changed in its texts: for callers that
+    /// are told yes or no.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        let changes = !self.monitored && (!self.plan.removals.is_empty() || self.plan.spotlight.is_some());
+        self.action().forwards() && !changes
+    }
+
     /// The permit, if the request may go on.
     #[must_use]
     pub fn into_permit(self) -> Option<Permit> {
-        let redacts = self.action() == Action::Redact;
-        self.action()
-            .forwards()
-            .then(|| Permit { redactions: if redacts { self.redactions } else { Vec::new() } })
+        let action = self.action();
+        let Self { redactions, plan: Plan { removals, spotlight, .. }, .. } = self;
+        let unchanged = || Permit { redactions: Vec::new(), removals: Vec::new(), spotlight: None };
+        let changed = Permit { redactions, removals, spotlight };
+        action.forwards().then(|| if action.changes_texts() { changed } else { unchanged() })
     }
 }

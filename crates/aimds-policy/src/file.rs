@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::Action;
+use crate::playbook::{Measure, SpotlightMode};
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -37,6 +38,12 @@ pub struct PolicyFile {
     /// What must hold over the whole conversation, for every tenant.
     #[serde(default)]
     pub temporal: Vec<TemporalEntry>,
+    /// What is done beside the decision, and with which texts.
+    #[serde(default)]
+    pub playbook: Vec<PlaybookEntry>,
+    /// What the playbooks promise: checked before the policy is used.
+    #[serde(default)]
+    pub promise: Vec<PromiseEntry>,
     /// What must not alarm.
     #[serde(default)]
     pub allow: Vec<AllowEntry>,
@@ -208,4 +215,55 @@ pub struct TemporalEntry {
     pub formula: String,
     /// What is done with a conversation that violates it; `block` unless told otherwise.
     pub action: Option<Action>,
+}
+
+/// One playbook. It applies where everything holds that it names, and only adds to what the rest of the policy decides.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlaybookEntry {
+    /// Its name in reasons, records and metrics.
+    pub name: String,
+    /// What is done.
+    pub actions: Vec<Measure>,
+    /// Where the rest of the policy has decided one of these.
+    #[serde(default)]
+    pub decision: Vec<Action>,
+    /// Where a message has a finding of one of these categories (`pii.email`, `pii.*`, `*`).
+    #[serde(default)]
+    pub category: Vec<String>,
+    /// Where the message is of one of these origins.
+    #[serde(default)]
+    pub origin: Vec<String>,
+    /// Where the risk of the message lies in this range.
+    pub risk: Option<RiskRange>,
+    /// For these tenants; for all where left out. The empty name is the default tenant.
+    pub tenant: Option<Vec<String>>,
+    /// How `sandwich` marks untrusted content; `delimit` unless told otherwise.
+    pub spotlight: Option<SpotlightMode>,
+    /// How long `throttle`, `delay` and `quarantine` hold, in seconds.
+    pub seconds: Option<u32>,
+    /// How long `delay` holds each request up, in milliseconds.
+    pub delay_ms: Option<u32>,
+}
+
+/// A range of risks: from `from`, below `to`. A `to` of 1 belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RiskRange {
+    /// From here.
+    pub from: f32,
+    /// To here; 1 unless told otherwise.
+    pub to: Option<f32>,
+}
+
+/// What the playbooks promise.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PromiseEntry {
+    /// Its name in errors.
+    pub name: String,
+    /// What must hold on every run of the model that is made from the policy, as `aimds policy explain` reads it.
+    pub formula: String,
+    /// Why the policy may be used although the promise is broken. Whoever loads it is told.
+    pub waived: Option<String>,
 }

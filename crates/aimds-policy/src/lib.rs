@@ -28,13 +28,17 @@
 
 mod decision;
 mod file;
+mod playbook;
+mod promise;
 mod resolve;
 mod temporal;
 
 pub use decision::{Action, Decision, Permit, Reason, ReasonCode, Redaction};
 pub use file::{
-    AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PolicyFile, RiskBand,
-    RiskBands, TemporalEntry, TenantFile,
+    AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PlaybookEntry, PolicyFile,
+    PromiseEntry, RiskBand, RiskBands, RiskRange, TemporalEntry, TenantFile,
 };
+pub use playbook::{Measure, Neutral, Order, Removal, Spotlight, SpotlightMode};
+pub use promise::Checked;
 pub use resolve::{Policy, PolicyError};
 pub use temporal::Asked;

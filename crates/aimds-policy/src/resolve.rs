@@ -10,6 +10,8 @@ use crate::file::{
     AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PolicyFile, RiskBand,
     RiskBands, TenantFile,
 };
+use crate::playbook::{Plan, Playbooks, Situation};
+use crate::promise::{self, Checked};
 use crate::temporal::{Asked, Look, TemporalPolicies};
 
 /// Why a policy file is refused.
@@ -88,6 +90,48 @@ pub enum PolicyError {
         /// The name.
         name: String,
     },
+    /// An action that needs a playbook, which says how and for how long.
+    #[error("invalid policy: {place}: \"{}\" is for the actions of a [[playbook]]", .action.as_str())]
+    PlaybookOnly {
+        /// Where in the file.
+        place: String,
+        /// The action.
+        action: Action,
+    },
+    /// A playbook that says nothing, or what cannot be done.
+    #[error("invalid policy: {place}: {problem}")]
+    Playbook {
+        /// Where in the file.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A promise that cannot be checked.
+    #[error("invalid policy: {place}: {problem}")]
+    Promise {
+        /// Where in the file.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A promise that the policy does not keep.
+    #[error("the policy breaks the promise \"{name}\"; say why in `waived` to use it all the same\n{run}")]
+    Broken {
+        /// The promise.
+        name: String,
+        /// A run that breaks it.
+        run: String,
+    },
+}
+
+impl PolicyFile {
+    /// Reads a policy file as it is written; nothing is checked but its shape.
+    ///
+    /// # Errors
+    /// [`PolicyError::Syntax`].
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        Ok(toml::from_str(text)?)
+    }
 }
 
 /// A policy that is ready for use: every tenant resolved, every number checked.
@@ -96,6 +140,8 @@ pub struct Policy {
     default: TenantPolicy,
     tenants: HashMap<String, TenantPolicy>,
     temporal: TemporalPolicies,
+    playbooks: Playbooks,
+    waived: Vec<Checked>,
 }
 
 #[derive(Clone, Debug)]
@@ -123,7 +169,7 @@ impl Policy {
     /// # Errors
     /// Anything that [`PolicyError`] names. A file is taken whole or not at all.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        Self::from_file(toml::from_str(text)?)
+        Self::from_file(PolicyFile::parse(text)?)
     }
 
     /// Resolves a parsed policy file.
@@ -131,6 +177,37 @@ impl Policy {
     /// # Errors
     /// As [`Policy::parse`], without `Syntax`.
     pub fn from_file(file: PolicyFile) -> Result<Self, PolicyError> {
+        let (mut policy, promises) = Self::examine(file)?;
+        for promise in promises.into_iter().filter(|promise| !promise.holds()) {
+            if promise.waived.is_none() {
+                let run = promise.broken_by.unwrap_or_default();
+                return Err(PolicyError::Broken { name: promise.name, run });
+            }
+            policy.waived.push(promise);
+        }
+        Ok(policy)
+    }
+
+    /// The promises that the policy breaks and that its author has waived, for the record.
+    #[must_use]
+    pub fn waived(&self) -> &[Checked] {
+        &self.waived
+    }
+
+    /// Resolves a file and checks every promise in it, kept or not, without refusing the policy for one that is broken.
+    ///
+    /// The time is that of the model checker, for a model of at most some thousand states.
+    ///
+    /// # Errors
+    /// As [`Policy::from_file`], without `Broken`.
+    pub fn examine(mut file: PolicyFile) -> Result<(Self, Vec<Checked>), PolicyError> {
+        let promises = std::mem::take(&mut file.promise);
+        let policy = Self::resolved(file)?;
+        let checked = promise::check(&policy, promises)?;
+        Ok((policy, checked))
+    }
+
+    fn resolved(file: PolicyFile) -> Result<Self, PolicyError> {
         if file.version != 1 {
             return Err(PolicyError::Version(file.version));
         }
@@ -167,7 +244,17 @@ impl Policy {
             })
             .collect::<Result<_, PolicyError>>()?;
         let temporal = TemporalPolicies::resolve(file.tools, file.temporal)?;
-        Ok(Self { default, tenants, temporal })
+        let playbooks = Playbooks::resolve(file.playbook)?;
+        Ok(Self { default, tenants, temporal, playbooks, waived: Vec::new() })
+    }
+
+    pub(crate) fn playbooks(&self) -> &Playbooks {
+        &self.playbooks
+    }
+
+    /// Whether text of an origin and a risk reaches a threshold of a tenant, and which.
+    pub(crate) fn reached(&self, tenant: &str, origin: Origin, score: f32) -> Option<Action> {
+        self.of(tenant).reached(origin, score).map(|(action, _)| action)
     }
 
     /// The tenants that the file names.
@@ -329,9 +416,27 @@ impl Policy {
             None => self.temporal.violations(&look),
             Some(asked) => self.temporal.violations_of_answer(asked, &look),
         });
+        let strongest =
+            |reasons: &[Reason]| reasons.iter().map(|reason| reason.action).max().unwrap_or(Action::Allow);
+        let mut redactions = without_overlaps(redactions);
+        let mut plan = Plan::default();
+        if !self.playbooks.is_empty() {
+            let (added, planned) = self.playbooks.apply(&Situation {
+                assessment,
+                tenant,
+                answer: asked.is_some(),
+                decided: strongest(&reasons),
+                allowed: &allowed,
+                counts: &|finding| {
+                    finding.confidence >= policy.min_confidence && !policy.is_allowed(finding.category)
+                },
+            });
+            reasons.extend(added);
+            plan = planned;
+            plan.settle(&mut redactions);
+        }
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.action));
-        let would = reasons.first().map_or(Action::Allow, |reason| reason.action);
-        Decision::new(would, policy.mode == Mode::Monitor, reasons, without_overlaps(redactions))
+        Decision::new(strongest(&reasons), policy.mode == Mode::Monitor, reasons, redactions, plan)
     }
 }
 
@@ -362,6 +467,7 @@ impl TenantPolicy {
             for (name, action) in any.clone().into_iter().chain(own) {
                 let place = format!("{place}findings");
                 check_category(&place, &name)?;
+                not_for_playbooks(&place, action)?;
                 if action == Action::Redact && !name.starts_with("pii.") && !name.starts_with("secret.") {
                     return Err(PolicyError::NotRedactable { place, name });
                 }
@@ -390,6 +496,7 @@ impl TenantPolicy {
         if self.on_degraded == Action::Redact {
             return Err(PolicyError::OnDegraded { place: format!("{place}deep.on_degraded") });
         }
+        not_for_playbooks(&format!("{place}deep.on_degraded"), self.on_degraded)?;
         let bands = [user, None, tool, document, model];
         for ((slot, origin), band) in self.bands.iter_mut().zip(Origin::ALL).zip(bands) {
             let Some(band) = band else { continue };
@@ -458,13 +565,26 @@ impl TenantPolicy {
         slot(&self.risk, origin).copied().unwrap_or(RiskBand { flag: None, block: None })
     }
 
+    /// Whether the allow-list names the category or its family.
+    fn is_allowed(&self, category: Category) -> bool {
+        if self.allowed_categories.is_empty() {
+            return false;
+        }
+        let name = category.as_str();
+        let family = name.split_once('.').map(|(family, _)| format!("{family}.*"));
+        [Some(name), family.as_deref(), Some("*")]
+            .into_iter()
+            .flatten()
+            .any(|name| self.allowed_categories.contains(name))
+    }
+
     fn action_for(&self, category: Category, origin: Origin) -> Action {
+        if self.is_allowed(category) {
+            return Action::Allow;
+        }
         let name = category.as_str();
         let family = name.split_once('.').map(|(family, _)| format!("{family}.*"));
         let names = [Some(name), family.as_deref(), Some("*")];
-        if names.iter().flatten().any(|name| self.allowed_categories.contains(*name)) {
-            return Action::Allow;
-        }
         let table = slot(&self.findings, origin);
         names
             .iter()
@@ -482,7 +602,17 @@ fn bands_in_order(bands: RiskBands) -> [Option<RiskBand>; Origin::ALL.len()] {
     [bands.user, bands.system, bands.tool, bands.document, bands.model]
 }
 
-fn in_unit_range(place: &str, value: f32) -> Result<f32, PolicyError> {
+/// An action that says too little by itself.
+pub(crate) fn not_for_playbooks(place: &str, action: Action) -> Result<(), PolicyError> {
+    match action {
+        Action::Sandwich | Action::Throttle => {
+            Err(PolicyError::PlaybookOnly { place: place.to_owned(), action })
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn in_unit_range(place: &str, value: f32) -> Result<f32, PolicyError> {
     if (0.0..=1.0).contains(&value) {
         Ok(value)
     } else {
@@ -490,7 +620,7 @@ fn in_unit_range(place: &str, value: f32) -> Result<f32, PolicyError> {
     }
 }
 
-fn check_category(place: &str, name: &str) -> Result<(), PolicyError> {
+pub(crate) fn check_category(place: &str, name: &str) -> Result<(), PolicyError> {
     let known = matches!(name, "*" | "pii.*" | "secret.*" | "canary_leak" | "policy_violation")
         || name.starts_with("pii.")
         || name.starts_with("secret.")

@@ -11,7 +11,7 @@ use aimds_temporal::{Atom, Event, Formula, Verdict};
 
 use crate::decision::{Action, Reason, ReasonCode};
 use crate::file::TemporalEntry;
-use crate::resolve::PolicyError;
+use crate::resolve::{PolicyError, not_for_playbooks};
 
 /// Events without arguments, apart from the names of groups of tools.
 const EVENTS: [&str; 13] = [
@@ -141,6 +141,7 @@ impl TemporalPolicies {
                 aimds_temporal::Policy::compile(&formula).map_err(|problem| error(problem.to_string()))?;
             let only_tools = cannot_fail_without_tools(&formula, &groups);
             let action = entry.action.unwrap_or(Action::Block);
+            not_for_playbooks(&format!("temporal[{at}] ({})", entry.name), action)?;
             if action == Action::Redact {
                 return Err(error("a conversation as a whole cannot be redacted".into()));
             }

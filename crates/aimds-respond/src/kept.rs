@@ -47,7 +47,7 @@ impl Cleared {
             let gone = edits.iter().filter(|edit| edit.replacement.starts_with("[REDACTED:")).count();
             let kept = Kept { kept: edits.len() - gone, gone };
             carry_out(&mut conversation, &edits);
-            return Ok((Self::of(conversation, edits), kept));
+            return Ok((Self::of(&permit, conversation, edits), kept));
         }
         let cleared = Self::new(permit, conversation);
         let kept = Kept { kept: 0, gone: cleared.edits().len() };

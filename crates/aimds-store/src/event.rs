@@ -26,6 +26,8 @@ pub(crate) enum Action {
     Allow,
     Flag,
     Redact,
+    Sandwich,
+    Throttle,
     Escalate,
     Block,
 }
@@ -36,6 +38,8 @@ impl Action {
             "allow" => Self::Allow,
             "flag" => Self::Flag,
             "redact" => Self::Redact,
+            "sandwich" => Self::Sandwich,
+            "throttle" => Self::Throttle,
             "escalate" => Self::Escalate,
             "block" => Self::Block,
             _ => return None,
@@ -47,6 +51,8 @@ impl Action {
             Self::Allow => "allow",
             Self::Flag => "flag",
             Self::Redact => "redact",
+            Self::Sandwich => "sandwich",
+            Self::Throttle => "throttle",
             Self::Escalate => "escalate",
             Self::Block => "block",
         }
@@ -84,7 +90,7 @@ impl<'a> Event<'a> {
         match self.action() {
             _ if self.is_alarm() => Severity::Critical,
             Some(Action::Block | Action::Escalate) => Severity::High,
-            Some(Action::Redact) => Severity::Medium,
+            Some(Action::Redact | Action::Sandwich | Action::Throttle) => Severity::Medium,
             Some(Action::Flag) => Severity::Low,
             Some(Action::Allow) | None => Severity::Informational,
         }

@@ -140,7 +140,8 @@ fn outcome(action: Action) -> ((u8, &'static str), (u8, &'static str)) {
     match action {
         Action::Allow => (ALLOWED, (1, "Allowed")),
         Action::Flag => (ALLOWED, (18, "Tagged")),
-        Action::Redact => (ALLOWED, (11, "Corrected")),
+        Action::Redact | Action::Sandwich => (ALLOWED, (11, "Corrected")),
+        Action::Throttle => (DENIED, (14, "Delayed")),
         // It waits for a person and does not go on.
         Action::Escalate => (DENIED, (3, "Quarantined")),
         Action::Block => (DENIED, (2, "Blocked")),

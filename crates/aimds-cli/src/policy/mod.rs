@@ -1,5 +1,6 @@
-//! `aimds policy`: temporal formulas over traces, and over every run of a model.
+//! `aimds policy`: what a policy promises; temporal formulas over traces, and over every run of a model.
 
+mod check;
 mod explain;
 mod model_check;
 mod proof;
@@ -19,6 +20,14 @@ use crate::progress::Progress;
 /// The subcommands of `aimds policy`.
 #[derive(Debug, Subcommand)]
 pub enum Policy {
+    /// Check a policy: its playbooks, and what they promise
+    #[command(
+        after_help = "A promise is a formula over what the policy decides and orders, checked on every run of a model that \
+is made from the policy itself; a policy that breaks one is not used unless the promise says why in `waived`.
+
+Exit status: 0 valid and every promise kept or waived, 1 a promise is broken, 2 not a policy."
+    )]
+    Check(check::Check),
     /// Evaluate a formula over a trace of events
     #[command(
         after_help = "A trace is JSON lines in order of time: {\"t_ms\":0,\"events\":[\"read\",\"call(\\\"send\\\")\"]}.
@@ -57,6 +66,7 @@ pub enum Format {
 /// A formula that is none, a file that cannot be read.
 pub fn run(policy: &Policy, global: &Global) -> anyhow::Result<Status> {
     match policy {
+        Policy::Check(check) => check::run(check, global),
         Policy::Verify(verify) => verify::run(verify, global),
         Policy::ModelCheck(check) => model_check::run(check, global),
         Policy::VerifyProof(verify) => proof::run(verify, global),

@@ -123,3 +123,32 @@ fn an_event_that_no_state_has_never_happens_unless_that_is_refused() {
     let broken = folder.file("broken.json", r#"{"initial":["a"],"states":{}}"#);
     assert_eq!(run(&["policy", "model-check", "--model", &broken, "--formula", "a"]).status, 3);
 }
+
+#[test]
+fn the_promises_of_a_policy_are_checked() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/mitigations.toml");
+    let ran = run(&["policy", "check", example, "--format", "json"]);
+    let answer = ran.json();
+    assert_eq!((ran.status, &answer["valid"], &answer["playbooks"]), (0, &json!(true), &json!(5)));
+    assert!(answer["promises"].as_array().unwrap().iter().all(|promise| promise["verdict"] == "holds"));
+
+    let folder = Folder::new();
+    let broken = "version = 1\n[[playbook]]\nname = \"p\"\ncategory = [\"jailbreak\"]\nactions = [\"quarantine\"]\n\
+                  [[promise]]\nname = \"nobody is held\"\nformula = \"G !quarantine\"\n";
+    let check = |text: &str, status, shown: &str| {
+        let path = folder.file("policy.toml", text);
+        let ran = run(&["policy", "check", &path]);
+        assert_eq!(ran.status, status, "{}{}", ran.stdout, ran.stderr);
+        assert!(format!("{}{}", ran.stdout, ran.stderr).contains(shown), "{}{}", ran.stdout, ran.stderr);
+    };
+    check(broken, 1, "broken  nobody is held, on this run:");
+    check(&format!("{broken}waived = \"a trial\"\n"), 0, "waived: a trial");
+    check(&broken.replace("G !quarantine", "G !quarantin"), 2, "did you mean `quarantine`?");
+    check(&broken.replace("jailbreak", "jail"), 2, "unknown category \"jail\"");
+
+    // A gateway does not start with it.
+    let path = folder.file("policy.toml", broken);
+    let ran = run(&["config", "validate", "--policy", &path]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("the policy breaks the promise \"nobody is held\""), "{}", ran.stderr);
+}

@@ -183,3 +183,39 @@ fn an_address_in_use_is_told_and_the_key_stays() {
     assert!(ran.stderr.starts_with(&format!("error: cannot listen on {address}: ")), "{}", ran.stderr);
     assert!(!folder.path().join("data/local-key.hash").exists());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_revoked_key_stays_revoked_over_a_restart_and_a_broken_file_of_them_stops_the_start() {
+    let folder = Folder::new();
+    let key = aimds_gateway::generate_key().unwrap();
+    let config = folder.file(
+        "aimds.toml",
+        format!(
+            "[policy]\npath = \"policy.toml\"\n[mitigation]\nstate = \"state.json\"\n[[auth.keys]]\nid = \"app\"\nhash = \"{}\"\n",
+            key.hash
+        ),
+    );
+    folder.file(
+        "policy.toml",
+        "version = 1\n[[playbook]]\nname = \"stolen\"\ncategory = [\"pii.email\"]\nactions = [\"revoke_key\"]\n",
+    );
+    let running = Running::start(&folder, &["--config", &config]);
+    assert_eq!(running.guard(&key.secret, "hello").0, 200);
+    assert_eq!(running.guard(&key.secret, WITH_EMAIL).1["decision"], "block");
+    assert_eq!(running.guard(&key.secret, "hello").0, 403);
+    // It is told to stop at once: what is under way is still written.
+    running.stop();
+    let running = Running::start(&folder, &["--config", &config]);
+    let (status, body) = running.guard(&key.secret, "hello");
+    assert_eq!((status, body["error"]["code"].as_str()), (403, Some("key_revoked")));
+    running.stop();
+    let state = std::fs::read_to_string(folder.path().join("state.json")).unwrap();
+    assert!(state.contains("\"app\"") && state.contains("stolen") && !state.contains(&key.secret), "{state}");
+
+    folder.file("state.json", "{ broken");
+    let ran = run(&["serve", "--config", &config, "--listen", "127.0.0.1:0"]);
+    assert_eq!(ran.status, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot start") && ran.stderr.contains("state.json"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("line 1, column"), "{}", ran.stderr);
+}

@@ -29,7 +29,7 @@ pub struct KeyFile {
     /// Whose key it is. The empty name is the default tenant.
     #[serde(default)]
     pub tenant: String,
-    /// What the key may do; everything where left out.
+    /// What the key may do; everything but `admin` where left out.
     pub scopes: Option<Vec<Scope>>,
 }
 
@@ -57,5 +57,5 @@ fn resolve_key(index: usize, file: KeyFile) -> Result<ApiKey, ConfigError> {
     let hash = KeyHash::parse(&file.hash).ok_or_else(|| {
         value(&format!("auth.keys[{index}].hash"), "must be `blake3:` and 64 hexadecimal digits")
     })?;
-    Ok(ApiKey::new(file.id, hash, file.tenant, file.scopes.as_deref().unwrap_or(&Scope::ALL)))
+    Ok(ApiKey::new(file.id, hash, file.tenant, file.scopes.as_deref().unwrap_or(&Scope::DEFAULT)))
 }

@@ -9,6 +9,8 @@ mod error;
 mod limits;
 mod listen;
 mod log;
+mod mitigation;
+mod notify;
 mod quic;
 mod router;
 mod stream;
@@ -30,6 +32,8 @@ pub use error::ConfigError;
 pub use limits::{Limits, LimitsFile};
 pub use listen::ListenFile;
 pub use log::{LogFile, LogFormat, LogLevel};
+pub use mitigation::{MitigationConfig, MitigationFile, WithoutSession};
+pub use notify::{NotifyConfig, NotifyFile, Secret};
 pub use quic::{QuicConfig, QuicFile};
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use stream::{StreamConfig, StreamFile};
@@ -76,6 +80,10 @@ pub struct GatewayConfig {
     pub vault: VaultFile,
     /// The policy.
     pub policy: PolicyPathFile,
+    /// What playbooks order beside a decision.
+    pub mitigation: MitigationFile,
+    /// Who is told when a playbook says so.
+    pub notify: NotifyFile,
     /// The program's own log.
     pub log: LogFile,
 }
@@ -138,6 +146,10 @@ pub struct Config {
     pub vault: Option<VaultConfig>,
     /// File of the policy; `None` for the one inside the binary.
     pub policy: Option<PathBuf>,
+    /// What playbooks order beside a decision.
+    pub mitigation: MitigationConfig,
+    /// Who is told when a playbook says so.
+    pub notify: Option<NotifyConfig>,
     /// Least severe level that is logged.
     pub log_level: LogLevel,
     /// Text or JSON.
@@ -190,6 +202,8 @@ impl Config {
             audit,
             vault,
             policy,
+            mitigation,
+            notify,
             log,
         } = file;
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
@@ -209,6 +223,8 @@ impl Config {
             audit: audit::resolve(audit),
             vault: vault::resolve(vault)?,
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
+            mitigation: mitigation::resolve(mitigation),
+            notify: notify::resolve(&notify)?,
             log_level: log.level,
             log_format: log.format,
         })

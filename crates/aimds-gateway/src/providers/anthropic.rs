@@ -1,11 +1,14 @@
 //! Anthropic's messages.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use axum::http::Uri;
 use serde_json::{Value as Json, json};
 
-use super::{Asked, Fields, Provider, Refusal, Speaker, Texts, flag, messages, number, others, string};
+use super::{
+    Asked, Fields, Provider, Refusal, Speaker, Texts, flag, messages, number, others, reminder, string,
+};
 use crate::error::{Failure, Shape};
 use crate::json::Document;
 use crate::router::Surface;
@@ -83,6 +86,10 @@ impl Provider for Anthropic {
             path: "/messages".into(),
             usage: false,
         })
+    }
+
+    fn remind(&self, document: &Document, words: &str) -> Option<(Range<usize>, String)> {
+        reminder::anthropic(document, words)
     }
 
     fn required(&self) -> &'static [&'static str] {

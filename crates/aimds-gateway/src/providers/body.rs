@@ -9,7 +9,7 @@ use aimds_engine::vault::Restoration;
 use axum::body::Bytes;
 use serde_json::Value as Json;
 
-use super::{Found, Speaker, Texts};
+use super::{Found, Speaker, Texts, reminder};
 use crate::error::Failure;
 use crate::json::{self, Document, Kind};
 use crate::vault;
@@ -32,9 +32,17 @@ impl Outbound {
         document: &Document,
         original: Bytes,
         model: Option<&str>,
+        reminder: Option<(Range<usize>, String)>,
     ) -> Result<Self, Failure> {
+        // What the policy wants marked and is not marked must not leave.
+        if cleared.wants_marks() {
+            return Err(Failure::Internal);
+        }
         let mut edits = replacements(cleared, spans)?;
         edits.extend(model.map(|model| renamed(document, model)));
+        if let Some(reminder) = reminder {
+            edits = reminder::joined(edits, reminder);
+        }
         let body = if edits.is_empty() { original } else { document.edited(edits).into() };
         Ok(Self { path: String::new(), stream: false, body })
     }

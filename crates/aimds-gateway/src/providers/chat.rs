@@ -1,11 +1,12 @@
 //! OpenAI's chat completions, and everybody who speaks them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use axum::http::Uri;
 use serde_json::{Value as Json, json};
 
-use super::{Asked, Fields, Provider, Refusal, Texts, flag, messages, number, others, string};
+use super::{Asked, Fields, Provider, Refusal, Texts, flag, messages, number, others, reminder, string};
 use crate::error::{Failure, Shape};
 use crate::json::{Document, Kind};
 use crate::router::Surface;
@@ -95,6 +96,11 @@ impl Provider for Chat {
             path: "/chat/completions".into(),
             usage: usage.transpose()?.unwrap_or_default(),
         })
+    }
+
+    fn remind(&self, document: &Document, words: &str) -> Option<(Range<usize>, String)> {
+        let message = json!({ "role": "system", "content": words });
+        reminder::first_element(document.root.get("messages")?, &message)
     }
 
     fn required(&self) -> &'static [&'static str] {

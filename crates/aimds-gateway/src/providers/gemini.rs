@@ -1,10 +1,12 @@
 //! Gemini's `generateContent` and `streamGenerateContent`. Members may be spelt `systemInstruction` or
 //! `system_instruction`.
 
+use std::ops::Range;
+
 use axum::http::Uri;
 use serde_json::{Value as Json, json};
 
-use super::{Asked, Fields, Provider, Refusal, Speaker, Texts, array, invalid, others, string};
+use super::{Asked, Fields, Provider, Refusal, Speaker, Texts, array, invalid, others, reminder, string};
 use crate::error::{Failure, Shape};
 use crate::json::{Document, Kind};
 use crate::router::Surface;
@@ -113,6 +115,10 @@ impl Provider for Gemini {
         let query = if stream { "?alt=sse" } else { "" };
         let path = format!("{}{query}", uri.path());
         Ok(Asked { texts, model: model.to_owned(), stream, path, usage: false })
+    }
+
+    fn remind(&self, document: &Document, words: &str) -> Option<(Range<usize>, String)> {
+        reminder::gemini(document, words)
     }
 
     fn required(&self) -> &'static [&'static str] {

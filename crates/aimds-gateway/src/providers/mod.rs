@@ -11,8 +11,11 @@ mod chat;
 mod embeddings;
 mod gemini;
 mod names;
+mod reminder;
 mod responses;
 mod texts;
+
+use std::ops::Range;
 
 use axum::http::Uri;
 use serde_json::Value as Json;
@@ -73,6 +76,12 @@ pub(crate) trait Provider: Sync {
 
     /// Members of which a successful answer must have one.
     fn required(&self) -> &'static [&'static str];
+
+    /// Puts words of the operator's in front of everything that a request says: the bytes that they take the place of, and
+    /// themselves. `None` where the API, or the request, has no place for them.
+    fn remind(&self, _document: &Document, _words: &str) -> Option<(Range<usize>, String)> {
+        None
+    }
 
     /// A refusal in the shape of an answer; `None` where the API has no such shape and a block is always an error.
     fn refusal(&self, refusal: &Refusal) -> Option<Json>;

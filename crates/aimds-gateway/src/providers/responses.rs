@@ -3,10 +3,12 @@
 //! What the provider keeps (`previous_response_id`, `conversation`, `prompt`) passed through here when it was made, or
 //! not at all: it is not inspected again.
 
+use std::ops::Range;
+
 use axum::http::Uri;
 use serde_json::{Value as Json, json};
 
-use super::{Asked, Fields, Provider, Refusal, Speaker, Texts, flag, invalid, number, string};
+use super::{Asked, Fields, Provider, Refusal, Speaker, Texts, flag, invalid, number, reminder, string};
 use crate::error::{Failure, Shape};
 use crate::json::{Document, Kind};
 use crate::router::Surface;
@@ -99,6 +101,10 @@ impl Provider for Responses {
             path: "/responses".into(),
             usage: false,
         })
+    }
+
+    fn remind(&self, document: &Document, words: &str) -> Option<(Range<usize>, String)> {
+        reminder::in_front_of_text(document, "instructions", words)
     }
 
     fn required(&self) -> &'static [&'static str] {

@@ -1,14 +1,14 @@
 //! `POST /v1/guard`: the native guard API. A conversation in, the verdict out.
 
-use aimds_engine::{Conversation, Message, Origin, Verdict, redact};
+use aimds_engine::{Action, Conversation, Message, Origin, Verdict};
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{decided, verdict};
-use crate::app::Call;
+use super::decided;
+use crate::app::{Call, Inspection};
 use crate::error::Failure;
 use crate::messages::{Collector, UnknownRole, WireMessage, parse_origin};
 use crate::metrics::Direction;
@@ -31,9 +31,13 @@ pub(crate) struct GuardRequest {
     /// Another name for `messages`.
     #[serde(default)]
     turns: Option<Vec<WireMessage>>,
-    /// Asks for `redacted` in the answer: the text or the messages with everything replaced that the policy redacts.
+    /// Asks for `redacted` in the answer: the text or the messages with everything replaced that the policy redacts, without
+    /// the instructions that it takes out, and with the marks that it wants around untrusted content.
     #[serde(default)]
     redact: bool,
+    /// The session that it belongs to, as the header x-aimds-session says it; goes before the header.
+    #[serde(default)]
+    session: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,6 +50,8 @@ struct GuardAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     redacted: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    reminder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     unscanned_parts: Option<usize>,
 }
 
@@ -57,7 +63,7 @@ pub(crate) struct GuardAnswerSchema {
     id: Option<Value>,
     /// The identifier of the request in the audit log.
     request_id: String,
-    /// `allow`, `flag`, `redact`, `escalate` or `block`.
+    /// `allow`, `flag`, `redact`, `sandwich`, `throttle`, `escalate` or `block`.
     decision: String,
     /// What would be done if the policy were enforced; only in monitor mode, and only where it differs.
     would: Option<String>,
@@ -81,6 +87,8 @@ pub(crate) struct GuardAnswerSchema {
     latency_us: u64,
     /// The text or the messages without what the policy redacts, where `redact` asked for it.
     redacted: Option<Value>,
+    /// What the model must be told about the marks in `redacted`, in front of everything else.
+    reminder: Option<String>,
     /// How many parts without text (images, sound, files) nobody has looked at; left out where there are none.
     unscanned_parts: Option<usize>,
 }
@@ -107,12 +115,15 @@ struct FindingSchema {
     explanation: String,
 }
 
-pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Response<Body>, Failure> {
+pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Response<Body>, Failure> {
     let bare =
         request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "format=verdict"));
     let (parts, body) = request.into_parts();
     let (guard, bytes): (GuardRequest, _) = call.json(&parts.headers, body).await?;
-    let GuardRequest { id, text, origin, messages, turns, redact: wants_redacted } = guard;
+    let GuardRequest { id, text, origin, messages, turns, redact: wants_redacted, session } = guard;
+    if let Some(session) = session {
+        call.name_session(&session).await?;
+    }
     let member = match (&text, &messages, &turns) {
         (Some(_), None, None) => "text",
         (None, Some(_), None) => "messages",
@@ -136,33 +147,40 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
         collector.push(index, message, UnknownRole::Refuse, &place)?;
     }
     let Collector { conversation, unscanned, .. } = collector;
-    let inspection = call.inspect(Direction::Request, &conversation)?;
-    let decision = &inspection.outcome.decision;
-    let action = decision.action();
+    let Inspection { outcome, mut verdict, decided: decided_at, .. } =
+        call.inspect(Direction::Request, &conversation)?;
+    let decision = outcome.decision;
+    let mut action = decision.action();
     if bare {
-        let mut response = Response::new(Body::from(if action.forwards() { "pass" } else { "block" }));
+        let mut response = Response::new(Body::from(if decision.passes() { "pass" } else { "block" }));
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         return Ok(decided(response, action));
     }
-    let redacted = if wants_redacted {
-        let mut conversation = conversation;
-        let edits = redact(&mut conversation, decision.redactions());
-        let mut changed: Vec<usize> = edits.iter().map(|edit| edit.message).collect();
-        changed.dedup();
-        Some(rewritten(&bytes, member, &conversation, &changed)?)
-    } else {
-        None
-    };
+    let (mut redacted, mut reminder) = (None, None);
+    if wants_redacted {
+        match call.change(decision, conversation, decided_at)? {
+            Some(changed) => {
+                redacted = Some(rewritten(&bytes, member, &changed.conversation, &changed.positions)?);
+                reminder = changed.reminder;
+            }
+            // What is left when the instructions are taken out is no better.
+            None => {
+                action = Action::Block;
+                verdict.decision = action.as_str();
+            }
+        }
+    }
     let answer = GuardAnswer {
         id,
         request_id: call.id.as_str(),
-        verdict: &inspection.verdict,
+        verdict: &verdict,
         redacted,
+        reminder,
         unscanned_parts: (unscanned > 0).then_some(unscanned),
     };
-    verdict(action, &answer)
+    super::verdict(action, &answer)
 }
 
 /// The caller's own text or messages with the changed texts in place.
@@ -220,6 +238,7 @@ mod tests {
             request_id: "r",
             verdict: &verdict,
             redacted: Some("x".into()),
+            reminder: Some("x".into()),
             unscanned_parts: Some(1),
         };
         let sent = serde_json::to_value(&answer).unwrap();

@@ -1,6 +1,7 @@
 //! The table of routes. The router, the check of scopes, the metrics and the OpenAPI document all come from it, so that
 //! a route cannot exist without its scope and its documentation.
 
+mod admin;
 mod attempts;
 mod guard;
 mod lakera;
@@ -37,6 +38,8 @@ pub(crate) enum Access {
     Open,
     /// Callers whose key has the scope.
     Key(Scope),
+    /// As `Key(Scope::Admin)`, for what is about the gateway and not about texts.
+    Admin,
     /// As `Key(Scope::Metrics)`, unless the operator opens /metrics.
     Metrics,
 }
@@ -240,6 +243,54 @@ pub(crate) static ROUTES: &[Route] = &[
     },
     Route {
         method: Method::GET,
+        path: "/admin/quarantine",
+        access: Access::Admin,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Sessions and keys that are in quarantine, throttled or delayed.",
+        request: None,
+        answer: (JSON, schema::<admin::HeldAnswer>),
+        provider: None,
+        handler: |call, _| Box::pin(std::future::ready(admin::held(&call))),
+    },
+    Route {
+        method: Method::POST,
+        path: "/admin/quarantine",
+        access: Access::Admin,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Release a session or key from everything that it is held for, or put a session into quarantine.",
+        request: Some(schema::<admin::HoldRequest>),
+        answer: (JSON, schema::<admin::Changed>),
+        provider: None,
+        handler: |call, request| Box::pin(admin::change_hold(call, request)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/admin/revocations",
+        access: Access::Admin,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "API keys that are revoked.",
+        request: None,
+        answer: (JSON, schema::<admin::RevokedAnswer>),
+        provider: None,
+        handler: |call, _| Box::pin(std::future::ready(admin::revoked(&call))),
+    },
+    Route {
+        method: Method::POST,
+        path: "/admin/revocations",
+        access: Access::Admin,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Revoke or reinstate an API key.",
+        request: Some(schema::<admin::RevocationRequest>),
+        answer: (JSON, schema::<admin::Changed>),
+        provider: None,
+        handler: |call, request| Box::pin(admin::change_revocation(call, request)),
+    },
+    Route {
+        method: Method::GET,
         path: "/openapi.json",
         access: Access::Open,
         shape: Shape::Native,
@@ -292,6 +343,7 @@ pub(crate) fn describe(routes: &[Route]) -> Value {
                 Access::Open => json!([]),
                 Access::Key(scope) => security(scope),
                 Access::Metrics => security(Scope::Metrics),
+                Access::Admin => security(Scope::Admin),
             };
             operation.insert("security".into(), security);
             if let Some(provider) = route.provider {
@@ -362,7 +414,7 @@ mod tests {
         for route in ROUTES {
             match route.access {
                 Access::Open => open.push(route.path),
-                Access::Key(_) | Access::Metrics => {}
+                Access::Key(_) | Access::Metrics | Access::Admin => {}
             }
             assert!(!route.summary.is_empty());
             assert_eq!(route.guarded, matches!(route.access, Access::Key(_)), "{}", route.path);

@@ -139,7 +139,7 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
         let action = inspection.outcome.decision.action();
         strongest = strongest.max(action);
         results.push(Moderation {
-            flagged: !action.forwards(),
+            flagged: !inspection.outcome.decision.passes(),
             categories: Categories::all(false),
             category_scores: Categories::all(0.0),
             category_applied_input_types: Categories::all(["text"]),

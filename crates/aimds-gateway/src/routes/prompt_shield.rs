@@ -69,10 +69,14 @@ fn is_attack(inspection: &Inspection, position: usize) -> bool {
     decision.reasons().iter().any(|reason| {
         let manipulation = match reason.code {
             ReasonCode::Risk | ReasonCode::Budget | ReasonCode::Session | ReasonCode::Temporal => true,
-            ReasonCode::Finding => reason.category.is_some_and(|category| !category.is_data()),
+            ReasonCode::Finding | ReasonCode::Playbook => {
+                reason.category.is_none_or(|category| !category.is_data())
+            }
             ReasonCode::Degraded | ReasonCode::AllowList => false,
         };
-        let acts = effective(reason.action, decision.monitored()) >= Action::Escalate;
+        // This shape has no place for a changed text: what only passes changed does not pass.
+        let least = if reason.code == ReasonCode::Playbook { Action::Redact } else { Action::Throttle };
+        let acts = effective(reason.action, decision.monitored()) >= least;
         reason.message == Some(position) && manipulation && acts
     })
 }

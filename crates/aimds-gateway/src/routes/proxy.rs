@@ -4,10 +4,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aimds_engine::vault::Restoration;
-use aimds_engine::{Action, Asked, Cleared};
+use aimds_engine::{Action, Asked, Cleared, Measure, Order};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, Response, StatusCode};
 
@@ -19,6 +19,7 @@ use crate::config::BlockShape;
 use crate::error::{Failure, json_response};
 use crate::json::{self, Document, Kind};
 use crate::metrics::Direction;
+use crate::mitigation::{Done, Ordered, Prepared, Refused};
 use crate::providers::{self, Found, Outbound, Provider, Refusal, Reply};
 use crate::router::{Desk, Journey, Question, Signs, Surface};
 use crate::upstream::{Answer, Server, Upstream};
@@ -55,22 +56,27 @@ pub(crate) async fn answer(
     let Found { conversation, spans, .. } = texts.found;
 
     let inspection = call.inspect(Direction::Request, &conversation)?;
+    let (decided_at, orders) = (inspection.decided, inspection.outcome.decision.orders().to_vec());
     let (id, text) = (call.id.as_str().to_owned(), call.app.block.text.clone());
     let refusal = Refusal { id, model, text, created: now_ms() / 1000, usage };
     let asked = inspection.outcome.decision.action();
     let mut wanted = Wanted { provider, refusal, stream, asked, restoration: None };
     let Some(permit) = inspection.outcome.decision.into_permit() else {
-        return Ok(decided(blocked(&call, &wanted), asked));
+        return turned_down(&call, &wanted, asked, (&orders, decided_at));
     };
     let assessment = inspection.outcome.assessment;
     let signs = matches!(way, Way::Routed(..))
         .then(|| Signs::of(&conversation, &document, &assessment, &parts.headers));
+    let ordered = Ordered::by(&permit, &orders, decided_at);
     let (cleared, used) = match app.vaults.as_ref().filter(|_| provider.answers_in_words()) {
         None => (Cleared::new(permit, conversation), Use::default()),
         Some(vaults) => {
             let whose = (call.tenant(), call.id.as_str());
             vaults.clear(whose, (&parts.headers, &document), permit, conversation).await?
         }
+    };
+    let Some(Prepared { cleared, reminder }) = call.prepare(provider, &document, &ordered, cleared)? else {
+        return turned_down(&call, &wanted, Action::Block, (&orders, decided_at));
     };
     wanted.restoration.clone_from(&used.restoration);
     let headers = &parts.headers;
@@ -79,6 +85,7 @@ pub(crate) async fn answer(
         cleared: &cleared,
         spans: &spans,
         document: &document,
+        reminder,
         original,
         path,
         stream,
@@ -130,6 +137,8 @@ pub(super) struct Forward<'a> {
     cleared: &'a Cleared,
     spans: &'a [Range<usize>],
     document: &'a Document,
+    /// What tells the model which texts are marked, and its place.
+    reminder: Option<(Range<usize>, String)>,
     original: Bytes,
     path: String,
     pub(super) stream: bool,
@@ -143,8 +152,14 @@ impl Forward<'_> {
             Some(model) if self.provider.surface() == Surface::Gemini => (None, renamed(&self.path, model)),
             model => (model, self.path.clone()),
         };
-        let outbound =
-            Outbound::new(self.cleared, self.spans, self.document, self.original.clone(), in_body)?;
+        let outbound = Outbound::new(
+            self.cleared,
+            self.spans,
+            self.document,
+            self.original.clone(),
+            in_body,
+            self.reminder.clone(),
+        )?;
         Ok(outbound.to(path, self.stream))
     }
 }
@@ -187,15 +202,35 @@ fn release(
         other => other?,
     };
     let action = inspection.outcome.decision.action();
+    let about = call.about("", inspection.decided);
     let Some(permit) = inspection.outcome.decision.into_permit() else {
+        call.done(&about, &Done::ok("refuse", "response", 1));
         return Ok((blocked(call, wanted), action));
     };
     let cleared = Cleared::new(permit, conversation);
+    if !cleared.edits().is_empty() {
+        call.done(&about, &Done::ok("redact", "response", cleared.edits().len()));
+    }
     let body =
         parsed.release(&cleared, &spans, &repetitions, wanted.restoration.as_ref(), reply.body.clone())?;
     let mut response = json_response(status, body);
     response.headers_mut().extend(reply.head.headers.clone());
     Ok((response, action))
+}
+
+/// Answers a request that does not go on.
+fn turned_down(
+    call: &Call,
+    wanted: &Wanted,
+    action: Action,
+    (orders, decided_at): (&[Order], Instant),
+) -> Result<Response<Body>, Failure> {
+    let throttle = orders.iter().find(|order| order.measure == Measure::Throttle);
+    if let (Action::Throttle, Some(order)) = (action, throttle) {
+        return Err(Refused::Throttled { left_ms: u64::from(order.seconds) * 1000 }.into());
+    }
+    call.done(&call.about("", decided_at), &Done::ok("refuse", "request", 1));
+    Ok(decided(blocked(call, wanted), action))
 }
 
 /// A block, in the shape that the operator chose.

@@ -17,6 +17,7 @@ use crate::app::Inspection;
 use crate::config::BlockShape;
 use crate::error::Failure;
 use crate::metrics::Direction;
+use crate::mitigation::Done;
 use crate::router::Journey;
 use crate::stream::hold_back::Judgement;
 use crate::stream::{Ended, Extent, Relay};
@@ -202,6 +203,7 @@ impl Running {
         if let (Ended::Blocked, Some(inspection)) = (&ended, self.unsettled.take()) {
             self.action = inspection.outcome.decision.action().max(self.action);
             let _ = call.settle(Direction::Response, &inspection);
+            call.done(&call.about("", inspection.decided), &Done::ok("refuse", "response", 1));
         }
         let result = match &ended {
             Ended::Complete => "answered",
@@ -263,8 +265,21 @@ fn judge(
         *unsettled = None;
         call.settle(Direction::Response, &inspection)?;
     }
+    let (settled, decided_at) = (extent != Extent::Window, inspection.decided);
+    let done = |done: Done| call.done(&call.about("", decided_at), &done);
     Ok(match inspection.outcome.decision.into_permit() {
-        Some(permit) => (Judgement::Cleared(Cleared::new(permit, conversation)), action),
-        None => (Judgement::Blocked, action),
+        Some(permit) => {
+            let cleared = Cleared::new(permit, conversation);
+            if settled && !cleared.edits().is_empty() {
+                done(Done::ok("redact", "response", cleared.edits().len()));
+            }
+            (Judgement::Cleared(cleared), action)
+        }
+        None => {
+            if settled {
+                done(Done::ok("refuse", "response", 1));
+            }
+            (Judgement::Blocked, action)
+        }
     })
 }

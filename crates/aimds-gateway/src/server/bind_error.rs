@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::mitigation::MitigationError;
 use crate::tls::TlsError;
 use crate::vault::VaultOpenError;
 
@@ -40,4 +41,7 @@ pub enum BindError {
     /// The vault does not open.
     #[error("the vault does not open")]
     Vault(#[from] VaultOpenError),
+    /// Mitigations cannot be carried out, or what was kept of them cannot be read.
+    #[error(transparent)]
+    Mitigation(#[from] MitigationError),
 }

@@ -13,6 +13,7 @@ mod drop_in;
 mod guard;
 mod limits;
 mod load;
+mod mitigation;
 mod operations;
 mod proxy;
 mod quic;
