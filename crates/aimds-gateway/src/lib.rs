@@ -51,6 +51,7 @@ mod request_id;
 mod routes;
 mod server;
 mod session_key;
+mod sessions;
 mod stream;
 mod upstream;
 
@@ -59,8 +60,8 @@ pub use config::{
     AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, Config, ConfigError, DEFAULT_CONFIG,
     Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel,
     MitigationConfig, MitigationFile, NotifyConfig, NotifyFile, OnFull, PolicyPathFile, Secret,
-    ServiceConfig, ServiceFile, StreamConfig, StreamFile, UpstreamConfig, UpstreamFile, WithoutSession,
-    config_schema,
+    ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, UpstreamConfig, UpstreamFile,
+    WithoutSession, config_schema,
 };
 pub use mitigation::{MitigationError, StateError};
 pub use routes::openapi;

@@ -11,6 +11,7 @@ mod listen;
 mod log;
 mod mitigation;
 mod notify;
+mod sessions;
 mod stream;
 mod upstream;
 
@@ -30,6 +31,7 @@ pub use listen::ListenFile;
 pub use log::{LogFile, LogFormat, LogLevel};
 pub use mitigation::{MitigationConfig, MitigationFile, WithoutSession};
 pub use notify::{NotifyConfig, NotifyFile, Secret};
+pub use sessions::SessionsFile;
 pub use stream::{StreamConfig, StreamFile};
 pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
 
@@ -64,6 +66,8 @@ pub struct GatewayConfig {
     pub policy: PolicyPathFile,
     /// What playbooks order beside a decision.
     pub mitigation: MitigationFile,
+    /// What is remembered of sessions.
+    pub sessions: SessionsFile,
     /// Who is told when a playbook says so.
     pub notify: NotifyFile,
     /// The program's own log.
@@ -112,6 +116,8 @@ pub struct Config {
     pub policy: Option<PathBuf>,
     /// What playbooks order beside a decision.
     pub mitigation: MitigationConfig,
+    /// What is remembered of sessions, if anything is.
+    pub sessions: Option<aimds_engine::SessionLimits>,
     /// Who is told when a playbook says so.
     pub notify: Option<NotifyConfig>,
     /// Least severe level that is logged.
@@ -163,6 +169,7 @@ impl Config {
             audit,
             policy,
             mitigation,
+            sessions,
             notify,
             log,
         } = file;
@@ -179,6 +186,7 @@ impl Config {
             audit: audit::resolve(audit),
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
             mitigation: mitigation::resolve(mitigation),
+            sessions: sessions::resolve(&sessions)?,
             notify: notify::resolve(&notify)?,
             log_level: log.level,
             log_format: log.format,
