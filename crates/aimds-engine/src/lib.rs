@@ -24,7 +24,10 @@ mod embedded;
 mod pipeline;
 mod verdict;
 
-pub use aimds_analyze::{Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp};
+pub use aimds_analyze::{
+    Assessment, Degraded, Exhausted, Features, MessageRisk, Session, SessionKey as SessionName,
+    SessionLimits, Sessions, Timestamp,
+};
 pub use aimds_detect::{
     Category, Conversation, Detector, Finding, Message, Origin, Role, ToolUse, ToolUseKind, Trust, encoder,
     lexical, rules, validators,

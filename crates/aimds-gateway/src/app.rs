@@ -25,6 +25,7 @@ use crate::request_id::RequestId;
 use crate::router::{Desk, Journey};
 use crate::routes::Route;
 use crate::session_key::SessionKey;
+use crate::sessions::{Of, Remembered};
 use crate::stream::hold_back::Window;
 use crate::upstream::Upstream;
 use crate::vault::{Use, Vaults};
@@ -57,6 +58,7 @@ pub(crate) struct App {
     pub(crate) window: Window,
     pub(crate) metrics: Metrics,
     pub(crate) mitigations: Mitigations,
+    pub(crate) sessions: Remembered,
     pub(crate) in_flight: Arc<Semaphore>,
     /// Places on the deep path; who gets none is answered by the fast path, degraded.
     pub(crate) deep: Semaphore,
@@ -102,6 +104,8 @@ pub(crate) struct Inspection {
     pub(crate) verdict: Verdict,
     /// When it was known.
     pub(crate) decided: Instant,
+    /// What it made of the session.
+    session: Session,
     took: Duration,
 }
 
@@ -114,6 +118,12 @@ impl Call {
     /// Whose request it is.
     pub(crate) fn tenant(&self) -> &str {
         self.key.as_ref().map_or("", |key| key.tenant())
+    }
+
+    /// The session that it belongs to, if its caller names one.
+    fn session(&self) -> Option<Of<'_>> {
+        let api_key = self.key.as_ref().map_or("", |key| key.id());
+        self.session.map(|session| Of { tenant: self.tenant(), api_key, session })
     }
 
     /// Takes the session from the body of a request, where its shape has a place for it, and asks whether it is held.
@@ -198,26 +208,29 @@ impl Call {
         }
         let app = &self.app;
         let started = Instant::now();
+        let now = Timestamp(now_ms());
+        let opened = app.sessions.open(self.session(), self.tenant(), now);
+        // Each pass begins with the session as it was opened: none may see the request twice.
         let inspect = |expired: &dyn Fn() -> bool| {
-            let mut session = Session::new(self.tenant());
-            let now = Timestamp(now_ms());
-            match asked {
+            let mut session = opened.clone();
+            let outcome = match asked {
                 None => app.engine.inspect_until(conversation, &mut session, now, expired),
                 Some(asked) => app.engine.inspect_answer(asked, conversation, &mut session, now, expired),
-            }
+            };
+            (outcome, session)
         };
         // Time is up at once: whether the deep path is wanted shows without holding up this thread for it.
         let fast = || inspect(&|| true);
         let bytes: usize = conversation.messages.iter().map(|message| message.text.len()).sum();
-        let mut outcome = if bytes > INLINE_BYTES { beside(fast) } else { fast() };
+        let (mut outcome, mut session) = if bytes > INLINE_BYTES { beside(fast) } else { fast() };
         if outcome.assessment.degraded() == Some(Degraded::Late)
             && let Ok(_place) = app.deep.try_acquire()
         {
-            outcome = beside(|| inspect(&|| started.elapsed() > app.limits.deep_deadline));
+            (outcome, session) = beside(|| inspect(&|| started.elapsed() > app.limits.deep_deadline));
         }
         let took = started.elapsed();
         let verdict = Verdict::new(&outcome, conversation, Some(audit::micros(took)));
-        Ok(Inspection { outcome, verdict, decided: Instant::now(), took })
+        Ok(Inspection { outcome, verdict, decided: Instant::now(), session, took })
     }
 
     /// Counts and records what the engine said. An error means that the answer must not be used.
@@ -225,6 +238,9 @@ impl Call {
         let Inspection { outcome, took, .. } = inspection;
         let metrics = &self.app.metrics;
         metrics.decided(direction, outcome.decision.action(), &outcome.assessment.findings, *took);
+        if let Some(session) = self.session() {
+            self.app.sessions.store(session, inspection.session.clone(), Timestamp(now_ms()));
+        }
         let recorded = self.record_decision(direction, inspection);
         self.mitigate(inspection);
         recorded

@@ -53,6 +53,7 @@ pub mod router;
 mod routes;
 mod server;
 mod session_key;
+mod sessions;
 mod stream;
 mod tls;
 mod upstream;
@@ -64,9 +65,9 @@ pub use config::{
     Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile,
     LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile, NotifyConfig, NotifyFile, OnFull,
     OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile, RouteFile, RouterConfig, RouterFile,
-    Secret, ServiceConfig, ServiceFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TlsConfig,
-    TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions,
-    VaultStore, WithoutSession, config_schema,
+    Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace,
+    TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode,
+    VaultSessions, VaultStore, WithoutSession, config_schema,
 };
 pub use mitigation::{MitigationError, StateError};
 pub use routes::openapi;

@@ -34,6 +34,7 @@ use crate::request_id::RequestId;
 use crate::router::Desk;
 use crate::routes::{Access, DECISION, ROUTES, Route};
 use crate::session_key::SessionKey;
+use crate::sessions::Remembered;
 use crate::stream::hold_back::Window;
 use crate::tls::{Certificates, Tls};
 use crate::upstream::Upstream;
@@ -97,6 +98,7 @@ impl Gateway {
             on_full,
             vault,
             mitigation,
+            sessions,
             notify,
             ..
         } = config;
@@ -125,6 +127,7 @@ impl Gateway {
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
             mitigations,
+            sessions: Remembered::new(sessions),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // A short queue for each core: who waits longer than that would miss the deadline anyway.
             deep: Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from)),

@@ -13,6 +13,7 @@ mod mitigation;
 mod notify;
 mod quic;
 mod router;
+mod sessions;
 mod stream;
 mod tls;
 mod upstream;
@@ -36,6 +37,7 @@ pub use mitigation::{MitigationConfig, MitigationFile, WithoutSession};
 pub use notify::{NotifyConfig, NotifyFile, Secret};
 pub use quic::{QuicConfig, QuicFile};
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
+pub use sessions::SessionsFile;
 pub use stream::{StreamConfig, StreamFile};
 pub use tls::{ClientAuth, TlsConfig, TlsFile};
 pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
@@ -82,6 +84,8 @@ pub struct GatewayConfig {
     pub policy: PolicyPathFile,
     /// What playbooks order beside a decision.
     pub mitigation: MitigationFile,
+    /// What is remembered of sessions.
+    pub sessions: SessionsFile,
     /// Who is told when a playbook says so.
     pub notify: NotifyFile,
     /// The program's own log.
@@ -148,6 +152,8 @@ pub struct Config {
     pub policy: Option<PathBuf>,
     /// What playbooks order beside a decision.
     pub mitigation: MitigationConfig,
+    /// What is remembered of sessions, if anything is.
+    pub sessions: Option<aimds_engine::SessionLimits>,
     /// Who is told when a playbook says so.
     pub notify: Option<NotifyConfig>,
     /// Least severe level that is logged.
@@ -203,6 +209,7 @@ impl Config {
             vault,
             policy,
             mitigation,
+            sessions,
             notify,
             log,
         } = file;
@@ -224,6 +231,7 @@ impl Config {
             vault: vault::resolve(vault)?,
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
             mitigation: mitigation::resolve(mitigation),
+            sessions: sessions::resolve(&sessions)?,
             notify: notify::resolve(&notify)?,
             log_level: log.level,
             log_format: log.format,
