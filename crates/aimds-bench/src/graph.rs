@@ -1,5 +1,6 @@
 //! The causal memory: how fast a large one is built and asked.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use aimds_graph::{
@@ -14,7 +15,7 @@ const DAYS: u64 = 30;
 /// How long deliveries to a graph database are waited for.
 const PATIENCE: Duration = Duration::from_secs(3600);
 const TENANT: &str = "bench";
-/// Names of the nodes that many edges meet at.
+/// The source that a fifth of the attacks come from.
 const HUB: u64 = 0;
 
 /// What is built.
@@ -78,7 +79,7 @@ pub fn measure_graph(
     load: &GraphLoad,
     mut progress: impl FnMut(u64),
 ) -> Result<GraphReport, Error> {
-    let mut story = Story { random: Random(load.seed), edges: 0, attacks: 0 };
+    let mut story = Story::new(load.seed);
     // About thirteen edges an attack.
     let step = DAYS * DAY_MS / (load.edges / 13).max(1);
     let started = Instant::now();
@@ -94,11 +95,11 @@ pub fn measure_graph(
     }
     graph.flush(PATIENCE)?;
     let load_s = started.elapsed().as_secs_f64();
-    let queries = ask(graph, load, story.attacks, step)?;
+    let queries = ask(graph, load, &story, step)?;
     let stats = graph.stats(Some(TENANT))?;
     let hub = graph.blast(
         TENANT,
-        &source(HUB)?,
+        &source(most(&story.sources))?,
         &Limits { hops: 1, fan_out: 100_000, nodes: 200_000, ..Limits::blast() },
     )?;
     Ok(GraphReport {
@@ -113,15 +114,18 @@ pub fn measure_graph(
     })
 }
 
-fn ask(graph: &dyn Graph, load: &GraphLoad, attacks: u64, step: u64) -> Result<Vec<QueryTimes>, Error> {
+fn ask(graph: &dyn Graph, load: &GraphLoad, story: &Story, step: u64) -> Result<Vec<QueryTimes>, Error> {
     let mut random = Random(load.seed ^ 0x5eed);
     let queries = 0..load.queries.max(1);
-    let ids = queries.clone().map(|_| attack(random.below(attacks.max(1))));
+    let ids = queries.clone().map(|_| attack(random.below(story.attacks.max(1))));
     let ids = ids.collect::<Result<Vec<NodeId>, Error>>()?;
-    let sources = queries.map(|_| source(1 + random.below(999)));
-    let sources = sources.collect::<Result<Vec<NodeId>, Error>>()?;
-    let hub = vec![source(HUB)?; (load.queries / 10).max(1)];
-    let rule = vec![pattern(HUB)?; (load.queries / 10).max(1)];
+    let largest = most(&story.sources);
+    // In a small graph not every source has attacked.
+    let others: Vec<u64> = story.sources.keys().copied().filter(|origin| *origin != largest).collect();
+    let sources = queries.filter_map(|_| others.get(random.below(others.len() as u64) as usize));
+    let sources = sources.map(|origin| source(*origin)).collect::<Result<Vec<NodeId>, Error>>()?;
+    let hub = vec![source(largest)?; (load.queries / 10).max(1)];
+    let rule = vec![pattern(most(&story.rules))?; (load.queries / 10).max(1)];
     let days: Vec<NodeId> = ids.iter().take((load.queries / 10).max(1)).cloned().collect();
     let usual = Limits::related();
     Ok(vec![
@@ -184,9 +188,18 @@ struct Story {
     random: Random,
     edges: u64,
     attacks: u64,
+    /// Attacks of each source.
+    sources: BTreeMap<u64, u64>,
+    /// Findings of each rule.
+    rules: BTreeMap<u64, u64>,
 }
 
 impl Story {
+    fn new(seed: u64) -> Self {
+        let (sources, rules) = (BTreeMap::new(), BTreeMap::new());
+        Self { random: Random(seed), edges: 0, attacks: 0, sources, rules }
+    }
+
     /// One attack from its source to its outcome.
     fn attack(&mut self, batch: &mut Batch, step: u64) -> Result<(), Error> {
         let number = self.attacks;
@@ -194,6 +207,7 @@ impl Story {
         self.attacks += 1;
         let random = &mut self.random;
         let origin = if random.below(5) == 0 { HUB } else { 1 + random.below(999) };
+        *self.sources.entry(origin).or_default() += 1;
         let (source, attack) = (source(origin)?, attack(number)?);
         let session = NodeId::new(NodeKind::Session, &format!("{origin}-{}", random.below(50)))?;
         let mut link = |from: &NodeId, kind, to: &NodeId| batch.edges.push(Edge::new(from, kind, to, at_ms));
@@ -207,7 +221,9 @@ impl Story {
         for finding in 0..2 {
             let finding = NodeId::new(NodeKind::Finding, &format!("{number}/{finding}"))?;
             // The smaller of several numbers: a few rules find most.
-            let rule = pattern(random.below(200).min(random.below(200)).min(random.below(200)))?;
+            let rule = random.below(200).min(random.below(200)).min(random.below(200));
+            *self.rules.entry(rule).or_default() += 1;
+            let rule = pattern(rule)?;
             link(&attack, EdgeKind::Caused, &finding);
             link(&finding, EdgeKind::DerivedFrom, &rule);
             link(&attack, EdgeKind::DerivedFrom, &rule);
@@ -226,6 +242,11 @@ impl Story {
         batch.nodes.extend(nodes.into_iter().map(|id| Node::new(id, at_ms)));
         Ok(())
     }
+}
+
+/// The name that was counted most often.
+fn most(counts: &BTreeMap<u64, u64>) -> u64 {
+    counts.iter().max_by_key(|(_, count)| **count).map_or(0, |(name, _)| *name)
 }
 
 fn source(number: u64) -> Result<NodeId, Error> {

@@ -22,7 +22,7 @@ machine, more than once. With --neo4j the same is measured there, in the tenant 
 )]
 pub struct GraphBench {
     /// Edges of the graph
-    #[arg(long, default_value_t = 1_000_000, value_name = "N")]
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub edges: u64,
     /// Questions of each kind
     #[arg(long, default_value_t = 1000, value_name = "N")]

@@ -193,5 +193,11 @@ fn the_bench_builds_and_asks() {
     assert_eq!(report["store"], "sqlite");
     assert!(report["report"]["edges"].as_u64().unwrap() >= 2900, "{report}");
     assert_eq!(report["report"]["queries"].as_array().unwrap().len(), 7);
+    // Even one attack can be asked about; no graph at all cannot.
+    let tiny = ["bench", "graph", "--edges", "1", "--queries", "1", "--format", "json", "--folder"];
+    let ran = run(&[&tiny[..], &[folder.path().to_str().unwrap()]].concat());
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    assert_eq!(ran.json()[0]["report"]["attacks"], 1);
+    assert_eq!(run(&["bench", "graph", "--edges", "0"]).status, 2);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "what was built is gone");
 }

@@ -10,11 +10,12 @@ use crate::command::{Folder, run};
 fn decisions(from: u64, n: u64, proposal: Option<u64>) -> String {
     let mut lines = String::new();
     for i in from..from + n {
-        let action = (i * 7 + i / 3) % 3;
+        let choice = (i * 7 + i / 3) as usize % 3;
+        let action = ["allow", "flag", "redact"][choice];
         let luck = (i * 2_654_435_761 % 1000) as f64 / 1000.0;
-        let reward = u8::from(luck < [0.4, 0.85, 0.6][action as usize]);
+        let reward = u8::from(luck < [0.4, 0.85, 0.6][choice]);
         let mut row = json!({ "id": format!("r{i}"), "at_ms": i * 1000, "source": "soc", "trust": "verified",
-            "features": [1.0, (i % 5) as f64 / 5.0], "action": ["allow", "flag", "redact"][action as usize],
+            "features": [1.0, (i % 5) as f64 / 5.0], "action": action,
             "propensity": 0.333, "reward": reward });
         if let Some(proposal) = proposal.filter(|_| (i / 2) % 2 == 0) {
             row["proposal"] = proposal.into();
@@ -147,7 +148,7 @@ fn the_audit_log_is_a_source_of_experiences() {
             kind: (*kind).into(),
             body,
         };
-        log.append(record).unwrap();
+        let _ticket = log.append(record).unwrap();
     }
     log.close(Duration::from_secs(10)).unwrap();
     let exported = folder.file("export.jsonl", &run(&["audit", "export", path.to_str().unwrap()]).stdout);
