@@ -138,10 +138,11 @@ fn page(report: &Report) -> String {
         found.map(|row| row.regret.mean)
     };
     let mut line = |scenario: &str, contender: &str, [mean, low, high]: [f64; 3]| {
-        let ratio = ours(scenario).filter(|_| mean > 0.0).map_or(f64::NAN, |ours| ours / mean);
+        let ratio = ours(scenario).filter(|_| mean > 0.0);
+        let ratio = ratio.map_or_else(|| "-".to_owned(), |ours| format!("{:.2}", ours / mean));
         let interval = format!("{low:.0} to {high:.0}");
         // Writing to a String does not fail.
-        let _ = writeln!(page, "{scenario:<14} {contender:<26} {mean:>9.0} {interval:>21} {ratio:>7.2}");
+        let _ = writeln!(page, "{scenario:<14} {contender:<26} {mean:>9.0} {interval:>21} {ratio:>7}");
     };
     for row in &report.regret {
         line(&row.scenario, row.contender, [row.regret.mean, row.regret.low, row.regret.high]);

@@ -71,7 +71,12 @@ pub(super) fn campaigns(arguments: &Campaigns) -> anyhow::Result<Status> {
         return print_json(&answer);
     }
     let count = answer.campaigns.len();
-    let mut page = format!("{count} campaigns in {} attacks\n", answer.attacks);
+    let mut page = format!(
+        "{count} campaign{} in {} attack{}\n",
+        if count == 1 { "" } else { "s" },
+        answer.attacks,
+        if answer.attacks == 1 { "" } else { "s" }
+    );
     for campaign in &answer.campaigns {
         let (first, last) = (moment::format(campaign.first_ms), moment::format(campaign.last_ms));
         let _ = writeln!(page, "{first} to {last}  {}", printable(&campaign.sentence()));

@@ -147,7 +147,9 @@ fn propose(show: &Show, global: &Global) -> anyhow::Result<Status> {
     let notes = state.learner.adapt()?;
     state.save()?;
     let mut told = page::status(&state.learner);
-    told["notes"] = Value::from(notes.clone());
+    if let Some(told) = told.as_object_mut() {
+        told.insert("notes".to_owned(), notes.clone().into());
+    }
     let text = |paint: Paint| {
         let news = if notes.is_empty() { "nothing new to propose".to_owned() } else { notes.join("\n") };
         format!("{news}\n\n{}", page::proposals(&state.learner, paint))
@@ -176,7 +178,7 @@ fn decided(decide: &Decide, global: &Global, promote: bool) -> anyhow::Result<St
         }
     };
     let version = state.learner.ledger().live().version;
-    let record = serde_json::json!({ "event": event, "proposal": decide.proposal, "kind": told["kind"], "by": by,
+    let record = serde_json::json!({ "event": event, "proposal": decide.proposal, "kind": told.get("kind"), "by": by,
         "reason": reason, "live_version": version });
     state.save_with(log, record, now_ms)?;
     write(decide.format, global, &told, |paint| {

@@ -32,10 +32,10 @@ fn proposal(status: &Value, id: u64) -> &Value {
 /// A state with a proven proposal 1.
 fn proven(folder: &Folder) -> String {
     let state = folder.path().join("learn.state").to_str().unwrap().to_owned();
-    let first = folder.file("first.jsonl", &decisions(0, 800, None));
+    let first = folder.file("first.jsonl", decisions(0, 800, None));
     let ran = run(&["learn", "replay", &first, "--state", &state]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{}", ran.stdout);
-    let canary = folder.file("canary.jsonl", &decisions(10_000, 500, Some(1)));
+    let canary = folder.file("canary.jsonl", decisions(10_000, 500, Some(1)));
     let ran = run(&["learn", "replay", &canary, "--state", &state, "--format", "json"]);
     assert_eq!(ran.status, 0, "{}", ran.stdout);
     assert_eq!(proposal(&ran.json()["status"], 1)["stage"], "proven", "{}", ran.stdout);
@@ -199,7 +199,7 @@ fn what_is_missing_or_broken_is_said() {
     );
     let empty = folder.file("empty.jsonl", "");
     assert_eq!(run(&["learn", "replay", &empty, "--state", &state]).status, 3);
-    let rows = folder.file("rows.jsonl", &decisions(0, 3, None));
+    let rows = folder.file("rows.jsonl", decisions(0, 3, None));
     let other = folder.path().join("o").to_str().unwrap().to_owned();
     assert_eq!(run(&["learn", "replay", &rows, "--state", &other, "--levels", "26"]).status, 2);
     assert_eq!(run(&["learn", "promote", "1", "--state", &state]).status, 2);
