@@ -1,5 +1,6 @@
 //! What earlier requests of a session have shown, for requests that name one (see [`session_key`](crate::session_key)).
 
+use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 
@@ -47,8 +48,13 @@ impl Remembered {
         sessions.lock().unwrap_or_else(PoisonError::into_inner).store(&name, session, now);
     }
 
-    /// How many are remembered.
-    pub(crate) fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, |sessions| sessions.lock().unwrap_or_else(PoisonError::into_inner).len())
+    /// The text that Prometheus reads.
+    pub(crate) fn expose(&self, out: &mut String) {
+        let Some(sessions) = &self.0 else { return };
+        let number = sessions.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let _ = write!(
+            out,
+            "# HELP aimds_sessions Sessions that are remembered.\n# TYPE aimds_sessions gauge\naimds_sessions {number}\n"
+        );
     }
 }

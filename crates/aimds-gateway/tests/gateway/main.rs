@@ -18,6 +18,7 @@ mod operations;
 mod proxy;
 mod quic;
 mod router;
+mod sessions;
 mod streaming;
 mod support;
 mod vault;
