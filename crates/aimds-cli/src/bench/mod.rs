@@ -21,7 +21,6 @@ use crate::status::Status;
     after_help = "Every workload runs on one core, with the rules, the model and the policy that ship inside the \
 binary. Times are of the whole path: normalise, detect, analyse, decide. Run it on an idle machine, more than once."
 )]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Bench {
     /// Something else to measure.
     #[command(subcommand)]
