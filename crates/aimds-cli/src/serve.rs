@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aimds_engine::Engine;
 use aimds_gateway::{
-    ApiKey, AuditConfig, BoundGateway, Certificates, Config, Durability, Gateway, LogFormat, LogLevel, Scope,
-    install_panic_hook,
+    ApiKey, AuditConfig, BindError, BoundGateway, Certificates, Config, Durability, Gateway, LogFormat,
+    LogLevel, Scope, install_panic_hook,
 };
 use aimds_store::{AuditLog, Opened, Options};
 use anyhow::Context as _;
@@ -113,7 +113,10 @@ async fn listen(
 ) -> anyhow::Result<()> {
     // Before the address is told: whoever waits for it may stop us at once.
     let stopped = stop_signal()?;
-    let bound = Gateway::bind(config, engine, log).await.context("cannot start")?;
+    let bound = Gateway::bind(config, engine, log).await.map_err(|error| match error {
+        BindError::Mitigation(_) => anyhow::Error::new(error).context("cannot start"),
+        error => error.into(),
+    })?;
     let hang_ups = reload_on_hang_up(bound.certificates())?;
     if let Some((key, directory)) = key {
         // Not before the address is ours: another instance may run with the key that is stored.

@@ -32,7 +32,7 @@ impl SessionKey {
     /// # Errors
     /// As [`SessionKey::of`]; a name with other characters than visible ASCII.
     pub(crate) fn of_headers(tenant: &str, headers: &HeaderMap) -> Result<Option<Self>, Failure> {
-        let Some(value) = headers.get(HEADER) else { return Ok(None) };
+        let Some(value) = headers.get(HEADER).filter(|value| !value.is_empty()) else { return Ok(None) };
         let name = value.to_str().map_err(|_| Failure::Invalid(format!("{HEADER} must be visible ASCII")))?;
         Self::of(tenant, name).map(Some)
     }
@@ -105,6 +105,8 @@ mod tests {
     fn a_name_that_is_no_name_is_refused() {
         assert!(SessionKey::of("", "").is_err() && SessionKey::of("", &"x".repeat(257)).is_err());
         let mut headers = HeaderMap::new();
+        assert_eq!(SessionKey::of_headers("t", &headers), Ok(None));
+        headers.insert(HEADER, "".parse().unwrap());
         assert_eq!(SessionKey::of_headers("t", &headers), Ok(None));
         headers.insert(HEADER, "s 1".parse().unwrap());
         assert_eq!(SessionKey::of_headers("t", &headers), SessionKey::of("t", "s 1").map(Some));

@@ -158,7 +158,7 @@ mod tests {
         check(r#"{"route":"/a","key":"k","headers":{"Authorization":"secret"}}"#, "which one is meant");
         check(r#"{"route":"/a","headers":{"a secret":"b"}}"#, "name of a header");
         check(r#"{"route":"/a","headers":{"a":"\u0000secret"}}"#, "value of a header");
-        check(r#"{"route":"/a","route":"/secret"}"#, "DuplicateMember");
+        check(r#"{"route":"/a","route":"/secret"}"#, "Malformed");
         check(r#"{"route":"/a","body":[[["secret"]]]}"#, "TooDeep");
         let many: BTreeMap<String, &str> = (0..33).map(|n| (format!("h{n}"), "secret")).collect();
         check(&json!({ "route": "/a", "headers": many }).to_string(), "more than 32 headers");

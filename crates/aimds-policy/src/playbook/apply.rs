@@ -1,7 +1,7 @@
 //! Which playbooks apply to a conversation, and what they add to its decision.
 
 use aimds_analyze::{Assessment, MessageRisk};
-use aimds_detect::{Category, Finding};
+use aimds_detect::{Category, Detector, Finding};
 
 use super::plan::{Neutral, Order, Plan, Removal};
 use super::{Measure, Playbook, Playbooks};
@@ -150,10 +150,26 @@ impl Playbook {
         let mut missing = Vec::new();
         for risk in messages {
             let before = plan.removals.len();
-            let instructions =
-                self.findings(situation, risk.message).filter(|finding| !finding.category.is_data());
-            plan.removals.extend(instructions.filter(|finding| !finding.span.is_empty()).map(|finding| {
-                let Finding { message, category, .. } = *finding;
+            let found: Vec<&Finding> = self
+                .findings(situation, risk.message)
+                .filter(|finding| !finding.category.is_data() && !finding.span.is_empty())
+                .collect();
+            // A model names whole sentences and their neighbours: where a rule knows the words, these go first, and what is
+            // left is looked at again.
+            let named = |window: &Finding| {
+                found.iter().any(|rule| {
+                    rule.detector == Detector::Rule
+                        && window.span.start <= rule.span.start
+                        && rule.span.end <= window.span.end
+                })
+            };
+            let is_model =
+                |finding: &Finding| matches!(finding.detector, Detector::Lexical | Detector::Encoder);
+            let instructions = found
+                .iter()
+                .filter(|finding| how != Neutral::Remove || !is_model(finding) || !named(finding));
+            plan.removals.extend(instructions.map(|finding| {
+                let Finding { message, category, .. } = **finding;
                 Removal { message, span: finding.span.clone(), category, how }
             }));
             if plan.removals.len() == before {

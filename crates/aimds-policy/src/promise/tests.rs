@@ -37,7 +37,9 @@ fn promises_are_checked_on_what_the_policy_decides() {
     check("G (tool & risk_flag -> refused)", false);
     check("G (tool & risk_flag & category(\"indirect_injection\") -> sandwich | refused)", false);
     check("G (sandwich -> forwarded & tool & category(\"indirect_injection\"))", true);
-    check("G (block -> quarantine & notify)", true);
+    // What another playbook blocks is not what the policy itself has decided.
+    check("G (block -> quarantine & notify)", false);
+    check("G (block & !revoke_key -> quarantine & notify)", true);
     check("G (quarantine & !revoke_key -> X (refused W (released | timed_out)))", true);
     check("G (quarantine -> X X watch)", false);
     check("G (revoke_key -> X (refused W reinstated))", true);

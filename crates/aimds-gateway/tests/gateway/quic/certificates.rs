@@ -196,7 +196,7 @@ async fn a_gateway_whose_certificate_cannot_be_used_does_not_start() {
     check(&files.config(Some("required")), "clients.pem: holds no certificate").await;
     std::fs::write(files.path("key.pem"), "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n")
         .unwrap();
-    check(&files.config(None), "key.pem: is not PEM").await;
+    check(&files.config(None), "failed to parse private key").await;
     std::fs::write(files.path("certificate.pem"), "secret").unwrap();
     check(&files.config(None), "certificate.pem: holds no certificate").await;
     std::fs::remove_file(files.path("certificate.pem")).unwrap();
