@@ -1,6 +1,11 @@
+use aimds_engine::DEFAULT_POLICY;
 use serde_json::json;
 
-use crate::support::{Gate, gate};
+use crate::support::{Gate, gate_with};
+
+async fn gate(config: &str) -> Gate {
+    gate_with(config, DEFAULT_POLICY, None).await
+}
 
 /// Each of them is flagged at most; together they talk the model into a role.
 const STEPS: [&str; 3] = [

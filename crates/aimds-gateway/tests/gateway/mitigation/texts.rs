@@ -212,7 +212,7 @@ async fn a_huge_tool_result_is_marked_whole() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_repeated_is_taken_out_each_time_and_without_end_it_is_blocked() {
+async fn an_order_that_is_repeated_is_taken_out_each_time_or_the_text_is_blocked() {
     let log = Log::open();
     let upstream = Upstream::start().await;
     let gate = gate_with(&upstream.config(), &policy("[\"strip\"]", ""), Some(log.log.clone())).await;
@@ -221,20 +221,25 @@ async fn an_order_that_is_repeated_is_taken_out_each_time_and_without_end_it_is_
     let (body, _) = forwarded(&gate, &upstream, surface, &twice).await;
     let received = at(&body, surface.place);
     assert!(!received.contains("Ignore all") && received.matches("[REMOVED:").count() >= 2, "{received}");
-    let before = upstream.bodies().len();
-    let often = format!("{ORDER} {AFTER} ").repeat(12);
-    let reply = gate.post(surface.path, &(surface.request)(&often)).await;
-    assert_eq!((reply.decision(), upstream.bodies().len()), ("block", before));
     let asked = async |text: &str| {
         let body = json!({ "text": text, "origin": "tool", "redact": true });
         gate.post("/v1/guard", &body).await.json()
     };
     assert!(!asked(&twice).await["redacted"].as_str().unwrap().contains("Ignore all"));
-    let told_no = asked(&often).await;
-    assert_eq!((&told_no["decision"], &told_no["redacted"]), (&json!("block"), &Value::Null));
-    let told = told(&log.of(gate, "action", &["Ignore all"]).await);
-    assert!(told.contains(&"strip remainder request 0".to_owned()), "{told:?}");
-    assert!(told.contains(&"refuse ok request 1".to_owned()), "{told:?}");
+    // However often it is said, it does not go on: it is taken out everywhere, or the whole is blocked.
+    for times in [12, 60] {
+        let often = format!("{ORDER} {AFTER} ").repeat(times);
+        let before = upstream.bodies().len();
+        let reply = gate.post(surface.path, &(surface.request)(&often)).await;
+        match reply.decision() {
+            "block" => assert_eq!(upstream.bodies().len(), before),
+            _ => assert!(!String::from_utf8_lossy(upstream.bodies().last().unwrap()).contains("Ignore all")),
+        }
+        let told = asked(&often).await;
+        let left = told["redacted"].as_str().unwrap_or_default();
+        assert!(!left.contains("Ignore all") && (told["decision"] == "block") == left.is_empty(), "{told}");
+    }
+    log.of(gate, "action", &["Ignore all"]).await;
 }
 
 #[tokio::test]
