@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let whole = median(|| {
             let started = Instant::now();
-            restoration.whole(&answer, Vec::new(), false);
+            let _ = restoration.whole(&answer, Vec::new(), false);
             Ok(started.elapsed())
         })?;
         let pieces = median(|| {

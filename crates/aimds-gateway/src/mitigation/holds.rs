@@ -116,10 +116,10 @@ impl Holds {
             self.held.fetch_add(1, Ordering::Relaxed);
             Held::default()
         });
-        if let Some(slot) = held.get_mut(hold.kind.slot()) {
-            if slot.as_ref().is_none_or(|known| known.until_ms <= hold.until_ms) {
-                *slot = Some(hold);
-            }
+        if let Some(slot) = held.get_mut(hold.kind.slot())
+            && slot.as_ref().is_none_or(|known| known.until_ms <= hold.until_ms)
+        {
+            *slot = Some(hold);
         }
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Holds {
                 all.extend(active.map(|hold| (*key, hold.clone())));
             }
         }
-        all.sort_by(|a, b| (a.0, a.1.kind.slot()).cmp(&(b.0, b.1.kind.slot())));
+        all.sort_by_key(|(key, hold)| (*key, hold.kind.slot()));
         all
     }
 

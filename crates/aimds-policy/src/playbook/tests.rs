@@ -122,8 +122,8 @@ fn what_is_taken_out_are_the_spans_of_the_findings() {
     let permit = decide(&policy, "", &messages, findings).into_permit().unwrap();
     let removals: Vec<_> = permit.removals().iter().map(|r| (r.message, r.span.clone(), r.how)).collect();
     assert_eq!(removals, [(0, 2..11, Neutral::Remove)]);
-    let redactions: Vec<_> = permit.redactions().iter().map(|r| r.span.clone()).collect();
-    assert_eq!(redactions, [15..17]);
+    let redactions: Vec<_> = permit.redactions().iter().map(|r| (r.span.start, r.span.end)).collect();
+    assert_eq!(redactions, [(15, 17)]);
     let spotlight = permit.spotlight().unwrap();
     assert_eq!((spotlight.mode, spotlight.messages.as_slice()), (SpotlightMode::Datamark, &[0][..]));
 }

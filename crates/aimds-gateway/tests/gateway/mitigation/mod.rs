@@ -30,7 +30,7 @@ struct Log {
 impl Log {
     fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let log = Arc::new(AuditLog::open(&folder.path().join("audit.db"), Options::default()).unwrap());
+        let log = Arc::new(AuditLog::open(folder.path().join("audit.db"), Options::default()).unwrap());
         Self { folder, log }
     }
 
