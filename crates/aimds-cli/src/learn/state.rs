@@ -57,8 +57,8 @@ impl State {
         replace(&self.path, &self.learner.snapshot()?)
     }
 
-    /// Writes the state and then appends to the log what was done; if that fails, the old state is put back, so that
-    /// nothing is in force that the log does not tell of.
+    /// Writes the state and then appends to the log what was done; if that fails, the old state is put back. A process that is
+    /// killed between the two leaves a state in force that the log does not tell of.
     pub(super) fn save_with(
         &self,
         log: Option<aimds_store::AuditLog>,

@@ -1,7 +1,8 @@
 //! Finds every place where one of many short strings begins.
 //!
-//! A bit for the first bytes says for most places of a text that nothing begins there; at the others a trie is walked. An Aho-Corasick automaton with as many literals reads every byte through a table that no near cache holds,
-//! and follows its failure links, which costs several times as much where hits are rare.
+//! A bit for the first bytes says for most places of a text that nothing begins there; at the others a trie is walked. An
+//! Aho-Corasick automaton with as many literals reads every byte through a table that no near cache holds, and follows its
+//! failure links.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
