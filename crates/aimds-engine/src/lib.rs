@@ -34,12 +34,12 @@ pub use aimds_detect::{
 };
 pub use aimds_policy::{
     Action, Asked, Checked, Decision, DeepBand, DeepMode, Measure, Neutral, Order, Permit, Policy,
-    PolicyError, PolicyFile, Reason, ReasonCode, Redaction, Removal, Spotlight,
+    PolicyError, PolicyFile, Reason, ReasonCode, Redaction, Removal, Spotlight, Violation, WitnessStep,
 };
 pub use aimds_respond::{Cleared, Edit, Kept, Marked, neutralise, placeholder, redact, spotlight, vault};
 pub use embedded::{DEFAULT_POLICY, rule_files};
 pub use pipeline::{Depth, Engine, EngineError, Outcome};
-pub use verdict::{Verdict, VerdictFinding};
+pub use verdict::{Verdict, VerdictFinding, VerdictStep, VerdictViolation};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

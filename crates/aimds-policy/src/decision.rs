@@ -112,6 +112,33 @@ pub struct Reason {
     pub message: Option<usize>,
     /// In words, without text of the request.
     pub text: String,
+    /// The temporal policy and its witness, where one is the reason.
+    pub violation: Option<Violation>,
+}
+
+/// A temporal policy that a conversation violates, and the evidence. Holds names of the policy file only, never text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its name in the policy file.
+    pub policy: String,
+    /// False where a limit ended it, which counts as a violation.
+    pub followed: bool,
+    /// The steps that explain it, in order: where what was violated began, if that is a step of its own, and where it was
+    /// violated.
+    pub witness: Vec<WitnessStep>,
+}
+
+/// One step of a witness.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessStep {
+    /// Number of the text, from 0: those of the request, then those of its answer.
+    pub step: usize,
+    /// Whether the text is one of the answer.
+    pub answer: bool,
+    /// Index of the provider message that the text is of.
+    pub message: usize,
+    /// Which events of the formula happen there, as the formula writes them.
+    pub events: Vec<String>,
 }
 
 /// One place that must be replaced before the text goes on.

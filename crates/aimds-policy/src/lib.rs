@@ -33,7 +33,7 @@ mod promise;
 mod resolve;
 mod temporal;
 
-pub use decision::{Action, Decision, Permit, Reason, ReasonCode, Redaction};
+pub use decision::{Action, Decision, Permit, Reason, ReasonCode, Redaction, Violation, WitnessStep};
 pub use file::{
     AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PlaybookEntry, PolicyFile,
     PromiseEntry, RiskBand, RiskBands, RiskRange, TemporalEntry, TenantFile,

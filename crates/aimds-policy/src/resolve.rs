@@ -347,6 +347,7 @@ impl Policy {
                     category: None,
                     message: Some(risk.message),
                     text: "the text is on the allow-list".into(),
+                    violation: None,
                 });
                 continue;
             }
@@ -361,6 +362,7 @@ impl Policy {
                     category: None,
                     message: Some(risk.message),
                     text: format!("the scan budget for {} ran out", exhausted.as_str()),
+                    violation: None,
                 });
             }
             if let Some(degraded) = risk.degraded {
@@ -378,6 +380,7 @@ impl Policy {
                         risk.origin.as_str(),
                         action.as_str()
                     ),
+                    violation: None,
                 });
             }
         }
@@ -404,6 +407,7 @@ impl Policy {
                 category: Some(finding.category),
                 message: Some(finding.message),
                 text: format!("{} in {} text", finding.category, message.origin.as_str()),
+                violation: None,
             });
         }
         let look = Look {
@@ -530,6 +534,7 @@ impl TenantPolicy {
             category: None,
             message: Some(risk.message),
             text: text.into(),
+            violation: None,
         }
     }
 
@@ -549,6 +554,7 @@ impl TenantPolicy {
                 "risk {:.3} of the session ({cause}) reaches the block threshold {threshold:.3}",
                 session.score
             ),
+            violation: None,
         })
     }
 

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use aimds_analyze::{Assessment, MessageRisk, taints};
 use aimds_detect::{Category, Conversation, Finding, Origin, Role, ToolUse, ToolUseKind};
-use aimds_temporal::{Atom, Event, Formula, Verdict};
+use aimds_temporal::{Atom, Event, Formula, Term, Verdict};
 
-use crate::decision::{Action, Reason, ReasonCode};
+use crate::decision::{Action, Reason, ReasonCode, Violation, WitnessStep};
 use crate::file::TemporalEntry;
 use crate::resolve::{PolicyError, not_for_playbooks};
 
@@ -157,7 +157,8 @@ impl TemporalPolicies {
             return Vec::new();
         }
         let steps = self.steps(look);
-        self.concerned(look.conversation).filter_map(|entry| entry.violation(&steps)).collect()
+        let concerned = self.concerned(look.conversation);
+        concerned.filter_map(|entry| entry.violation(&steps, look.conversation)).collect()
     }
 
     /// The same for an answer to a conversation that was decided on before.
@@ -171,6 +172,8 @@ impl TemporalPolicies {
             self.violations(&Look { conversation: &conversation, assessment: &assessment, ..*answer });
         for reason in &mut reasons {
             reason.message = reason.message.and_then(|message| message.checked_sub(before));
+            let witness = reason.violation.iter_mut().flat_map(|violation| &mut violation.witness);
+            witness.for_each(|step| step.answer = step.step >= before);
         }
         reasons
     }
@@ -235,7 +238,7 @@ impl TemporalPolicies {
 }
 
 impl Entry {
-    fn violation(&self, steps: &[Vec<Event>]) -> Option<Reason> {
+    fn violation(&self, steps: &[Vec<Event>], conversation: &Conversation) -> Option<Reason> {
         let mut monitor = self.policy.monitor();
         for (at, events) in steps.iter().enumerate() {
             // Every step is at the same time, so time cannot go back.
@@ -248,16 +251,43 @@ impl Entry {
                 Verdict::True => return None,
                 Verdict::PresumablyTrue | Verdict::PresumablyFalse => continue,
             };
+            let happened = |&step: &usize| self.witnessed(step, steps, conversation);
             return Some(Reason {
                 code: ReasonCode::Temporal,
                 action: self.action,
                 category: Some(Category::PolicyViolation),
                 message: Some(at),
                 text,
+                violation: Some(Violation {
+                    policy: self.name.clone(),
+                    followed: verdict == Verdict::False,
+                    witness: monitor.witness().iter().map(happened).collect(),
+                }),
             });
         }
         None
     }
+
+    /// A step, and what of the formula happens there.
+    fn witnessed(&self, step: usize, steps: &[Vec<Event>], conversation: &Conversation) -> WitnessStep {
+        let happened = steps.get(step).map(Vec::as_slice).unwrap_or_default();
+        let atoms = self.policy.formula().atoms();
+        let happens = |atom: &&Atom| happened.iter().any(|event| is_of(event, atom));
+        let events = atoms.into_iter().filter(happens).map(ToString::to_string).collect();
+        let message = conversation.messages.get(step).map_or(0, |message| message.index);
+        WitnessStep { step, answer: false, message, events }
+    }
+}
+
+/// Whether an event is what an atom of a formula speaks of, for any values of its variables.
+fn is_of(event: &Event, atom: &Atom) -> bool {
+    let same = |(term, value): (&Term, &String)| match term {
+        Term::Constant(constant) => constant == value,
+        Term::Variable(_) => true,
+    };
+    event.name == atom.name
+        && event.args.len() == atom.args.len()
+        && atom.args.iter().zip(&event.args).all(same)
 }
 
 fn events_of_message(message: &aimds_detect::Message) -> Vec<Event> {

@@ -77,6 +77,8 @@ pub(crate) struct GuardAnswerSchema {
     findings: Vec<FindingSchema>,
     /// Why, strongest first, without text of the request.
     reasons: Vec<String>,
+    /// The temporal policies that do not hold, with what proves it; left out where there are none.
+    violations: Option<Vec<ViolationSchema>>,
     /// `fast` or `deep`.
     path: String,
     /// Why the verdict rests on less than the full analysis.
@@ -91,6 +93,32 @@ pub(crate) struct GuardAnswerSchema {
     reminder: Option<String>,
     /// How many parts without text (images, sound, files) nobody has looked at; left out where there are none.
     unscanned_parts: Option<usize>,
+}
+
+/// A temporal policy that does not hold.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Violation")]
+struct ViolationSchema {
+    /// Its name in the policy file.
+    policy: String,
+    /// `violated`, or `limit_reached` where it could not be followed any further, which counts as a violation.
+    verdict: String,
+    /// The steps that explain it, in order.
+    witness: Vec<StepSchema>,
+}
+
+/// One step of a witness.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WitnessStep")]
+struct StepSchema {
+    /// Number of the text, from 0: those of the request, then those of its answer.
+    step: usize,
+    /// `request` or `response`.
+    part: String,
+    /// Index of the message in that part.
+    message: usize,
+    /// Which events of the formula happen there, as the formula writes them.
+    events: Vec<String>,
 }
 
 /// One finding.
@@ -201,7 +229,7 @@ fn rewritten(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aimds_engine::VerdictFinding;
+    use aimds_engine::{VerdictFinding, VerdictStep, VerdictViolation};
     use std::collections::BTreeSet;
 
     fn keys(value: &Value) -> BTreeSet<String> {
@@ -220,6 +248,8 @@ mod tests {
             end: 1,
             explanation: String::new(),
         };
+        let step = VerdictStep { step: 0, part: "request", message: 0, events: vec![] };
+        let violation = VerdictViolation { policy: "p".into(), verdict: "violated", witness: vec![step] };
         let verdict = Verdict {
             decision: "allow",
             would: Some("block"),
@@ -228,6 +258,7 @@ mod tests {
             categories: vec![],
             findings: vec![finding],
             reasons: vec![],
+            violations: vec![violation],
             path: "fast",
             degraded: Some("no_model"),
             exhausted: Some("bytes"),
@@ -246,5 +277,8 @@ mod tests {
         let schemas = &document["components"]["schemas"];
         assert_eq!(keys(&sent), keys(&schemas["GuardAnswer"]["properties"]));
         assert_eq!(keys(&sent["findings"][0]), keys(&schemas["Finding"]["properties"]));
+        assert_eq!(keys(&sent["violations"][0]), keys(&schemas["Violation"]["properties"]));
+        let step = &sent["violations"][0]["witness"][0];
+        assert_eq!(keys(step), keys(&schemas["WitnessStep"]["properties"]));
     }
 }
