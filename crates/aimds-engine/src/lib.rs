@@ -33,8 +33,9 @@ pub use aimds_detect::{
     lexical, rules, validators,
 };
 pub use aimds_policy::{
-    Action, Asked, Checked, Decision, DeepBand, DeepMode, Measure, Neutral, Order, Permit, Policy,
-    PolicyError, PolicyFile, Reason, ReasonCode, Redaction, Removal, Spotlight, Violation, WitnessStep,
+    Action, Approval, ApprovalError, Asked, Checked, Decision, DeepBand, DeepMode, Escalation, Measure,
+    Neutral, Order, Party, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode, Redaction, Removal,
+    Spotlight, Violation, WitnessStep,
 };
 pub use aimds_respond::{Cleared, Edit, Kept, Marked, neutralise, placeholder, redact, spotlight, vault};
 pub use embedded::{DEFAULT_POLICY, rule_files};

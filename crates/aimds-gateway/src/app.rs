@@ -22,6 +22,7 @@ use crate::json;
 use crate::metrics::{Direction, Metrics};
 use crate::mitigation::{Concerned, Mitigations};
 use crate::request_id::RequestId;
+use crate::review::Reviews;
 use crate::router::{Desk, Journey};
 use crate::routes::Route;
 use crate::session_key::SessionKey;
@@ -58,6 +59,8 @@ pub(crate) struct App {
     pub(crate) window: Window,
     pub(crate) metrics: Metrics,
     pub(crate) mitigations: Mitigations,
+    /// Where escalated requests wait for a person; `None` where nobody is asked.
+    pub(crate) reviews: Option<Reviews>,
     pub(crate) sessions: Remembered,
     pub(crate) in_flight: Arc<Semaphore>,
     /// Places on the deep path; who gets none is answered by the fast path, degraded.
@@ -312,7 +315,7 @@ pub(crate) fn now_ms() -> u64 {
 }
 
 /// Does long work where it does not hold up other requests, if the runtime can replace a thread that is busy.
-fn beside<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn beside<T>(work: impl FnOnce() -> T) -> T {
     let may_block =
         Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
     if may_block { tokio::task::block_in_place(work) } else { work() }

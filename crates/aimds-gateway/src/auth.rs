@@ -23,11 +23,13 @@ pub enum Scope {
     Metrics,
     /// Release sessions from quarantine, revoke and reinstate keys. No key has it that does not name it.
     Admin,
+    /// See the texts of escalated requests and decide on them. No key has it that does not name it.
+    Review,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 4] = [Self::Guard, Self::Proxy, Self::Metrics, Self::Admin];
+    pub const ALL: [Self; 5] = [Self::Guard, Self::Proxy, Self::Metrics, Self::Admin, Self::Review];
 
     /// The scopes of a key that names none.
     pub const DEFAULT: [Self; 3] = [Self::Guard, Self::Proxy, Self::Metrics];
@@ -40,6 +42,7 @@ impl Scope {
             Self::Proxy => "proxy",
             Self::Metrics => "metrics",
             Self::Admin => "admin",
+            Self::Review => "review",
         }
     }
 
@@ -49,6 +52,7 @@ impl Scope {
             Self::Proxy => 2,
             Self::Metrics => 4,
             Self::Admin => 8,
+            Self::Review => 16,
         }
     }
 }

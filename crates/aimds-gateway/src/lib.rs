@@ -49,6 +49,7 @@ mod mitigation;
 mod providers;
 mod quic;
 mod request_id;
+mod review;
 pub mod router;
 mod routes;
 mod server;
@@ -64,12 +65,14 @@ pub use config::{
     AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, ClientAuth,
     Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile,
     LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile, NotifyConfig, NotifyFile, OnFull,
-    OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile, RouteFile, RouterConfig, RouterFile,
-    Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace,
-    TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode,
-    VaultSessions, VaultStore, WithoutSession, config_schema,
+    OnQueueFull, OnTimeout, OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile, ReasonsFor,
+    ReviewConfig, ReviewFile, ReviewMode, RouteFile, RouterConfig, RouterFile, Secret, ServiceConfig,
+    ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TlsConfig, TlsFile,
+    UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore,
+    WithoutSession, config_schema,
 };
 pub use mitigation::{MitigationError, StateError};
+pub use review::{ArchiveError, ReviewArchive, ReviewOpenError};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
 pub use tls::{Certificates, PeerIdentity, TlsError};

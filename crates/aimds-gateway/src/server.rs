@@ -31,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::mitigation::{Mitigations, record_waivers};
 use crate::quic::Listener;
 use crate::request_id::RequestId;
+use crate::review::{self, Reviews};
 use crate::router::Desk;
 use crate::routes::{Access, DECISION, ROUTES, Route};
 use crate::session_key::SessionKey;
@@ -98,6 +99,7 @@ impl Gateway {
             on_full,
             vault,
             mitigation,
+            review,
             sessions,
             notify,
             ..
@@ -127,6 +129,7 @@ impl Gateway {
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
             mitigations,
+            reviews: review.map(Reviews::open).transpose()?,
             sessions: Remembered::new(sessions),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // A short queue for each core: who waits longer than that would miss the deadline anyway.
@@ -134,7 +137,11 @@ impl Gateway {
             routes,
         };
         let max_connections = Arc::new(Semaphore::new(limits.max_connections));
-        Ok(BoundGateway { listener, local_addr, quic, tls, app: Arc::new(app), max_connections })
+        let app = Arc::new(app);
+        if app.reviews.is_some() {
+            tokio::spawn(review::sweep(Arc::downgrade(&app)));
+        }
+        Ok(BoundGateway { listener, local_addr, quic, tls, app, max_connections })
     }
 }
 
@@ -373,6 +380,8 @@ fn authenticate(app: &App, route: &Route, request: &Request<Body>) -> Result<Opt
         Access::Metrics if app.public_metrics => return Ok(None),
         Access::Metrics => Scope::Metrics,
         Access::Admin => Scope::Admin,
+        Access::Review => Scope::Review,
+        Access::Known => known(app, request),
         Access::Key(scope) => scope,
     };
     match app.keys.check(request.headers(), scope) {
@@ -381,6 +390,14 @@ fn authenticate(app: &App, route: &Route, request: &Request<Body>) -> Result<Opt
             tracing::info!(route = route.path, ?denied, "caller turned away");
             Err(Failure::Denied(denied, scope))
         }
+    }
+}
+
+/// The scope by which a caller is known where any of those who send requests may come.
+fn known(app: &App, request: &Request<Body>) -> Scope {
+    match app.keys.check(request.headers(), Scope::Guard) {
+        Ok(_) => Scope::Guard,
+        Err(_) => Scope::Proxy,
     }
 }
 

@@ -179,6 +179,16 @@ impl Permit {
         &self.removals
     }
 
+    /// What going on with this permit amounts to.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        match (self.spotlight.is_some(), self.redactions.is_empty() && self.removals.is_empty()) {
+            (true, _) => Action::Sandwich,
+            (false, false) => Action::Redact,
+            (false, true) => Action::Flag,
+        }
+    }
+
     /// Which texts must be marked as untrusted.
     #[must_use]
     pub fn spotlight(&self) -> Option<&Spotlight> {
@@ -267,9 +277,13 @@ impl Decision {
     #[must_use]
     pub fn into_permit(self) -> Option<Permit> {
         let action = self.action();
-        let Self { redactions, plan: Plan { removals, spotlight, .. }, .. } = self;
         let unchanged = || Permit { redactions: Vec::new(), removals: Vec::new(), spotlight: None };
-        let changed = Permit { redactions, removals, spotlight };
-        action.forwards().then(|| if action.changes_texts() { changed } else { unchanged() })
+        action.forwards().then(|| if action.changes_texts() { self.into_changed() } else { unchanged() })
+    }
+
+    /// The permit with everything changed that the policy wants changed.
+    pub(crate) fn into_changed(self) -> Permit {
+        let Self { redactions, plan: Plan { removals, spotlight, .. }, .. } = self;
+        Permit { redactions, removals, spotlight }
     }
 }

@@ -12,6 +12,7 @@ mod log;
 mod mitigation;
 mod notify;
 mod quic;
+mod review;
 mod router;
 mod sessions;
 mod stream;
@@ -36,6 +37,7 @@ pub use log::{LogFile, LogFormat, LogLevel};
 pub use mitigation::{MitigationConfig, MitigationFile, WithoutSession};
 pub use notify::{NotifyConfig, NotifyFile, Secret};
 pub use quic::{QuicConfig, QuicFile};
+pub use review::{OnQueueFull, OnTimeout, ReasonsFor, ReviewConfig, ReviewFile, ReviewMode};
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use sessions::SessionsFile;
 pub use stream::{StreamConfig, StreamFile};
@@ -84,6 +86,8 @@ pub struct GatewayConfig {
     pub policy: PolicyPathFile,
     /// What playbooks order beside a decision.
     pub mitigation: MitigationFile,
+    /// What a person decides on.
+    pub review: ReviewFile,
     /// What is remembered of sessions.
     pub sessions: SessionsFile,
     /// Who is told when a playbook says so.
@@ -152,6 +156,8 @@ pub struct Config {
     pub policy: Option<PathBuf>,
     /// What playbooks order beside a decision.
     pub mitigation: MitigationConfig,
+    /// What a person decides on; `None` where nobody is asked.
+    pub review: Option<ReviewConfig>,
     /// What is remembered of sessions, if anything is.
     pub sessions: Option<aimds_engine::SessionLimits>,
     /// Who is told when a playbook says so.
@@ -209,6 +215,7 @@ impl Config {
             vault,
             policy,
             mitigation,
+            review,
             sessions,
             notify,
             log,
@@ -231,6 +238,7 @@ impl Config {
             vault: vault::resolve(vault)?,
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
             mitigation: mitigation::resolve(mitigation),
+            review: review::resolve(review)?,
             sessions: sessions::resolve(&sessions)?,
             notify: notify::resolve(&notify)?,
             log_level: log.level,

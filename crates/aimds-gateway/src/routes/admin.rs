@@ -235,7 +235,8 @@ fn operator(call: &Call) -> &str {
     call.key.as_ref().map_or("", |key| key.id())
 }
 
-fn sees(call: &Call, tenant: &str) -> bool {
+/// Whether the caller manages what belongs to a tenant.
+pub(super) fn sees(call: &Call, tenant: &str) -> bool {
     call.tenant().is_empty() || call.tenant() == tenant
 }
 

@@ -11,6 +11,7 @@ mod ops;
 mod prompt_shield;
 mod proxy;
 mod relay;
+mod review;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,6 +28,7 @@ use crate::app::Call;
 use crate::auth::Scope;
 use crate::error::{Failure, Shape, json_response};
 use crate::providers::{self, Provider};
+use crate::review::{ReviewDetail, ReviewRow};
 
 /// What a route's handler returns.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Failure>> + Send>>;
@@ -40,6 +42,10 @@ pub(crate) enum Access {
     Key(Scope),
     /// As `Key(Scope::Admin)`, for what is about the gateway and not about texts.
     Admin,
+    /// As `Key(Scope::Review)`, for what is about the queue of reviews.
+    Review,
+    /// Callers who may send requests: they see what is theirs.
+    Known,
     /// As `Key(Scope::Metrics)`, unless the operator opens /metrics.
     Metrics,
 }
@@ -291,6 +297,54 @@ pub(crate) static ROUTES: &[Route] = &[
     },
     Route {
         method: Method::GET,
+        path: "/v1/reviews/{id}",
+        access: Access::Known,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Where the review of a request of the caller's own stands.",
+        request: None,
+        answer: (JSON, schema::<review::ReviewStatus>),
+        provider: None,
+        handler: |call, request| Box::pin(review::status(call, request)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/admin/reviews",
+        access: Access::Review,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Requests that wait for a person, or did. ?state=pending and ?limit=100 narrow it.",
+        request: None,
+        answer: (JSON, schema::<review::ReviewList>),
+        provider: None,
+        handler: |call, request| Box::pin(review::list(call, request)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/admin/reviews/{id}",
+        access: Access::Review,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "One of them, with its texts, its verdict and what the reviewer said.",
+        request: None,
+        answer: (JSON, schema::<ReviewDetail>),
+        provider: None,
+        handler: |call, request| Box::pin(review::show(call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/admin/reviews/{id}",
+        access: Access::Review,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Approve it, deny it, or approve it with other texts. Nobody decides on a request of their own.",
+        request: Some(schema::<review::ReviewRequest>),
+        answer: (JSON, schema::<ReviewRow>),
+        provider: None,
+        handler: |call, request| Box::pin(review::decide(call, request)),
+    },
+    Route {
+        method: Method::GET,
         path: "/openapi.json",
         access: Access::Open,
         shape: Shape::Native,
@@ -344,6 +398,8 @@ pub(crate) fn describe(routes: &[Route]) -> Value {
                 Access::Key(scope) => security(scope),
                 Access::Metrics => security(Scope::Metrics),
                 Access::Admin => security(Scope::Admin),
+                Access::Review => security(Scope::Review),
+                Access::Known => security(Scope::Guard),
             };
             operation.insert("security".into(), security);
             if let Some(provider) = route.provider {
@@ -414,7 +470,7 @@ mod tests {
         for route in ROUTES {
             match route.access {
                 Access::Open => open.push(route.path),
-                Access::Key(_) | Access::Metrics | Access::Admin => {}
+                Access::Key(_) | Access::Metrics | Access::Admin | Access::Review | Access::Known => {}
             }
             assert!(!route.summary.is_empty());
             assert_eq!(route.guarded, matches!(route.access, Access::Key(_)), "{}", route.path);

@@ -42,6 +42,9 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
         vaults.counters.expose(vaults.sessions(), &mut exposed);
     }
     call.app.mitigations.expose(&mut exposed);
+    if let Some(reviews) = &call.app.reviews {
+        reviews.expose(&mut exposed);
+    }
     call.app.sessions.expose(&mut exposed);
     let mut response = plain(exposed);
     let exposition = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

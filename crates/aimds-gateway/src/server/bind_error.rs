@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::mitigation::MitigationError;
+use crate::review::ReviewOpenError;
 use crate::tls::TlsError;
 use crate::vault::VaultOpenError;
 
@@ -41,6 +42,9 @@ pub enum BindError {
     /// The vault does not open.
     #[error("the vault does not open")]
     Vault(#[from] VaultOpenError),
+    /// The review queue does not open.
+    #[error("the review queue does not open")]
+    Review(#[from] ReviewOpenError),
     /// Mitigations cannot be carried out, or what was kept of them cannot be read.
     #[error(transparent)]
     Mitigation(#[from] MitigationError),
