@@ -98,6 +98,12 @@ pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<GatewayConfig> {
     if let Some(state) = &mut config.mitigation.state {
         *state = directory.join(&state);
     }
+    if let Some(review) = &mut config.review {
+        review.path = directory.join(&review.path);
+        if let Some(VaultKey::File(path)) = &mut review.key {
+            *path = directory.join(&path);
+        }
+    }
     if let Some(audit) = &mut config.audit {
         audit.path = directory.join(&audit.path);
     }

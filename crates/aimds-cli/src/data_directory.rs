@@ -9,6 +9,9 @@ pub(crate) const AUDIT_LOG: &str = "audit.db";
 /// The name of the file with revoked keys and quarantines in the data directory.
 pub(crate) const MITIGATION: &str = "mitigation.json";
 
+/// The review queue's name in the data directory.
+pub(crate) const REVIEW: &str = "review.db";
+
 /// The directory that was asked for, else `$XDG_DATA_HOME/aimds`, else `~/.local/share/aimds`.
 ///
 /// # Errors

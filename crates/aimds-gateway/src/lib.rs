@@ -40,6 +40,7 @@
 mod app;
 mod audit;
 mod auth;
+mod client;
 mod config;
 mod error;
 mod json;
@@ -61,6 +62,7 @@ mod upstream;
 mod vault;
 
 pub use auth::{ApiKey, KeyHash, NewKey, NoRandom, Scope, generate_key};
+pub use client::{AdminClient, ClientError};
 pub use config::{
     AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, ClientAuth,
     Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile,

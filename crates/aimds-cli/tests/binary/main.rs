@@ -21,6 +21,9 @@ mod general;
 mod learn;
 // `aimds policy`.
 mod policy;
+// `aimds review`: decisions through the gateway, the file beside it, a gateway that is killed.
+#[cfg(unix)]
+mod review;
 // `aimds router`: replayed logs.
 mod router;
 // `aimds scan` on texts and files: pages, JSON, SARIF, exit statuses.

@@ -17,6 +17,7 @@ mod mitigation;
 mod operations;
 mod proxy;
 mod quic;
+mod review;
 mod router;
 mod sessions;
 mod streaming;
