@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::app::{App, Call, Gauge, now_ms};
 use crate::audit::Recorder;
-use crate::auth::{ApiKey, Keys, Scope};
+use crate::auth::{Callers, Denied, Principal, Scope};
 use crate::config::{Config, QuicConfig};
 use crate::error::{Failure, Shape};
 use crate::metrics::Metrics;
@@ -37,7 +37,7 @@ use crate::routes::{Access, DECISION, ROUTES, Route};
 use crate::session_key::SessionKey;
 use crate::sessions::Remembered;
 use crate::stream::hold_back::Window;
-use crate::tls::{Certificates, Tls};
+use crate::tls::{Certificates, PeerIdentity, Tls};
 use crate::upstream::Upstream;
 use crate::vault::Vaults;
 use tcp::Connection;
@@ -92,6 +92,8 @@ impl Gateway {
             require_auth,
             public_metrics,
             keys,
+            certificates,
+            roles,
             upstream,
             router,
             stream,
@@ -104,7 +106,7 @@ impl Gateway {
             notify,
             ..
         } = config;
-        if require_auth && keys.is_empty() {
+        if require_auth && keys.is_empty() && certificates.is_empty() {
             return Err(BindError::NoKeys);
         }
         let router = router.map(Desk::open).transpose().map_err(|source| BindError::Ledger { source })?;
@@ -117,7 +119,7 @@ impl Gateway {
         let mitigations = Mitigations::open(mitigation, notify, Recorder::new(audit.clone()), now_ms())?;
         let app = App {
             engine,
-            keys: Keys::new(keys, require_auth),
+            callers: Callers::new(keys, certificates, roles, require_auth),
             public_metrics,
             limits,
             block,
@@ -339,11 +341,11 @@ async fn admitted(
     request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
     check_head(&request, app.limits.header_bytes)?;
-    let key = authenticate(&app, route, &request)?;
+    let principal = authenticate(&app, route, &request)?;
     let mut session = None;
-    if let Some(key) = &key {
-        session = SessionKey::of_headers(key.tenant(), request.headers())?;
-        app.mitigations.admit(key, session.filter(|_| route.guarded), route.guarded, now_ms()).await?;
+    if let Some(principal) = &principal {
+        session = SessionKey::of_headers(principal.tenant(), request.headers())?;
+        app.mitigations.admit(principal, session.filter(|_| route.guarded), route.guarded, now_ms()).await?;
     }
     // Operations stay visible while the gateway is busy.
     let place = match route.guarded {
@@ -353,7 +355,7 @@ async fn admitted(
     let call = Call {
         app: Arc::clone(&app),
         id,
-        key,
+        principal,
         session,
         route,
         started,
@@ -374,30 +376,27 @@ fn check_head(request: &Request<Body>, limit: usize) -> Result<(), Failure> {
     if lines + target > limit { Err(Failure::HeadTooLarge { limit }) } else { Ok(()) }
 }
 
-fn authenticate(app: &App, route: &Route, request: &Request<Body>) -> Result<Option<Arc<ApiKey>>, Failure> {
-    let scope = match route.access {
-        Access::Open => return Ok(None),
-        Access::Metrics if app.public_metrics => return Ok(None),
-        Access::Metrics => Scope::Metrics,
-        Access::Admin => Scope::Admin,
-        Access::Review => Scope::Review,
-        Access::Known => known(app, request),
-        Access::Key(scope) => scope,
+/// Who is calling, if the route asks and lets them.
+fn authenticate(
+    app: &App,
+    route: &Route,
+    request: &Request<Body>,
+) -> Result<Option<Arc<Principal>>, Failure> {
+    let Some(scope) = route.access.scope() else { return Ok(None) };
+    if route.access == Access::Metrics && app.public_metrics {
+        return Ok(None);
+    }
+    let certificate = request.extensions().get::<Arc<PeerIdentity>>().map(Arc::as_ref);
+    let found = app.callers.authenticate(request.headers(), certificate);
+    let may = |principal: &Principal| {
+        principal.may(scope) || route.access == Access::Known && principal.may(Scope::Proxy)
     };
-    match app.keys.check(request.headers(), scope) {
-        Ok(key) => Ok(Some(Arc::clone(key))),
+    match found.and_then(|principal| may(principal).then_some(principal).ok_or(Denied::Scope)) {
+        Ok(principal) => Ok(Some(Arc::clone(principal))),
         Err(denied) => {
             tracing::info!(route = route.path, ?denied, "caller turned away");
             Err(Failure::Denied(denied, scope))
         }
-    }
-}
-
-/// The scope by which a caller is known where any of those who send requests may come.
-fn known(app: &App, request: &Request<Body>) -> Scope {
-    match app.keys.check(request.headers(), Scope::Guard) {
-        Ok(_) => Scope::Guard,
-        Err(_) => Scope::Proxy,
     }
 }
 
