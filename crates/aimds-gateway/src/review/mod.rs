@@ -7,6 +7,7 @@
 mod archive;
 mod content;
 mod events;
+mod granted;
 mod refusal;
 mod shelf;
 mod waiting;
@@ -14,16 +15,15 @@ mod waiting;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use aimds_engine::{Action, Approval, Conversation, Decision, Party, Permit};
-use aimds_store::{
-    Added, Decided, NewReview, ReviewCounts, ReviewFilter, ReviewItem, ReviewLimits, ReviewState,
-};
+use aimds_engine::{Action, Approval, Conversation, Party};
+use aimds_store::{Added, Decided, NewReview, ReviewFilter, ReviewItem, ReviewLimits, ReviewState};
 use axum::http::Uri;
 use tokio::sync::{Notify, Semaphore};
 
 pub use archive::{ArchiveError, ReviewArchive};
 pub(crate) use archive::{ReviewDetail, ReviewRow};
 pub(crate) use content::{Content, EditedText, Label, Said};
+pub(crate) use granted::{Approved, Granted, permit};
 pub(crate) use refusal::Refusal;
 pub use shelf::ReviewOpenError;
 
@@ -75,19 +75,6 @@ pub(crate) enum Answer {
 pub(crate) struct Standing {
     pub(crate) id: String,
     pub(crate) state: ReviewState,
-}
-
-/// An approval that was used up just now.
-pub(crate) struct Approved {
-    pub(crate) id: String,
-    pub(crate) edits: Vec<EditedText>,
-    approval: Approval,
-}
-
-/// An approval, and the hash of what is to go on by it.
-pub(crate) struct Granted {
-    approval: Approval,
-    of: [u8; 32],
 }
 
 /// Who decides on what, and how.
@@ -196,7 +183,7 @@ impl Reviews {
             Ok(Some((item, opened))) => {
                 if let Some(ended) = opened {
                     for ended in &ended {
-                        self.tell(&call.app, Event::Expired, ended, "");
+                        let _ = self.tell(&call.app, Event::Expired, ended, "");
                     }
                     if self.tell_opened(&call.app, &item, verdict).is_err() {
                         return Ok(Answer::NobodyAsked);
@@ -276,11 +263,6 @@ impl Reviews {
         .await
     }
 
-    /// How much the queue holds.
-    pub(crate) fn counts(&self) -> ReviewCounts {
-        self.events.counts()
-    }
-
     /// Writes a decision down and tells whoever waits for it.
     ///
     /// # Errors
@@ -345,38 +327,6 @@ impl Reviews {
                 Ok(shelf.file.settle()?)
             })
             .await;
-    }
-}
-
-impl Call {
-    /// Asks for a person where the policy escalates a request and there is a queue.
-    ///
-    /// # Errors
-    /// As [`Reviews::ask`].
-    pub(crate) async fn ask_for_review(&self, request: &Escalated<'_>) -> Result<Answer, Failure> {
-        match &self.app.reviews {
-            Some(reviews) if request.inspection.outcome.decision.action() == Action::Escalate => {
-                reviews.ask(self, request).await
-            }
-            _ => Ok(Answer::NobodyAsked),
-        }
-    }
-
-    /// The approval that was used up, for the bytes that are to go on.
-    pub(crate) fn granted(&self, approved: Approved, uri: &Uri, body: &[u8]) -> Option<Granted> {
-        let of = self.app.reviews.as_ref()?.digest(self.tenant(), self.key_id(), uri, body);
-        Some(Granted { approval: approved.approval, of })
-    }
-}
-
-/// The permit to go on: of the policy, or by an approval.
-pub(crate) fn permit(decision: Decision, granted: Option<&Granted>) -> Option<Permit> {
-    match decision.action() {
-        Action::Escalate => {
-            let Granted { approval, of } = granted?;
-            decision.into_escalation()?.approved(approval, of).ok()
-        }
-        _ => decision.into_permit(),
     }
 }
 

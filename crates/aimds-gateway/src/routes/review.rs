@@ -46,7 +46,7 @@ pub(crate) struct ReviewStatus {
 pub(crate) struct ReviewList {
     /// Newest first.
     reviews: Vec<ReviewRow>,
-    /// How many wait, of all tenants that the caller sees or not.
+    /// How many of those that the caller sees wait, up to 1000.
     pending: usize,
 }
 
@@ -121,7 +121,8 @@ pub(crate) async fn list(call: Call, request: Request<Body>) -> Result<Response<
     }
     let tenant = Some(call.tenant()).filter(|tenant| !tenant.is_empty());
     let items = reviews.list(state, tenant, limit).await.map_err(|_| Refusal::Unavailable)?;
-    let pending = reviews.counts().pending;
+    let waiting = reviews.list(Some(ReviewState::Pending), tenant, usize::MAX).await;
+    let pending = waiting.map_err(|_| Refusal::Unavailable)?.len();
     answer(&ReviewList { reviews: items.into_iter().map(ReviewRow::from).collect(), pending })
 }
 
