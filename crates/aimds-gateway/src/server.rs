@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::app::{App, Call, Gauge, now_ms};
 use crate::audit::Recorder;
-use crate::auth::{Callers, Denied, Principal, Scope};
+use crate::auth::{Callers, Denied, Principal};
 use crate::config::{Config, QuicConfig};
 use crate::error::{Failure, Shape};
 use crate::metrics::Metrics;
@@ -389,7 +389,7 @@ fn authenticate(
     let certificate = request.extensions().get::<Arc<PeerIdentity>>().map(Arc::as_ref);
     let found = app.callers.authenticate(request.headers(), certificate);
     let may = |principal: &Principal| {
-        principal.may(scope) || route.access == Access::Known && principal.may(Scope::Proxy)
+        principal.may(scope) || route.access.or().is_some_and(|scope| principal.may(scope))
     };
     match found.and_then(|principal| may(principal).then_some(principal).ok_or(Denied::Scope)) {
         Ok(principal) => Ok(Some(Arc::clone(principal))),

@@ -59,6 +59,11 @@ impl Access {
             Self::Known => Some(Scope::Guard),
         }
     }
+
+    /// Another scope that will do instead.
+    pub(crate) fn or(self) -> Option<Scope> {
+        (self == Self::Known).then_some(Scope::Proxy)
+    }
 }
 
 /// One route.
@@ -416,8 +421,8 @@ pub(crate) fn describe(routes: &[Route]) -> Value {
                 let content = json!({ JSON: { "schema": request(&mut generator) } });
                 operation.insert("requestBody".into(), json!({ "required": true, "content": content }));
             }
-            let security = route.access.scope().map_or_else(|| json!([]), security);
-            operation.insert("security".into(), security);
+            let scopes = route.access.scope().into_iter().chain(route.access.or());
+            operation.insert("security".into(), scopes.flat_map(security).collect());
             if let Some(provider) = route.provider {
                 let fields = provider.fields();
                 operation.insert(
@@ -449,11 +454,10 @@ pub(crate) fn describe(routes: &[Route]) -> Value {
 }
 
 /// Any of the headers will do; the scope is what the key must have.
-fn security(scope: Scope) -> Value {
+fn security(scope: Scope) -> impl Iterator<Item = Value> {
     ["bearer", "x-api-key", "ocp-apim-subscription-key", "api-key", "x-goog-api-key"]
         .into_iter()
-        .map(|name| json!({ name: [scope.as_str()] }))
-        .collect()
+        .map(move |name| json!({ name: [scope.as_str()] }))
 }
 
 /// The name of the header that carries the decision.

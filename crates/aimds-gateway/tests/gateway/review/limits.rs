@@ -75,7 +75,7 @@ async fn the_webhook_is_told_with_a_signature_and_without_texts() {
         receiver.address
     );
     let office = Office::open("mode = \"ticket\"\n", &notify).await;
-    let id = review_of(&office.ask(&risky("secret words")).await);
+    let id = review_of(&office.ask(&risky("of the customer")).await);
     eventually("told", async || receiver.bodies().len() == 1).await;
     let body = String::from_utf8(receiver.bodies()[0].to_vec()).unwrap();
     let headers = receiver.last_headers();
@@ -89,8 +89,8 @@ async fn the_webhook_is_told_with_a_signature_and_without_texts() {
     let message: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((&message["event"], &message["review"]), (&json!("review_opened"), &json!(id)));
     assert_eq!((&message["key"], &message["state"]), (&json!("test"), &json!("pending")));
-    assert_eq!(message["categories"], json!(["pii.iban"]));
-    assert!(!body.contains(IBAN) && !body.contains("secret words"), "{body}");
+    assert!(message["categories"].as_array().unwrap().contains(&json!("pii.iban")), "{message}");
+    assert!(!body.contains(IBAN) && !body.contains("of the customer"), "{body}");
     office.decide(&id, "deny").await;
     eventually("told of the decision", async || receiver.bodies().len() == 2).await;
     let decided: Value = serde_json::from_slice(&receiver.bodies()[1]).unwrap();
