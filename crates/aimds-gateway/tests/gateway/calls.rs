@@ -171,9 +171,12 @@ async fn a_streamed_call_that_would_violate_a_temporal_policy_does_not_leave() {
             "{path} {}",
             reply.text()
         );
-        // The first call has left, the second does not.
+        // The first call has left, the second does not. A call that comes whole is no word that the head would go out for, so
+        // that nothing of Gemini's answer has left.
         let reply = ask(&[pay(), send("eve@example.net")]).await;
-        assert!(reply.text().contains("pay") && reply.text().contains(refused), "{path} {}", reply.text());
+        let left = !path.contains("Generate");
+        assert_eq!(reply.text().contains("\"pay\""), left, "{path} {}", reply.text());
+        assert!(reply.text().contains(refused), "{path} {}", reply.text());
         assert!(!reply.text().contains("the notes"), "{path} {}", reply.text());
         let reply = ask(&[pay(), ("pay", json!({ "amount": 77 }))]).await;
         assert!(reply.text().contains(refused) && !reply.text().contains("77"), "{path} {}", reply.text());
