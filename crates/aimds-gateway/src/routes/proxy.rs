@@ -282,7 +282,7 @@ impl Exchange {
             (Way::Routed(desk, near), Some(signs)) => (desk, near, signs),
             (Way::Straight(server), _) => {
                 self.own_key = server.has_key();
-                let credentials = server.credentials(forward.headers, &self.call.app.keys);
+                let credentials = server.credentials(forward.headers, &self.call.app.callers);
                 let sent = Upstream::request(&server, forward.outbound(None)?, forward.headers, credentials)?;
                 return upstream.send(sent, forward.stream, upstream.timeout()).await;
             }

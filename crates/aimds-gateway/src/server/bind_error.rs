@@ -11,7 +11,7 @@ use crate::vault::VaultOpenError;
 #[non_exhaustive]
 pub enum BindError {
     /// Every request would be turned away.
-    #[error("auth.require is true, but there is no key in auth.keys")]
+    #[error("auth.require is true, but nobody is named in auth.keys or auth.certificates")]
     NoKeys,
     /// What was spent cannot be read or kept.
     #[error("cannot open router.ledger")]
