@@ -35,7 +35,7 @@ pub use aimds_detect::{
 pub use aimds_policy::{
     Action, Approval, ApprovalError, Asked, Checked, Decision, DeepBand, DeepMode, Escalation, Measure,
     Neutral, Order, Party, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode, Redaction, Removal,
-    Spotlight, Violation, WitnessStep,
+    Said, Spotlight, Violation, WitnessStep,
 };
 pub use aimds_respond::{Cleared, Edit, Kept, Marked, neutralise, placeholder, redact, spotlight, vault};
 pub use embedded::{DEFAULT_POLICY, rule_files};

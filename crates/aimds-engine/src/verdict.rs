@@ -71,7 +71,8 @@ pub struct VerdictViolation {
 pub struct VerdictStep {
     /// Number of the text, from 0: those of the request, then those of its answer.
     pub step: usize,
-    /// `request` or `response`.
+    /// `response` for a text of the answer that is decided on, `request` for what came before: the request, and of a stream
+    /// what has left.
     pub part: &'static str,
     /// Index of the provider message in that part.
     pub message: usize,

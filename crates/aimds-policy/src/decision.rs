@@ -133,7 +133,7 @@ pub struct Violation {
 pub struct WitnessStep {
     /// Number of the text, from 0: those of the request, then those of its answer.
     pub step: usize,
-    /// Whether the text is one of the answer.
+    /// Whether the text is one of the answer, or of the part of it that is decided on: what has left before counts as asked.
     pub answer: bool,
     /// Index of the provider message that the text is of.
     pub message: usize,
