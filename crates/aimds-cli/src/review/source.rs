@@ -36,7 +36,7 @@ pub struct Place {
 
 /// What is asked.
 pub(super) enum Source {
-    Gateway(Gateway),
+    Gateway(Box<Gateway>),
     File(ReviewArchive),
 }
 
@@ -53,7 +53,7 @@ impl Source {
             let key = std::env::var(API_KEY).map_err(|_| usage(format!("--url: {API_KEY} is not set")))?;
             let client = AdminClient::new(url, &key).map_err(|error| usage(format!("--url: {error}")))?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            return Ok(Self::Gateway(Gateway { client, runtime }));
+            return Ok(Self::Gateway(Box::new(Gateway { client, runtime })));
         }
         let path = match &place.file {
             Some(file) => file.clone(),
