@@ -3,9 +3,9 @@
 
     python3 rivals/engines.py temporal|scheduler|attractor|learn [--binary FILE] [-- further arguments of aimds bench]
 
-Exports the workload with `aimds bench NAME --export`, gives it to every rival, keeps their results under target/rivals-engines, and
-runs `aimds bench NAME --rivals` with them. Installs the rivals under target/ on the first run. A rival that does not
-install or breaks is named, and the others are measured.
+Exports the workload with `aimds bench NAME --export`, gives it to every rival, keeps their results under
+target/rivals-engines, and runs `aimds bench NAME --rivals` with them. Installs the rivals under target/ on the first run.
+A rival that does not install or breaks is named, and the others are measured.
 """
 
 import argparse

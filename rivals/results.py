@@ -15,7 +15,7 @@ def row(package, case, unit, samples, answer=None, name=None):
 
 
 def times(prepare, operation, per_second):
-    """The time of each run in the unit of which a second has so many, and the last result; what `prepare` makes is not timed."""
+    """The time of each run, in the unit of which a second has so many, and the last result. `prepare` is not timed."""
     samples, spent, result = [], 0.0, None
     while len(samples) < 3 or (len(samples) < RUNS and spent < BUDGET_S):
         made = prepare()

@@ -4,8 +4,8 @@
     python3 rivals/engines.py attractor         # installs it and calls this
     python series.py < cases.jsonl > results.json
 
-The embedding, the least distance in time and the number of steps are those of the export. Nothing else that can be installed here
-gives a class, so cases without an embedding are left out. Ten thousand values take it some ten seconds a run and several gigabytes.
+The embedding, the least distance in time and the number of steps are those of the export. It gives no class, so cases
+without an embedding are left out. Ten thousand values take it some ten seconds a run and several gigabytes.
 """
 
 import importlib.resources
@@ -13,8 +13,8 @@ import importlib.resources
 import numpy
 import results
 
-# nolds 0.6.3 asks for the resources of one of its modules, which CPython 3.11 refuses: only packages have any there. What it loads is a
-# table of example data that nothing here uses, so the package is given in place of the module.
+# nolds 0.6.3 asks for the resources of one of its modules, which CPython 3.11 refuses: only packages have any there.
+# What it loads is a table of example data that nothing here uses, so the package is given in place of the module.
 _files = importlib.resources.files
 importlib.resources.files = lambda anchor: _files("nolds" if anchor == "nolds.datasets" else anchor)
 

@@ -6,11 +6,11 @@
 
 Both work on the steps of discrete time, a millisecond each. Compiling a formula is not timed, as it is not for ours.
 
-- rtamt evaluates the whole trace at once (offline, robustness). A formula `G …` has a value at each step; the last step at which it
-  is below zero is the one to blame, because nothing later is.
-- reelay monitors formulas of the past step by step. The bounded response is written in the past for it, ten steps late, so
-  that the trace ends with ten empty steps more. The unbounded response in the past says that something is unanswered, but not
-  what: such a violation has no answer here.
+- rtamt evaluates the whole trace at once (offline, robustness). A formula `G …` has a value at each step; the last step
+  at which it is below zero is the one to blame, because nothing later is.
+- reelay monitors formulas of the past step by step. The bounded response is written in the past for it, ten steps late,
+  so that the trace ends with ten empty steps more. The unbounded response in the past says that something is
+  unanswered, but not what: such a violation has no answer here.
 """
 
 import reelay

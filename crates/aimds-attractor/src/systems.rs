@@ -1,5 +1,5 @@
-//! Series whose nature is known: maps, flows, noise. What the tests and the benchmark of this crate measure, and what anybody else can
-//! try a method on before trusting it.
+//! Series whose nature is known: maps, flows, noise. What the tests and the benchmark of this crate measure, and what
+//! anybody else can try a method on before trusting it.
 //!
 //! ```
 //! use aimds_attractor::{Class, Config, analyze, systems};
@@ -58,8 +58,8 @@ pub fn lorenz(len: usize) -> Vec<f64> {
     flow(len, 0.01, 1, |[x, y, z]| [10.0 * (y - x), x * (28.0 - z) - y, x * y - 8.0 / 3.0 * z])
 }
 
-/// `len` first coordinates of the flow of Rössler (0.2, 0.2, 5.7), one every `every` twentieths; at least one. Its exponent is
-/// 0.0714 per unit of time.
+/// `len` first coordinates of the flow of Rössler (0.2, 0.2, 5.7), one every `every` twentieths; at least one. Its
+/// exponent is 0.0714 per unit of time.
 #[must_use]
 pub fn rossler(len: usize, every: usize) -> Vec<f64> {
     flow(len, 0.05, every.max(1), |[x, y, z]| [-y - z, x + 0.2 * y, 0.2 + z * (x - 5.7)])

@@ -1,5 +1,5 @@
-//! Series of behaviour: what the analysis and its parts take, and what it says of series whose nature is known. One thread, wall
-//! time.
+//! Series of behaviour: what the analysis and its parts take, and what it says of series whose nature is known. One
+//! thread, wall time.
 //!
 //! Exponents are asked for with the same embedding, minimal distance in time and number of steps from everybody.
 
@@ -32,8 +32,9 @@ pub fn measure_attractor(bench: &mut Bench<'_>, lengths: &[usize]) -> anyhow::Re
     Ok(cases)
 }
 
-/// Writes the series that rivals look at: `{"case","values"}`, and for an exponent `dimension`, `delay`, `apart` (the least distance
-/// in time of two neighbours), `steps` (of the divergence curve) and `interval` (the time between two values).
+/// Writes the series that rivals look at: `{"case","values"}`, and for an exponent `dimension`, `delay`, `apart` (the
+/// least distance in time of two neighbours), `steps` (of the divergence curve) and `interval` (the time between two
+/// values).
 ///
 /// # Errors
 /// What `out` says.

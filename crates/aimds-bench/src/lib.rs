@@ -1,8 +1,8 @@
 //! Measures AIMDS in process: fixed workloads and wall-clock quantiles, with rivals beside them. A program, never a test.
 //!
-//! The engine's latency is [`measure`]. The other engines are measured case by case ([`Case`]): what they take and say, what is
-//! promised, and what others take and say for the same: in process where they are light, from files ([`RivalResult`]) where
-//! they are not.
+//! The engine's latency is [`measure`]. The other engines are measured case by case ([`Case`]): what they take and
+//! say, what is promised, and what others take and say for the same: in process where they are light, from files
+//! ([`RivalResult`]) where they are not.
 #![cfg_attr(
     not(test),
     deny(
@@ -33,7 +33,7 @@ pub use case::{Answer, Case, Measured, Of, Rival, Target, Truth, Unit};
 pub use disguise::{DISGUISES, Disguise};
 pub use graph::{GraphLoad, GraphReport, measure_graph};
 pub use latency::{Latency, measure};
-pub use learn::{Point, Regret, STEPS, cases, export, latencies, regrets};
+pub use learn::{Point, Regret, STEPS, export, latencies, regret_cases, regrets};
 pub use rivals::{RivalResult, put_beside};
 pub use scheduler::{SchedulerLoad, export_scheduler, measure_scheduler};
 pub use temporal::{TemporalLoad, export_temporal, measure_temporal};

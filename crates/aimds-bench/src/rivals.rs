@@ -1,5 +1,5 @@
-//! Results of rivals that run elsewhere, because they are in other languages or would burden the build: files that the scripts
-//! under `rivals/` write, read as they come.
+//! Results of rivals that run elsewhere, because they are in other languages or would burden the build: files that
+//! the scripts under `rivals/` write, read as they come.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use crate::case::{Answer, Case, Measured, Unit};
 
 /// What a rival did with one case.
 ///
-/// A file of them is a JSON array. `samples` are the numbers themselves, so that medians and intervals of all contenders come from the
-/// same code.
+/// A file of them is a JSON array. `samples` are the numbers themselves, so that medians and intervals of all
+/// contenders come from the same code.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RivalResult {

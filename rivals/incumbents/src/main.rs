@@ -1,5 +1,5 @@
-//! What the crates `midstreamer-*` do with the workloads of `aimds bench`: reads what `--export` wrote on standard input, and
-//! prints results for `--rivals`.
+//! What the crates `midstreamer-*` do with the workloads of `aimds bench`: reads what `--export` wrote on standard
+//! input, and prints results for `--rivals`.
 //!
 //!     aimds-incumbents temporal|scheduler|attractor < cases.jsonl > results.json
 

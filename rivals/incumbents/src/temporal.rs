@@ -2,7 +2,9 @@
 
 use std::hint::black_box;
 
-use midstreamer_neural_solver::{TemporalFormula, TemporalNeuralSolver, TemporalState, VerificationStrictness};
+use midstreamer_neural_solver::{
+    TemporalFormula, TemporalNeuralSolver, TemporalState, VerificationStrictness,
+};
 use serde::Deserialize;
 
 use crate::{Failed, Row, VERSION, scaled, times};

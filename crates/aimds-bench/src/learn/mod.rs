@@ -78,7 +78,7 @@ fn promised(scenario: &str) -> Option<f64> {
 
 /// One case for each environment, with the other contenders beside us. Each has the mean and its 95 % interval as details.
 #[must_use]
-pub fn cases(regrets: &[Regret]) -> Vec<Case> {
+pub fn regret_cases(regrets: &[Regret]) -> Vec<Case> {
     let measured = |row: &Regret| {
         let measured = Measured::new(row.runs.clone());
         let Interval { mean, low, high, .. } = row.regret;

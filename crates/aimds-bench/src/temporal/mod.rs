@@ -1,4 +1,5 @@
-//! Temporal policies: compiling, evaluating and monitoring formulas, checking models and their proofs. One thread, wall time.
+//! Temporal policies: compiling, evaluating and monitoring formulas, checking models and their proofs. One thread,
+//! wall time.
 
 mod model;
 mod trace;

@@ -1,5 +1,5 @@
-//! Checking models, and the proofs that come of it. The rate counts the transitions of a model once, however often the product
-//! follows them.
+//! Checking models, and the proofs that come of it. The rate counts the transitions of a model once, however often
+//! the product follows them.
 
 use aimds_temporal::Formula;
 use aimds_temporal::model::{Certificate, KripkeStructure, Limits, Outcome, Proof, check};

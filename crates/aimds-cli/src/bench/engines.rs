@@ -16,9 +16,13 @@ use super::page::{self, Output};
 use crate::Status;
 use crate::cli::{Global, usage};
 
+fn within(least: u64, most: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(least..=most)
+}
+
 /// A count of one or more.
 fn count() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..=1_000_000_000)
+    within(1, 1_000_000_000)
 }
 
 /// What the three have in common.
@@ -38,8 +42,10 @@ pub struct Cases {
     pub output: Output,
 }
 
-const ELSEWHERE: &str = "Times are of one thread on an idle machine; a case that takes long has fewer runs. Rivals that are no part of \
-this binary run with `python3 rivals/engines.py`, which writes the files for --rivals.";
+const PROMISED: TemporalLoad = TemporalLoad::PROMISED;
+
+const ELSEWHERE: &str = "Times mean something on an idle machine; a case that takes long has fewer runs. Rivals that \
+are no part of this binary run with `python3 rivals/engines.py`, which writes the files for --rivals.";
 
 /// Arguments of `aimds bench temporal`.
 #[derive(Debug, Args)]
@@ -49,10 +55,10 @@ pub struct Temporal {
     #[arg(long, default_value_t = 21, value_name = "N", value_parser = count())]
     pub runs: usize,
     /// Events of a trace
-    #[arg(long, default_value_t = TemporalLoad::PROMISED.events, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(20..=10_000_000))]
+    #[arg(long, default_value_t = PROMISED.events, value_name = "N", value_parser = within(20, 10_000_000))]
     pub events: usize,
     /// States of a model
-    #[arg(long, default_value_t = TemporalLoad::PROMISED.states, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(10..=10_000_000))]
+    #[arg(long, default_value_t = PROMISED.states, value_name = "N", value_parser = within(10, 10_000_000))]
     pub states: usize,
     /// What it shares with the others.
     #[command(flatten)]
@@ -88,7 +94,8 @@ pub struct Attractor {
     #[arg(long, default_value_t = 21, value_name = "N", value_parser = count())]
     pub runs: usize,
     /// Values of the series
-    #[arg(long, default_values_t = [1000, 10_000], value_name = "N", value_delimiter = ',', value_parser = RangedU64ValueParser::<usize>::new().range(200..=10_000))]
+    #[arg(long, default_values_t = [1000, 10_000], value_name = "N", value_delimiter = ',',
+        value_parser = within(200, 10_000))]
     pub values: Vec<usize>,
     /// What it shares with the others.
     #[command(flatten)]

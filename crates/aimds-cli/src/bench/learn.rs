@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aimds_bench::{Report, STEPS, cases, export, latencies, regrets};
+use aimds_bench::{Report, STEPS, export, latencies, regret_cases, regrets};
 use aimds_learn::{MIN_VALUES, Scenario};
 use clap::Args;
 use serde_json::json;
@@ -17,7 +17,8 @@ use crate::progress::Progress;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Regret is the expected reward of the best response less that of the one chosen, summed over the cases of a \
-run: seeds count up from 0. `python3 rivals/engines.py learn` has Vowpal Wabbit play the same cases and writes the file for --rivals."
+run: seeds count up from 0. `python3 rivals/engines.py learn` has Vowpal Wabbit play the same cases and writes \
+the file for --rivals."
 )]
 pub struct Learn {
     /// Runs of each environment
@@ -79,7 +80,7 @@ pub fn run(learn: &Learn, global: &Global) -> anyhow::Result<Status> {
         progress.step();
     }
     progress.finish();
-    let mut measured = cases(&regret);
+    let mut measured = regret_cases(&regret);
     measured.extend(latencies(learn.calls, FIRST_SEED)?);
     let report = Report::new("learn", FIRST_SEED, measured);
     let more = json!({ "steps": learn.steps, "regret": regret });
