@@ -6,6 +6,7 @@
 mod attacks;
 mod audit;
 mod auth;
+mod calls;
 mod clients;
 mod connections;
 mod coverage;
