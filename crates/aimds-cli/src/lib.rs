@@ -41,6 +41,7 @@ pub mod scan;
 pub mod serve;
 pub mod session;
 pub mod statistics;
+pub mod token;
 
 pub use cli::{Cli, Command, run};
 pub use status::{Status, is_broken_pipe, is_usage};

@@ -220,6 +220,15 @@ impl Call {
         self.look_after(None, conversation)
     }
 
+    /// The same about a part of the answer to what was `asked`.
+    pub(crate) fn look_at_answer(
+        &self,
+        asked: &Asked<'_>,
+        part: &Conversation,
+    ) -> Result<Inspection, Failure> {
+        self.look_after(Some(asked), part)
+    }
+
     fn look_after(
         &self,
         asked: Option<&Asked<'_>>,

@@ -62,18 +62,19 @@ mod upstream;
 mod vault;
 
 pub use auth::{
-    ApiKey, CertificateCaller, CertificateName, Credential, KeyHash, NewKey, NoRandom, Principal, Roles,
-    Scope, Scopes, generate_key,
+    Algorithm, ApiKey, CertificateCaller, CertificateName, Claims, Credential, KeyHash, KeySetError,
+    KeysUnavailable, NewKey, NoRandom, Principal, Roles, Scope, Scopes, SigningKey, SigningKeyError,
+    generate_key,
 };
 pub use config::{
     AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, CertificateFile,
     ClientAuth, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, GraphConfig, GraphFile,
-    GraphStore, KeyFile, LearnConfig, LearnFile, LearnMode, Limits, LimitsFile, ListenFile, LogFile,
-    LogFormat, LogLevel, MitigationConfig, MitigationFile, NotifyConfig, NotifyFile, OnFull, OnVaultError,
-    Placeholders, PolicyPathFile, QuicConfig, QuicFile, RoleFile, RouteFile, RouterConfig, RouterFile,
-    Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace,
-    TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode,
-    VaultSessions, VaultStore, WithoutSession, config_schema,
+    GraphStore, IssuerConfig, IssuerFile, KeyFile, KeyPlace, LearnConfig, LearnFile, LearnMode, Limits,
+    LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile, NotifyConfig,
+    NotifyFile, OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile, RoleFile,
+    RouteFile, RouterConfig, RouterFile, Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig,
+    StreamFile, TargetFile, TargetPlace, TenantOf, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile,
+    VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession, config_schema,
 };
 pub use learning::{LearnState, LearnStateError, RESPONSES, Untold, parse_row, source_number};
 pub use mitigation::{MitigationError, StateError};

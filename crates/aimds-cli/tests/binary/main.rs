@@ -31,3 +31,5 @@ mod serve;
 mod session;
 // `aimds scan --input jsonl`: order, bad lines, compression, pipes.
 mod stream;
+// `aimds token`: tokens and keys, with a gateway that takes them.
+mod token;
