@@ -5,6 +5,8 @@ mod command;
 
 // `aimds audit`.
 mod audit;
+// `aimds bench temporal`, `scheduler` and `attractor`.
+mod bench;
 // `aimds calibrate`.
 mod calibrate;
 // `aimds config`.
