@@ -109,6 +109,12 @@ pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<GatewayConfig> {
             *path = directory.join(&path);
         }
     }
+    if let Some(graph) = &mut config.graph {
+        graph.start_from(directory);
+    }
+    if let Some(learn) = &mut config.learn {
+        learn.state = directory.join(&learn.state);
+    }
     if let Some(audit) = &mut config.audit {
         audit.path = directory.join(&audit.path);
     }

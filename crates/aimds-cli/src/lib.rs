@@ -16,6 +16,7 @@
 mod chunks;
 mod cli;
 mod data_directory;
+mod gateway_client;
 mod loading;
 mod local_key;
 mod moment;
@@ -39,6 +40,7 @@ pub mod review;
 pub mod router;
 pub mod scan;
 pub mod serve;
+pub mod session;
 pub mod statistics;
 pub mod token;
 

@@ -14,6 +14,8 @@ pub enum Scope {
     Proxy,
     /// Read /metrics.
     Metrics,
+    /// Say what became of decisions. Nobody has it unnamed.
+    Feedback,
     /// Release sessions from quarantine, revoke and reinstate keys, see who may do what. Nobody has it unnamed.
     Admin,
     /// See the texts of escalated requests and decide on them. Nobody has it unnamed.
@@ -22,7 +24,8 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 5] = [Self::Guard, Self::Proxy, Self::Metrics, Self::Admin, Self::Review];
+    pub const ALL: [Self; 6] =
+        [Self::Guard, Self::Proxy, Self::Metrics, Self::Feedback, Self::Admin, Self::Review];
 
     /// The scopes of an API key that names neither scopes nor roles.
     pub const DEFAULT: [Self; 3] = [Self::Guard, Self::Proxy, Self::Metrics];
@@ -34,6 +37,7 @@ impl Scope {
             Self::Guard => "guard",
             Self::Proxy => "proxy",
             Self::Metrics => "metrics",
+            Self::Feedback => "feedback",
             Self::Admin => "admin",
             Self::Review => "review",
         }
@@ -46,6 +50,7 @@ impl Scope {
             Self::Guard => "ask for verdicts",
             Self::Proxy => "reach models through the gateway",
             Self::Metrics => "read the metrics",
+            Self::Feedback => "say what became of decisions",
             Self::Admin => "manage holds and revocations, see who may do what",
             Self::Review => "see the texts of escalated requests and decide on them",
         }
