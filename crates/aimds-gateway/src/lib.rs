@@ -37,6 +37,7 @@
 )]
 #![forbid(unsafe_code)]
 
+mod address;
 mod app;
 mod audit;
 mod auth;
@@ -51,6 +52,7 @@ mod metrics;
 mod mitigation;
 mod providers;
 mod quic;
+mod rate_limits;
 mod request_id;
 mod review;
 pub mod router;
@@ -63,6 +65,7 @@ mod tls;
 mod upstream;
 mod vault;
 
+pub use address::Network;
 pub use auth::{
     Algorithm, ApiKey, CertificateCaller, CertificateName, Claims, Credential, KeyHash, KeySetError,
     KeysUnavailable, NewKey, NoRandom, Principal, Roles, Scope, Scopes, SigningKey, SigningKeyError,
@@ -70,18 +73,20 @@ pub use auth::{
 };
 pub use client::{AdminClient, ClientError};
 pub use config::{
-    AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, CertificateFile,
-    ClientAuth, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, GraphConfig, GraphFile,
-    GraphStore, IssuerConfig, IssuerFile, KeyFile, KeyPlace, LearnConfig, LearnFile, LearnMode, Limits,
-    LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile, NotifyConfig,
-    NotifyFile, OnFull, OnQueueFull, OnTimeout, OnVaultError, Placeholders, PolicyPathFile, QuicConfig,
-    QuicFile, ReasonsFor, ReviewConfig, ReviewFile, ReviewMode, RoleFile, RouteFile, RouterConfig,
-    RouterFile, Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile,
-    TargetPlace, TenantOf, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile,
-    VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession, config_schema,
+    AdminFile, AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode,
+    CertificateFile, ClientAuth, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, GraphConfig,
+    GraphFile, GraphStore, IssuerConfig, IssuerFile, KeyFile, KeyPlace, LearnConfig, LearnFile, LearnMode,
+    Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile,
+    NamedRateFile, NotifyConfig, NotifyFile, OnFull, OnQueueFull, OnTimeout, OnVaultError, Placeholders,
+    PolicyPathFile, QuicConfig, QuicFile, RateLimitsConfig, RateLimitsFile, ReasonsFor, ReviewConfig,
+    ReviewFile, ReviewMode, RoleFile, RouteFile, RouterConfig, RouterFile, Secret, ServiceConfig,
+    ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TenantOf, TlsConfig,
+    TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions,
+    VaultStore, WithoutSession, config_schema,
 };
 pub use learning::{LearnState, LearnStateError, RESPONSES, Untold, parse_row, source_number};
 pub use mitigation::{MitigationError, StateError};
+pub use rate_limits::Rate;
 pub use review::{ArchiveError, ReviewArchive, ReviewOpenError};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
