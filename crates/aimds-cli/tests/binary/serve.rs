@@ -69,11 +69,6 @@ impl Running {
         (status, serde_json::from_str(body).unwrap_or_default())
     }
 
-    /// Where it is.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
     /// Ends it as a crash would: nothing is written any more.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
