@@ -40,7 +40,7 @@ pub(crate) const MAX_TEXTS: usize = 4096;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 const DISCARD_TIMES_LIMIT: usize = 4;
 
-/// What every request shares.
+/// What every request shares. A reload makes another one, with the same counters, sessions, holds and records.
 pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) callers: Callers,
@@ -56,12 +56,12 @@ pub(crate) struct App {
     pub(crate) vaults: Option<Arc<Vaults>>,
     /// How streams are held back.
     pub(crate) window: Window,
-    pub(crate) metrics: Metrics,
-    pub(crate) mitigations: Mitigations,
-    pub(crate) sessions: Remembered,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) mitigations: Arc<Mitigations>,
+    pub(crate) sessions: Arc<Remembered>,
     pub(crate) in_flight: Arc<Semaphore>,
     /// Places on the deep path; who gets none is answered by the fast path, degraded.
-    pub(crate) deep: Semaphore,
+    pub(crate) deep: Arc<Semaphore>,
     pub(crate) routes: &'static [Route],
 }
 

@@ -16,6 +16,7 @@ use crate::vault::Use;
 const MAX_FINDINGS: usize = 64;
 
 /// The log, or the operator's choice to have none.
+#[derive(Clone)]
 pub(crate) struct Recorder {
     log: Option<Arc<AuditLog>>,
 }

@@ -48,6 +48,7 @@ mod metrics;
 mod mitigation;
 mod providers;
 mod quic;
+mod reload;
 mod request_id;
 pub mod router;
 mod routes;
@@ -67,12 +68,13 @@ pub use config::{
     AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, CertificateFile,
     ClientAuth, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile,
     ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile, NotifyConfig, NotifyFile,
-    OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile, RoleFile, RouteFile,
-    RouterConfig, RouterFile, Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile,
-    TargetFile, TargetPlace, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile,
-    VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession, config_schema,
+    OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile, ReloadFile, RoleFile,
+    RouteFile, RouterConfig, RouterFile, Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig,
+    StreamFile, TargetFile, TargetPlace, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig,
+    VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession, config_schema,
 };
 pub use mitigation::{MitigationError, StateError};
+pub use reload::{Cause, Digest, Reloads, Setup, Source};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
 pub use tls::{Certificates, PeerIdentity, TlsError};

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::command::{Folder, WITH_EMAIL, aimds, run};
 
+/// The log of the last gateway, in its folder.
+pub const LOG: &str = "log.txt";
+
 /// A gateway that runs.
 pub struct Running {
     child: Child,
@@ -20,7 +23,7 @@ impl Running {
             .arg(folder.path().join("data"))
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join(LOG)).unwrap())
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -31,7 +34,7 @@ impl Running {
     }
 
     /// The status and the body of `POST /v1/guard` for one message.
-    fn guard(&self, key: &str, content: &str) -> (u16, Value) {
+    pub fn guard(&self, key: &str, content: &str) -> (u16, Value) {
         self.post(key, &serde_json::json!({"messages": [{"role": "user", "content": content}]}))
     }
 
@@ -51,6 +54,12 @@ impl Running {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, serde_json::from_str(body).unwrap_or_default())
+    }
+
+    /// Tells it to read its files again.
+    pub fn hang_up(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
     }
 
     /// Tells it to stop; gives what else it said.
@@ -121,8 +130,7 @@ fn the_first_start_shows_a_key_that_later_starts_know() {
 fn quic_is_announced_and_a_hang_up_ends_nothing() {
     let folder = Folder::new();
     let running = Running::start(&folder, &["--listen-quic", "127.0.0.1:0"]);
-    let id = running.child.id().to_string();
-    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    running.hang_up();
     assert_eq!(running.guard("aimds_wrong", "hello").0, 401);
     let said = running.stop();
     let line = said.lines().next().unwrap();

@@ -5,6 +5,7 @@
 mod audit;
 mod auth;
 mod block;
+mod differences;
 mod error;
 mod limits;
 mod listen;
@@ -12,6 +13,7 @@ mod log;
 mod mitigation;
 mod notify;
 mod quic;
+mod reload;
 mod router;
 mod sessions;
 mod stream;
@@ -22,6 +24,7 @@ mod vault;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -36,6 +39,7 @@ pub use log::{LogFile, LogFormat, LogLevel};
 pub use mitigation::{MitigationConfig, MitigationFile, WithoutSession};
 pub use notify::{NotifyConfig, NotifyFile, Secret};
 pub use quic::{QuicConfig, QuicFile};
+pub use reload::ReloadFile;
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use sessions::SessionsFile;
 pub use stream::{StreamConfig, StreamFile};
@@ -90,6 +94,8 @@ pub struct GatewayConfig {
     pub notify: NotifyFile,
     /// The program's own log.
     pub log: LogFile,
+    /// When configuration and policy are read again.
+    pub reload: ReloadFile,
 }
 
 impl GatewayConfig {
@@ -164,6 +170,8 @@ pub struct Config {
     pub log_level: LogLevel,
     /// Text or JSON.
     pub log_format: LogFormat,
+    /// How often configuration and policy are looked at for changes; `None` for never.
+    pub watch: Option<Duration>,
 }
 
 impl Config {
@@ -216,6 +224,7 @@ impl Config {
             sessions,
             notify,
             log,
+            reload,
         } = file;
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
         let (require_auth, public_metrics) = (auth.require, auth.public_metrics);
@@ -243,6 +252,7 @@ impl Config {
             notify: notify::resolve(&notify)?,
             log_level: log.level,
             log_format: log.format,
+            watch: reload::resolve(&reload),
         })
     }
 }
