@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aimds_engine::{DEFAULT_POLICY, Policy, PolicyFile};
 use aimds_gateway::{
-    Config as Checked, DEFAULT_CONFIG, Digest, GatewayConfig, Setup, VaultKey, config_schema,
+    Config as Checked, DEFAULT_CONFIG, Digest, GatewayConfig, KeyPlace, Setup, VaultKey, config_schema,
 };
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -121,6 +121,11 @@ fn start_from(config: &mut Checked, directory: &Path) {
     }
     if let Some(tls) = &mut config.tls {
         tls.start_from(directory);
+    }
+    for issuer in &mut config.issuers {
+        if let KeyPlace::File(path) = &mut issuer.keys {
+            *path = directory.join(&path);
+        }
     }
     if let Some(state) = &mut config.mitigation.state {
         *state = directory.join(&state);

@@ -132,7 +132,8 @@ impl Source for Files {
 
 /// Whether a key is asked for and there is nobody who has one.
 fn needs_key(config: &Config) -> bool {
-    config.require_auth && config.keys.is_empty() && config.certificates.is_empty()
+    let nobody = config.keys.is_empty() && config.certificates.is_empty() && config.issuers.is_empty();
+    config.require_auth && nobody
 }
 
 fn local(key: KeyHash) -> ApiKey {

@@ -61,17 +61,19 @@ mod upstream;
 mod vault;
 
 pub use auth::{
-    ApiKey, CertificateCaller, CertificateName, Credential, KeyHash, NewKey, NoRandom, Principal, Roles,
-    Scope, Scopes, generate_key,
+    Algorithm, ApiKey, CertificateCaller, CertificateName, Claims, Credential, KeyHash, KeySetError,
+    KeysUnavailable, NewKey, NoRandom, Principal, Roles, Scope, Scopes, SigningKey, SigningKeyError,
+    generate_key,
 };
 pub use config::{
     AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, CertificateFile,
-    ClientAuth, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile,
-    ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile, NotifyConfig, NotifyFile,
-    OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile, ReloadFile, RoleFile,
-    RouteFile, RouterConfig, RouterFile, Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig,
-    StreamFile, TargetFile, TargetPlace, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig,
-    VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession, config_schema,
+    ClientAuth, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, IssuerConfig, IssuerFile,
+    KeyFile, KeyPlace, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig,
+    MitigationFile, NotifyConfig, NotifyFile, OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig,
+    QuicFile, ReloadFile, RoleFile, RouteFile, RouterConfig, RouterFile, Secret, ServiceConfig, ServiceFile,
+    SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TenantOf, TlsConfig, TlsFile,
+    UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore,
+    WithoutSession, config_schema,
 };
 pub use mitigation::{MitigationError, StateError};
 pub use reload::{Cause, Digest, Reloads, Setup, Source};

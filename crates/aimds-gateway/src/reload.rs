@@ -213,7 +213,8 @@ impl Reloads {
         if (config_digest, policy_digest) == (state.config, state.policy) {
             return Ok(());
         }
-        if config.require_auth && config.keys.is_empty() && config.certificates.is_empty() {
+        let nobody = config.keys.is_empty() && config.certificates.is_empty() && config.issuers.is_empty();
+        if config.require_auth && nobody {
             return Err(Refused::NoKeys);
         }
         let engine = match policy_digest == state.policy {
@@ -267,7 +268,7 @@ impl App {
         } = config;
         Self {
             engine,
-            callers: Callers::new(keys, certificates, roles, require_auth),
+            callers: Callers::new(keys, certificates, Arc::clone(self.callers.tokens()), roles, require_auth),
             public_metrics,
             limits: Limits {
                 header_bytes: self.limits.header_bytes,

@@ -15,7 +15,7 @@ use aimds_engine::Engine;
 use aimds_store::AuditLog;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Request, Response};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use futures_util::FutureExt as _;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::app::{App, Call, Gauge, now_ms};
 use crate::audit::Recorder;
-use crate::auth::{Callers, Denied, Principal};
+use crate::auth::{Callers, Denied, Principal, Tokens};
 use crate::config::{Config, QuicConfig};
 use crate::error::{Failure, Shape};
 use crate::metrics::Metrics;
@@ -93,6 +93,7 @@ impl Gateway {
             public_metrics,
             keys,
             certificates,
+            issuers,
             roles,
             upstream,
             router,
@@ -105,7 +106,7 @@ impl Gateway {
             notify,
             ..
         } = config;
-        if require_auth && keys.is_empty() && certificates.is_empty() {
+        if require_auth && keys.is_empty() && certificates.is_empty() && issuers.is_empty() {
             return Err(BindError::NoKeys);
         }
         let router = router.map(Desk::open).transpose().map_err(|source| BindError::Ledger { source })?;
@@ -118,7 +119,7 @@ impl Gateway {
         let mitigations = Mitigations::open(mitigation, notify, Recorder::new(audit.clone()), now_ms())?;
         let app = App {
             engine,
-            callers: Callers::new(keys, certificates, roles, require_auth),
+            callers: Callers::new(keys, certificates, Arc::new(Tokens::open(issuers)?), roles, require_auth),
             public_metrics,
             limits,
             block,
@@ -210,6 +211,8 @@ impl BoundGateway {
             ))
         });
         let watching = tokio::spawn(Certificates::of(&tls).watch());
+        let issuers = Arc::clone(&app);
+        let trusting = tokio::spawn(async move { issuers.callers.tokens().watch().await });
         let secure = tls.tcp().is_some();
         let graceful = GracefulShutdown::new();
         let mut shutdown = std::pin::pin!(shutdown);
@@ -244,6 +247,7 @@ impl BoundGateway {
         }
         drop(listener);
         watching.abort();
+        trusting.abort();
         let _ = stop.send(true);
         if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
             tracing::warn!("requests in progress were cut off at the end of the drain time");
@@ -352,7 +356,7 @@ async fn admitted(
     request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
     check_head(&request, app.limits.header_bytes)?;
-    let principal = authenticate(&app, route, &request)?;
+    let principal = authenticate(&app, route, request.headers(), request.extensions()).await?;
     let mut session = None;
     if let Some(principal) = &principal {
         session = SessionKey::of_headers(principal.tenant(), request.headers())?;
@@ -388,19 +392,20 @@ fn check_head(request: &Request<Body>, limit: usize) -> Result<(), Failure> {
 }
 
 /// Who is calling, if the route asks and lets them.
-fn authenticate(
+async fn authenticate(
     app: &App,
     route: &Route,
-    request: &Request<Body>,
+    headers: &HeaderMap,
+    extensions: &Extensions,
 ) -> Result<Option<Arc<Principal>>, Failure> {
     let Some(scope) = route.access.scope() else { return Ok(None) };
     if route.access == Access::Metrics && app.public_metrics {
         return Ok(None);
     }
-    let certificate = request.extensions().get::<Arc<PeerIdentity>>().map(Arc::as_ref);
-    let found = app.callers.authenticate(request.headers(), certificate);
+    let certificate = extensions.get::<Arc<PeerIdentity>>().map(Arc::as_ref);
+    let found = app.callers.authenticate(headers, certificate).await;
     match found.and_then(|principal| principal.may(scope).then_some(principal).ok_or(Denied::Scope)) {
-        Ok(principal) => Ok(Some(Arc::clone(principal))),
+        Ok(principal) => Ok(Some(principal)),
         Err(denied) => {
             tracing::info!(route = route.path, ?denied, "caller turned away");
             Err(Failure::Denied(denied, scope))

@@ -30,3 +30,5 @@ mod scan;
 mod serve;
 // `aimds scan --input jsonl`: order, bad lines, compression, pipes.
 mod stream;
+// `aimds token`: tokens and keys, with a gateway that takes them.
+mod token;

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::command::{BLOCK_EMAIL, Folder, WITH_EMAIL, run};
-use crate::serve::{LOG, Running};
+use crate::serve::Running;
 
+const LOG: &str = "log.txt";
 const ALLOW: &str = "version = 1\n";
 
 fn config(more: &str) -> String {
@@ -45,7 +46,7 @@ fn a_good_change_takes_effect_and_a_bad_one_keeps_the_old_one_and_says_why() {
     let folder = Folder::new();
     let path = folder.file("aimds.toml", config("[reload]\nwatch_seconds = 0\n"));
     folder.file("policy.toml", ALLOW);
-    let running = Running::start(&folder, &["--config", &path]);
+    let running = Running::start_logging(&folder, &["--config", &path], &folder.path().join(LOG));
     assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "allow");
 
     folder.file("policy.toml", BLOCK_EMAIL);
@@ -92,7 +93,7 @@ fn changed_files_are_seen_also_under_load_and_in_quick_succession() {
     let folder = Folder::new();
     let path = folder.file("aimds.toml", config("[reload]\nwatch_seconds = 1\n"));
     folder.file("policy.toml", ALLOW);
-    let running = Arc::new(Running::start(&folder, &["--config", &path]));
+    let running = Arc::new(Running::start_logging(&folder, &["--config", &path], &folder.path().join(LOG)));
     let ended = Arc::new(AtomicBool::new(false));
     let callers: Vec<_> = (0..3)
         .map(|_| {

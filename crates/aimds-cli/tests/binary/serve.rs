@@ -1,13 +1,12 @@
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
 use crate::command::{Folder, WITH_EMAIL, aimds, run};
-
-/// The log of the last gateway, in its folder.
-pub const LOG: &str = "log.txt";
 
 /// A gateway that runs.
 pub struct Running {
@@ -18,12 +17,21 @@ pub struct Running {
 
 impl Running {
     pub fn start(folder: &Folder, arguments: &[&str]) -> Self {
+        Self::begin(folder, arguments, Stdio::null())
+    }
+
+    /// With its log in a file.
+    pub fn start_logging(folder: &Folder, arguments: &[&str], log: &Path) -> Self {
+        Self::begin(folder, arguments, File::create(log).unwrap().into())
+    }
+
+    fn begin(folder: &Folder, arguments: &[&str], log: Stdio) -> Self {
         let mut child = aimds()
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(folder.path().join(LOG)).unwrap())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());

@@ -7,6 +7,8 @@ use super::{Scope, Scopes};
 pub enum Credential {
     /// An API key.
     Key,
+    /// An access token.
+    Token,
     /// A client certificate (mTLS).
     Certificate,
     /// Not at all, where nobody is asked.
@@ -19,6 +21,7 @@ impl Credential {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Key => "key",
+            Self::Token => "token",
             Self::Certificate => "certificate",
             Self::Nothing => "nothing",
         }

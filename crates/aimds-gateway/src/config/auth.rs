@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::{ConfigError, value};
+use super::issuers::{self, IssuerConfig, IssuerFile};
 use crate::auth::{
     ApiKey, CertificateCaller, CertificateName, Credential, KeyHash, Principal, Roles, Scope, Scopes,
 };
@@ -12,7 +13,7 @@ use crate::auth::{
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthFile {
-    /// Whether a request needs a key or a client certificate.
+    /// Whether a request needs a key, a client certificate or a token.
     pub require: bool,
     /// Whether /metrics is answered without a key.
     pub public_metrics: bool,
@@ -22,6 +23,8 @@ pub struct AuthFile {
     pub keys: Vec<KeyFile>,
     /// Callers that are known by their client certificate.
     pub certificates: Vec<CertificateFile>,
+    /// Issuers of access tokens that are trusted.
+    pub issuers: Vec<IssuerFile>,
 }
 
 /// A name for a set of scopes.
@@ -83,6 +86,7 @@ impl Default for AuthFile {
             roles: Vec::new(),
             keys: Vec::new(),
             certificates: Vec::new(),
+            issuers: Vec::new(),
         }
     }
 }
@@ -92,10 +96,11 @@ pub(super) struct Named {
     pub(super) roles: Roles,
     pub(super) keys: Vec<ApiKey>,
     pub(super) certificates: Vec<CertificateCaller>,
+    pub(super) issuers: Vec<IssuerConfig>,
 }
 
 pub(super) fn resolve(file: AuthFile, client_ca: bool) -> Result<Named, ConfigError> {
-    let AuthFile { roles, keys, certificates, .. } = file;
+    let AuthFile { roles, keys, certificates, issuers, .. } = file;
     if !certificates.is_empty() && !client_ca {
         return Err(value("auth.certificates", "need tls.client_ca: nobody is asked for a certificate"));
     }
@@ -107,6 +112,9 @@ pub(super) fn resolve(file: AuthFile, client_ca: bool) -> Result<Named, ConfigEr
         if ids.contains(&id.as_str()) {
             return Err(value(&place, "another caller has the same id"));
         }
+        if id.starts_with("token:") {
+            return Err(value(&place, "must not begin with `token:`, which names the bearers of tokens"));
+        }
         ids.push(id);
     }
     let roles = resolve_roles(roles)?;
@@ -115,7 +123,8 @@ pub(super) fn resolve(file: AuthFile, client_ca: bool) -> Result<Named, ConfigEr
     let certificates =
         certificates.into_iter().enumerate().map(|(index, caller)| resolve_caller(index, caller, &roles));
     let certificates = certificates.collect::<Result<_, _>>()?;
-    Ok(Named { roles, keys, certificates })
+    let issuers = issuers::resolve(issuers, &roles)?;
+    Ok(Named { roles, keys, certificates, issuers })
 }
 
 fn resolve_roles(files: Vec<RoleFile>) -> Result<Roles, ConfigError> {

@@ -1,6 +1,6 @@
 //! In which sections two configurations differ, and which of them need a restart.
 
-use super::{GatewayConfig, LimitsFile};
+use super::{AuthFile, GatewayConfig, LimitsFile};
 
 /// A section, or a key of one, that differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,8 @@ impl GatewayConfig {
             ("tls", false, *tls != other.tls),
             ("quic", false, *quic != other.quic),
             ("limits", true, *limits != with_connections_of(&other.limits, limits)),
-            ("auth", true, *auth != other.auth),
+            ("auth", true, *auth != with_issuers_of(&other.auth, auth)),
+            ("auth.issuers", false, auth.issuers != other.auth.issuers),
             ("upstream", true, *upstream != other.upstream),
             ("anthropic", true, *anthropic != other.anthropic),
             ("gemini", true, *gemini != other.gemini),
@@ -67,6 +68,11 @@ impl GatewayConfig {
         let different = sections.into_iter().filter(|(.., differs)| *differs);
         different.map(|(section, live, _)| Difference { section, live }).collect()
     }
+}
+
+/// The same callers with other issuers of tokens.
+fn with_issuers_of(callers: &AuthFile, other: &AuthFile) -> AuthFile {
+    AuthFile { issuers: other.issuers.clone(), ..callers.clone() }
 }
 
 /// The same limits apart from those that belong to the listeners.

@@ -7,6 +7,7 @@ mod auth;
 mod block;
 mod differences;
 mod error;
+mod issuers;
 mod limits;
 mod listen;
 mod log;
@@ -33,6 +34,7 @@ pub use audit::{AuditConfig, AuditFile, Durability, OnFull};
 pub use auth::{AuthFile, CertificateFile, KeyFile, RoleFile};
 pub use block::{Block, BlockFile, BlockShape};
 pub use error::ConfigError;
+pub use issuers::{IssuerConfig, IssuerFile, KeyPlace, TenantOf};
 pub use limits::{Limits, LimitsFile};
 pub use listen::ListenFile;
 pub use log::{LogFile, LogFormat, LogLevel};
@@ -134,7 +136,7 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// What is refused, and how long things may take.
     pub limits: Limits,
-    /// Whether a request needs a key or a client certificate.
+    /// Whether a request needs a key, a client certificate or a token.
     pub require_auth: bool,
     /// Whether /metrics is answered without a key.
     pub public_metrics: bool,
@@ -142,6 +144,8 @@ pub struct Config {
     pub keys: Vec<ApiKey>,
     /// Callers that are known by their client certificate.
     pub certificates: Vec<CertificateCaller>,
+    /// Issuers of access tokens that are trusted.
+    pub issuers: Vec<IssuerConfig>,
     /// Names for sets of scopes.
     pub roles: Roles,
     /// The models behind the in-line proxy.
@@ -228,7 +232,8 @@ impl Config {
         } = file;
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
         let (require_auth, public_metrics) = (auth.require, auth.public_metrics);
-        let auth::Named { roles, keys, certificates } = auth::resolve(auth, !tls.client_ca.is_empty())?;
+        let auth::Named { roles, keys, certificates, issuers } =
+            auth::resolve(auth, !tls.client_ca.is_empty())?;
         Ok(Self {
             http: listen::resolve(&listen)?,
             quic: quic::resolve(&listen.quic, &quic)?,
@@ -238,6 +243,7 @@ impl Config {
             public_metrics,
             keys,
             certificates,
+            issuers,
             roles,
             router: router::resolve(router, upstream.timeout)?,
             upstream,

@@ -21,7 +21,7 @@ pub(crate) struct AccessAnswer {
     roles: Vec<Role>,
     /// The first thousand callers that the configuration names, by tenant and name.
     callers: Vec<Caller>,
-    /// How many callers there are.
+    /// How many callers there are. Bearers of tokens are not among them: their issuers know them.
     callers_total: usize,
 }
 

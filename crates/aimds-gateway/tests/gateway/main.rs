@@ -22,4 +22,5 @@ mod router;
 mod sessions;
 mod streaming;
 mod support;
+mod tokens;
 mod vault;
