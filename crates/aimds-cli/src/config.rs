@@ -130,6 +130,12 @@ fn start_from(config: &mut Checked, directory: &Path) {
     if let Some(state) = &mut config.mitigation.state {
         *state = directory.join(&state);
     }
+    if let Some(graph) = &mut config.graph {
+        graph.start_from(directory);
+    }
+    if let Some(learn) = &mut config.learn {
+        learn.state = directory.join(&learn.state);
+    }
     if let Some(audit) = &mut config.audit {
         audit.path = directory.join(&audit.path);
     }

@@ -288,6 +288,8 @@ impl App {
             metrics: Arc::clone(&self.metrics),
             mitigations: Arc::clone(&self.mitigations),
             sessions: Arc::clone(&self.sessions),
+            memory: self.memory.clone(),
+            learning: self.learning.clone(),
             in_flight: Arc::clone(&self.in_flight),
             deep: Arc::clone(&self.deep),
             routes: self.routes,

@@ -5,6 +5,8 @@ mod command;
 
 // `aimds audit`.
 mod audit;
+// `aimds bench temporal`, `scheduler` and `attractor`.
+mod bench;
 // `aimds calibrate`.
 mod calibrate;
 // `aimds config`.
@@ -28,6 +30,8 @@ mod router;
 mod scan;
 // `aimds serve`: keys, paths, start and stop.
 mod serve;
+// `aimds session`, against a gateway.
+mod session;
 // `aimds scan --input jsonl`: order, bad lines, compression, pipes.
 mod stream;
 // `aimds token`: tokens and keys, with a gateway that takes them.

@@ -33,6 +33,8 @@ impl GatewayConfig {
             notify,
             log,
             reload,
+            graph,
+            learn,
         } = self;
         let sections = [
             ("listen", false, *listen != other.listen),
@@ -55,6 +57,8 @@ impl GatewayConfig {
             ("notify", false, *notify != other.notify),
             ("log", false, *log != other.log),
             ("reload", false, *reload != other.reload),
+            ("graph", false, *graph != other.graph),
+            ("learn", false, *learn != other.learn),
             ("limits.header_bytes", false, limits.header_bytes != other.limits.header_bytes),
             (
                 "limits.header_read_timeout_ms",
