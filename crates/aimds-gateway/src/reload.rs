@@ -18,6 +18,7 @@ use crate::audit::Subject;
 use crate::auth::Callers;
 use crate::config::{Config, GatewayConfig, Limits};
 use crate::mitigation::record_waivers;
+use crate::rate_limits::RateLimits;
 use crate::stream::hold_back::Window;
 use crate::tls::Chain;
 use crate::upstream::Upstream;
@@ -229,7 +230,11 @@ impl Reloads {
         }
         let waiting = self.0.started.differences(&file);
         let waiting: Vec<_> = waiting.iter().filter(|found| !found.live).map(|found| found.section).collect();
-        self.0.current.store(Arc::new(app.with(config, engine)));
+        let mut next = app.with(config, engine);
+        if !changed.contains(&"rate_limits") {
+            next.rate_limits = Arc::clone(&app.rate_limits);
+        }
+        self.0.current.store(Arc::new(next));
         app.metrics.reloads_applied.fetch_add(1, Ordering::Relaxed);
         tracing::info!(?changed, cause = cause.as_str(), "new configuration and policy are in force");
         if !waiting.is_empty() {
@@ -257,6 +262,8 @@ impl App {
         let Config {
             require_auth,
             public_metrics,
+            rate_limits,
+            admin_networks,
             keys,
             certificates,
             roles,
@@ -270,8 +277,12 @@ impl App {
             engine,
             callers: Callers::new(keys, certificates, Arc::clone(self.callers.tokens()), roles, require_auth),
             public_metrics,
+            rate_limits: Arc::new(RateLimits::new(rate_limits)),
+            trusted_proxies: self.trusted_proxies.clone(),
+            admin_networks,
             limits: Limits {
                 header_bytes: self.limits.header_bytes,
+                answer_timeout: self.limits.answer_timeout,
                 header_read_timeout: self.limits.header_read_timeout,
                 max_connections: self.limits.max_connections,
                 max_in_flight: self.limits.max_in_flight,
@@ -293,6 +304,7 @@ impl App {
             in_flight: Arc::clone(&self.in_flight),
             deep: Arc::clone(&self.deep),
             routes: self.routes,
+            openapi: self.openapi.clone(),
         }
     }
 }

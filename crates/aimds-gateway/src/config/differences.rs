@@ -35,6 +35,8 @@ impl GatewayConfig {
             reload,
             graph,
             learn,
+            rate_limits,
+            admin,
         } = self;
         let sections = [
             ("listen", false, *listen != other.listen),
@@ -57,6 +59,8 @@ impl GatewayConfig {
             ("notify", false, *notify != other.notify),
             ("log", false, *log != other.log),
             ("reload", false, *reload != other.reload),
+            ("rate_limits", true, *rate_limits != other.rate_limits),
+            ("admin", true, *admin != other.admin),
             ("graph", false, *graph != other.graph),
             ("learn", false, *learn != other.learn),
             ("limits.header_bytes", false, limits.header_bytes != other.limits.header_bytes),
@@ -65,6 +69,7 @@ impl GatewayConfig {
                 false,
                 limits.header_read_timeout_ms != other.limits.header_read_timeout_ms,
             ),
+            ("limits.answer_timeout_ms", false, limits.answer_timeout_ms != other.limits.answer_timeout_ms),
             ("limits.max_connections", false, limits.max_connections != other.limits.max_connections),
             ("limits.max_in_flight", false, limits.max_in_flight != other.limits.max_in_flight),
             ("limits.drain_timeout_ms", false, limits.drain_timeout_ms != other.limits.drain_timeout_ms),
@@ -83,6 +88,7 @@ fn with_issuers_of(callers: &AuthFile, other: &AuthFile) -> AuthFile {
 fn with_connections_of(limits: &LimitsFile, other: &LimitsFile) -> LimitsFile {
     LimitsFile {
         header_bytes: other.header_bytes,
+        answer_timeout_ms: other.answer_timeout_ms,
         header_read_timeout_ms: other.header_read_timeout_ms,
         max_connections: other.max_connections,
         max_in_flight: other.max_in_flight,
