@@ -53,6 +53,7 @@ mod mitigation;
 mod providers;
 mod quic;
 mod rate_limits;
+mod reload;
 mod request_id;
 mod review;
 pub mod router;
@@ -78,15 +79,16 @@ pub use config::{
     GraphFile, GraphStore, IssuerConfig, IssuerFile, KeyFile, KeyPlace, LearnConfig, LearnFile, LearnMode,
     Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile,
     NamedRateFile, NotifyConfig, NotifyFile, OnFull, OnQueueFull, OnTimeout, OnVaultError, Placeholders,
-    PolicyPathFile, QuicConfig, QuicFile, RateLimitsConfig, RateLimitsFile, ReasonsFor, ReviewConfig,
-    ReviewFile, ReviewMode, RoleFile, RouteFile, RouterConfig, RouterFile, Secret, ServiceConfig,
-    ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TenantOf, TlsConfig,
-    TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions,
-    VaultStore, WithoutSession, config_schema,
+    PolicyPathFile, QuicConfig, QuicFile, RateLimitsConfig, RateLimitsFile, ReasonsFor, ReloadFile,
+    ReviewConfig, ReviewFile, ReviewMode, RoleFile, RouteFile, RouterConfig, RouterFile, Secret,
+    ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TenantOf,
+    TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode,
+    VaultSessions, VaultStore, WithoutSession, config_schema,
 };
 pub use learning::{LearnState, LearnStateError, RESPONSES, Untold, parse_row, source_number};
 pub use mitigation::{MitigationError, StateError};
 pub use rate_limits::Rate;
+pub use reload::{Cause, Digest, Reloads, Setup, Source};
 pub use review::{ArchiveError, ReviewArchive, ReviewOpenError};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};

@@ -27,6 +27,7 @@ mod policy;
 #[cfg(unix)]
 mod review;
 // `aimds router`: replayed logs.
+mod reload;
 mod router;
 // `aimds scan` on texts and files: pages, JSON, SARIF, exit statuses.
 mod scan;

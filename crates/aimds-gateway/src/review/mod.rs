@@ -30,6 +30,7 @@ pub use shelf::ReviewOpenError;
 use crate::app::{App, Call, Inspection, now_ms};
 use crate::config::ReviewConfig;
 use crate::error::Failure;
+use crate::reload::Current;
 use events::{Event, Events};
 use shelf::{ReviewKey, Shelf, ShelfError, about_content, about_said};
 use waiting::Waiters;
@@ -336,10 +337,11 @@ fn asked(uri: &Uri) -> &str {
 }
 
 /// Ends and erases what is due, for as long as there is a gateway.
-pub(crate) async fn sweep(app: Weak<App>) {
+pub(crate) async fn sweep(current: Weak<Current>) {
     loop {
         let pause = {
-            let Some(app) = app.upgrade() else { return };
+            let Some(current) = current.upgrade() else { return };
+            let app = current.load_full();
             let Some(reviews) = &app.reviews else { return };
             reviews.expire(&app).await;
             reviews.erase().await;
