@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Vowpal Wabbit's contextual bandits on the cases that `aimds bench learn` pipes in: regret as JSON on standard output.
+"""Vowpal Wabbit's contextual bandits on the cases of `aimds bench learn`: regret as JSON on standard output.
 
-    python3 -m venv target/vowpal-venv && target/vowpal-venv/bin/pip install vowpalwabbit==9.11.9
-    target/release/aimds bench learn --rival target/vowpal-venv/bin/python
+    python3 rivals/engines.py learn             # installs it and calls this
+    python vowpal.py < cases.jsonl > results.json
 
 Input is what `aimds bench learn --export FILE` writes: for each run a header {"scenario", "seed", "steps"}, then a line
 [[features], [expected reward of each action], [reward of each action as it is told], delay] for each case. Nothing is
@@ -13,10 +13,10 @@ an action was chosen is given back to it, as it wants.
 
 import heapq
 import json
-import math
 import random
 import sys
 
+import results
 import vowpalwabbit
 
 CONTENDERS = {
@@ -32,8 +32,10 @@ def main():
             regret = play(options, header["seed"], cases)
             runs.setdefault((header["scenario"], name), []).append(regret)
         print(f"{header['scenario']} {header['seed']}", file=sys.stderr)
-    rows = [summary(scenario, name, regrets) for (scenario, name), regrets in runs.items()]
-    json.dump({"package": "vowpalwabbit", "version": vowpalwabbit.__version__, "regret": rows}, sys.stdout)
+    results.write([
+        results.row("vowpalwabbit", f"regret, {scenario}", "regret", regrets, name=name)
+        for (scenario, name), regrets in runs.items()
+    ])  # fmt: skip
 
 
 def read(lines):
@@ -63,21 +65,6 @@ def play(options, seed, cases):
             workspace.learn([shared, *labelled])
     workspace.finish()
     return total
-
-
-def summary(scenario, contender, regrets):
-    mean = sum(regrets) / len(regrets)
-    variance = sum((regret - mean) ** 2 for regret in regrets) / max(len(regrets) - 1, 1)
-    half = 1.96 * math.sqrt(variance / len(regrets))
-    return {
-        "scenario": scenario,
-        "contender": contender,
-        "seeds": len(regrets),
-        "mean": mean,
-        "low": mean - half,
-        "high": mean + half,
-        "runs": regrets,
-    }
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ mod session;
 mod sessions;
 
 pub use assessment::{Assessment, Degraded, Exhausted, MessageRisk, assess};
-pub use provenance::{Taint, taints};
+pub use provenance::{Taint, taints, taints_after};
 pub use session::{
     Categories, Cause, Event, Features, Fingerprint, Joined, RiskFeatures, SUSPICIOUS, Session, SessionRisk,
     Timestamp, Trajectory, looks_like_refusal, session_risk, splits,

@@ -9,6 +9,7 @@
 //! - **Change**, one value at a time: [`Cusum`], [`LikelihoodCusum`], [`PageHinkley`], [`Adwin`], [`Bocpd`].
 //! - **Anomaly**: [`HalfSpaceTrees`] for points of several measures.
 //! - **Pictures** as SVG text: [`phase_portrait`], [`recurrence_plot`].
+//! - **Series to try it on**: [`systems`].
 //!
 //! No clock, no files, no global randomness: what is random takes a seed. Values that are not finite are refused with
 //! their place. The class of motion takes hundreds of values; a session of twenty has none, and is for the change detectors.
@@ -50,6 +51,7 @@ mod report;
 mod spectrum;
 mod standard;
 mod surrogate;
+pub mod systems;
 mod trajectory;
 mod zero_one;
 

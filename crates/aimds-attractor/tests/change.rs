@@ -1,13 +1,11 @@
 //! The change detectors and the trees against straightforward computations of the same, and their errors.
 
-mod systems;
-
+use aimds_attractor::systems::Random;
 use aimds_attractor::{
     Adwin, AdwinConfig, Bocpd, Change, Cusum, Direction, Error, HalfSpaceConfig, HalfSpaceTrees,
     LikelihoodCusum, PageHinkley, PageHinkleyConfig, Prior, Shift, Sides,
 };
 use proptest::prelude::*;
-use systems::Random;
 
 #[test]
 fn cusum_finds_what_is_above_the_slack() {
@@ -36,7 +34,7 @@ fn cusum_finds_what_is_above_the_slack() {
 fn likelihood_cusum_keeps_its_rate_of_false_alarms() {
     let mut cusum =
         LikelihoodCusum::new(Shift::Normal { before: 0.0, after: 1.0, deviation: 1.0 }, 4.0).unwrap();
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     let count = 200_000;
     let alarms = (0..count).filter(|_| cusum.push(random.normal()).unwrap().is_some()).count();
     assert!(alarms > 0 && (count as f64) / (alarms as f64) > 4f64.exp(), "{alarms}");
@@ -139,7 +137,7 @@ fn a_value_out_of_all_bounds_starts_a_new_stretch() {
 
 #[test]
 fn trees_rank_what_is_far_away_first() {
-    let mut random = Random(9);
+    let mut random = Random::new(9);
     let config = HalfSpaceConfig { height: 8, ..HalfSpaceConfig::default() };
     let mut trees = HalfSpaceTrees::new(&[(0.0, 1.0), (0.0, 1.0), (0.0, 1.0)], config).unwrap();
     let mut usual =
@@ -148,7 +146,7 @@ fn trees_rank_what_is_far_away_first() {
         assert_eq!(trees.push(&usual()).unwrap(), None);
     }
     let normal: Vec<f64> = (0..500).map(|_| trees.push(&usual()).unwrap().unwrap()).collect();
-    let mut odd = Random(10);
+    let mut odd = Random::new(10);
     let rare: Vec<f64> =
         (0..200).map(|_| trees.score(&[odd.unit(), odd.unit(), odd.unit()]).unwrap().unwrap()).collect();
     let wins: usize = rare.iter().map(|r| normal.iter().filter(|&n| r > n).count()).sum();
@@ -161,7 +159,7 @@ fn trees_with_the_same_seed_are_the_same() {
     let scores = |seed: u64| -> Vec<Option<f64>> {
         let config = HalfSpaceConfig { seed, window: 50, ..HalfSpaceConfig::default() };
         let mut trees = HalfSpaceTrees::new(&[(0.0, 1.0)], config).unwrap();
-        let mut random = Random(1);
+        let mut random = Random::new(1);
         (0..200).map(|_| trees.push(&[random.unit()]).unwrap()).collect()
     };
     assert_eq!(scores(1), scores(1));

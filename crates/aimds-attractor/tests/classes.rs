@@ -1,10 +1,8 @@
 //! Which class each kind of series is, and what does not change it.
 
-mod systems;
-
+use aimds_attractor::systems::*;
 use aimds_attractor::{Class, Config, Error, MAX_LEN, MIN_LEN, Trajectory, analyze, analyze_trajectory};
 use proptest::prelude::*;
-use systems::*;
 
 #[track_caller]
 fn check(series: &[f64], expected: &str) {
@@ -55,7 +53,7 @@ fn noise_is_not_chaos() {
         check(&noise(1000, seed), "stochastic");
         check(&autoregressive(1000, 0.9, 100 + seed), "stochastic");
     }
-    let mut random = Random(5);
+    let mut random = Random::new(5);
     let counts: Vec<f64> = (0..1000).map(|_| (random.unit() * 5.0).floor()).collect();
     check(&counts, "stochastic");
     // The test against surrogates alone would call one in twenty nonlinear; the size of the effect does not.
@@ -258,7 +256,7 @@ fn time_has_its_unit() {
 
 #[test]
 fn irregular_times_are_resampled_and_said() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let mut time = 0.0;
     let times: Vec<f64> = (0..1500)
         .map(|_| {

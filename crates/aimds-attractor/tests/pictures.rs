@@ -1,11 +1,9 @@
 //! Pictures as they were when someone last looked at them: `UPDATE_SNAPSHOTS=1 cargo test` writes them anew.
 
-mod systems;
-
 use std::path::Path;
 
+use aimds_attractor::systems::*;
 use aimds_attractor::{Embedding, Error, phase_portrait, recurrence_plot};
-use systems::*;
 
 fn check(name: &str, picture: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures").join(name);

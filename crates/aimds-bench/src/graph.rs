@@ -8,6 +8,8 @@ use aimds_graph::{
 };
 use serde::Serialize;
 
+use crate::case::{Case, Measured, Of, Unit};
+
 /// Thirty days of attacks.
 const BEGIN_MS: u64 = 1_764_000_000_000;
 const DAY_MS: u64 = 86_400_000;
@@ -46,26 +48,14 @@ pub struct GraphReport {
     pub edges_per_s: f64,
     /// Bytes on disk, where the store can tell.
     pub bytes: Option<u64>,
-    /// By question.
-    pub queries: Vec<QueryTimes>,
+    /// By question, in microseconds, with the share of the answers that the limits cut.
+    #[serde(skip)]
+    pub queries: Vec<Case>,
 }
 
-/// Quantiles of one question, in microseconds.
-#[derive(Clone, Debug, Serialize)]
-pub struct QueryTimes {
-    /// Which question.
-    pub query: &'static str,
-    /// How often it was asked.
-    pub calls: usize,
-    /// Median.
-    pub p50_us: f64,
-    /// 99th percentile.
-    pub p99_us: f64,
-    /// Slowest.
-    pub max_us: f64,
-    /// Share of the answers that the limits cut.
-    pub truncated: f64,
-}
+/// What the slowest of a hundred questions may take, in microseconds, in a graph of [`PROMISED_EDGES`].
+const PROMISED_US: f64 = 10_000.0;
+const PROMISED_EDGES: u64 = 1_000_000;
 
 /// Builds a graph and asks it; `progress` is told of every batch, with its edges.
 ///
@@ -114,7 +104,7 @@ pub fn measure_graph(
     })
 }
 
-fn ask(graph: &dyn Graph, load: &GraphLoad, story: &Story, step: u64) -> Result<Vec<QueryTimes>, Error> {
+fn ask(graph: &dyn Graph, load: &GraphLoad, story: &Story, step: u64) -> Result<Vec<Case>, Error> {
     let mut random = Random(load.seed ^ 0x5eed);
     let queries = 0..load.queries.max(1);
     let ids = queries.clone().map(|_| attack(random.below(story.attacks.max(1))));
@@ -128,7 +118,7 @@ fn ask(graph: &dyn Graph, load: &GraphLoad, story: &Story, step: u64) -> Result<
     let rule = vec![pattern(most(&story.rules))?; (load.queries / 10).max(1)];
     let days: Vec<NodeId> = ids.iter().take((load.queries / 10).max(1)).cloned().collect();
     let usual = Limits::related();
-    Ok(vec![
+    let cases = [
         timed("related attacks, 3 hops, 24 hours", &ids, |id| {
             Ok(graph.related(TENANT, id, &usual)?.truncated)
         })?,
@@ -149,7 +139,9 @@ fn ask(graph: &dyn Graph, load: &GraphLoad, story: &Story, step: u64) -> Result<
             let span = Span { from_ms, to_ms: from_ms + DAY_MS };
             Ok(graph.campaigns(TENANT, &CampaignLimits { span, ..CampaignLimits::default() })?.truncated)
         })?,
-    ])
+    ];
+    let promised = load.edges >= PROMISED_EDGES;
+    Ok(cases.into_iter().map(|case| case.target_if(promised, Of::P99, PROMISED_US)).collect())
 }
 
 /// Asks about each; the first tenth is asked twice, to warm up.
@@ -157,7 +149,7 @@ fn timed(
     query: &'static str,
     about: &[NodeId],
     ask: impl Fn(&NodeId) -> Result<bool, Error>,
-) -> Result<QueryTimes, Error> {
+) -> Result<Case, Error> {
     for id in about.iter().take(about.len().div_ceil(10)) {
         ask(id)?;
     }
@@ -168,19 +160,10 @@ fn timed(
         truncated += usize::from(ask(id)?);
         micros.push(started.elapsed().as_secs_f64() * 1e6);
     }
-    micros.sort_by(f64::total_cmp);
-    let quantile = |share: f64| {
-        let rank = ((micros.len() as f64 * share).ceil() as usize).clamp(1, micros.len().max(1)) - 1;
-        micros.get(rank).copied().unwrap_or(0.0)
-    };
-    Ok(QueryTimes {
-        query,
-        calls: about.len(),
-        p50_us: quantile(0.5),
-        p99_us: quantile(0.99),
-        max_us: quantile(1.0),
-        truncated: truncated as f64 / about.len().max(1) as f64,
-    })
+    let share = truncated as f64 / about.len().max(1) as f64;
+    let slowest = micros.iter().copied().fold(0.0, f64::max);
+    let measured = Measured::new(micros).detail("slowest", slowest).detail("truncated", share);
+    Ok(Case::new(query, Unit::Us, measured))
 }
 
 /// What has been told so far.

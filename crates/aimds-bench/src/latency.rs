@@ -6,6 +6,7 @@ use aimds_engine::{Conversation, Engine, Session, Timestamp};
 use serde::Serialize;
 
 use crate::Workload;
+use crate::samples::{Samples, nanos};
 
 /// Quantiles of one workload, in microseconds.
 #[derive(Clone, Debug, Serialize)]
@@ -30,7 +31,7 @@ pub fn measure(engine: &Engine, workload: &Workload, calls: usize) -> Latency {
     let conversations: Vec<_> =
         workload.texts.iter().map(|text| Conversation::single(workload.origin, text.as_str())).collect();
     let mut session = Session::new("");
-    let mut run = |calls: usize| -> Vec<u64> {
+    let mut run = |calls: usize| -> Vec<f64> {
         conversations
             .iter()
             .cycle()
@@ -42,23 +43,18 @@ pub fn measure(engine: &Engine, workload: &Workload, calls: usize) -> Latency {
                     &mut session,
                     Timestamp(0),
                 ));
-                u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+                nanos(start.elapsed()) / 1000.0
             })
             .collect()
     };
     run((calls / 10).max(1));
-    let mut nanos = run(calls.max(1));
-    nanos.sort_unstable();
-    let quantile = |share: f64| {
-        let at = ((nanos.len() as f64 * share).ceil() as usize).clamp(1, nanos.len()) - 1;
-        nanos.get(at).map_or(0.0, |&nanos| nanos as f64 / 1000.0)
-    };
+    let micros = Samples::new(run(calls.max(1)));
     Latency {
         workload: workload.name,
         bytes: workload.texts.iter().map(String::len).max().unwrap_or(0),
-        calls: nanos.len(),
-        p50_us: quantile(0.5),
-        p99_us: quantile(0.99),
-        max_us: quantile(1.0),
+        calls: micros.len(),
+        p50_us: micros.quantile(0.5),
+        p99_us: micros.quantile(0.99),
+        max_us: micros.quantile(1.0),
     }
 }

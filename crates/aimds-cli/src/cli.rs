@@ -4,6 +4,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     Status, attractor, audit, bench, calibrate, config, eval, graph, learn, policy, router, scan, serve,
+    token,
 };
 
 /// AIMDS: a firewall for LLM applications and agents.
@@ -73,6 +74,9 @@ pub enum Command {
     /// What kind of motion a series of measurements shows
     #[command(subcommand)]
     Attractor(attractor::Attractor),
+    /// Access tokens of one's own: make them, list and rotate the keys that sign them
+    #[command(subcommand)]
+    Token(token::Token),
     /// Verify, export and watch the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -102,6 +106,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Config(config) => config::run(&config, &cli.global),
         Command::Policy(policy) => policy::run(&policy, &cli.global),
         Command::Attractor(attractor) => attractor::run(&attractor, &cli.global),
+        Command::Token(token) => token::run(&token, &cli.global),
         Command::Audit(audit) => audit::run(&audit, &cli.global),
         Command::Router(router) => router::run(&router, &cli.global),
         Command::Learn(learn) => learn::run(&learn, &cli.global),

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use aimds_engine::{DEFAULT_POLICY, PolicyFile};
-use aimds_gateway::{Config as GatewayConfig, DEFAULT_CONFIG, VaultKey, config_schema};
+use aimds_gateway::{Config as GatewayConfig, DEFAULT_CONFIG, KeyPlace, VaultKey, config_schema};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
@@ -94,6 +94,11 @@ pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<GatewayConfig> {
     }
     if let Some(tls) = &mut config.tls {
         tls.start_from(directory);
+    }
+    for issuer in &mut config.issuers {
+        if let KeyPlace::File(path) = &mut issuer.keys {
+            *path = directory.join(&path);
+        }
     }
     if let Some(state) = &mut config.mitigation.state {
         *state = directory.join(&state);

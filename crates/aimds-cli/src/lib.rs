@@ -39,6 +39,7 @@ pub mod router;
 pub mod scan;
 pub mod serve;
 pub mod statistics;
+pub mod token;
 
 pub use cli::{Cli, Command, run};
 pub use status::{Status, is_broken_pipe, is_usage};

@@ -74,7 +74,8 @@ pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
     start_log(&config, global);
     install_panic_hook();
     let engine = Arc::new(loading::engine(config.policy.as_deref(), Deep::Auto)?);
-    let needs_key = config.require_auth && config.keys.is_empty();
+    let nobody = config.keys.is_empty() && config.certificates.is_empty() && config.issuers.is_empty();
+    let needs_key = config.require_auth && nobody;
     if serve.new_key && !needs_key {
         return Err(usage("--new-key: the configuration has keys of its own or asks for none"));
     }

@@ -34,7 +34,7 @@ pub use aimds_detect::{
 };
 pub use aimds_policy::{
     Action, Asked, Checked, Decision, DeepBand, DeepMode, Measure, Neutral, Order, Permit, Policy,
-    PolicyError, PolicyFile, Reason, ReasonCode, Redaction, Removal, Spotlight,
+    PolicyError, PolicyFile, Reason, ReasonCode, Redaction, Removal, Said, Spotlight,
 };
 pub use aimds_respond::{Cleared, Edit, Kept, Marked, neutralise, placeholder, redact, spotlight, vault};
 pub use embedded::{DEFAULT_POLICY, rule_files};

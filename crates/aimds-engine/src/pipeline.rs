@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aimds_analyze::{
-    Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp, assess, splits, taints,
+    Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp, assess, splits, taints, taints_after,
 };
 use aimds_detect::encoder::EncoderError;
 use aimds_detect::lexical::ModelError;
@@ -205,7 +205,11 @@ impl Engine {
             joined.attribute(&whole, scan.findings, &mut risks, &mut findings);
         }
         let together = session.follow(conversation, &risks, &findings, now);
-        let assessment = assess(risks, findings, taints(conversation), session, now).with_session(together);
+        let tainted = match asked {
+            Some(asked) if self.policy.follows() => taints_after(asked.conversation, conversation),
+            _ => taints(conversation),
+        };
+        let assessment = assess(risks, findings, tainted, session, now).with_session(together);
         let tenant = session.tenant();
         let decision = match asked {
             None => self.policy.decide(conversation, &assessment, tenant),

@@ -7,6 +7,9 @@
 //! Prints one line that `cargo xtask load --protocol h3` reads. HTTP/2 is without TLS, with prior knowledge; HTTP/3 takes
 //! any certificate. Every answer is checked: a status other than 200 or a body that is no verdict is an error.
 
+#[path = "../tests/gateway/quic/trusting.rs"]
+mod trusting;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,9 +20,6 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Buf as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use quinn::crypto::rustls::QuicClientConfig;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -167,12 +167,7 @@ async fn repeat(until: Instant, first: usize, arguments: Arc<Arguments>, mut sen
 type Http3 = h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>;
 
 async fn http3(arguments: &Arguments) -> Result<Http3, Failed> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone))
-        .with_no_client_auth();
+    let mut tls = trusting::builder()?.with_no_client_auth();
     tls.alpn_protocols = vec![b"h3".to_vec()];
     let crypto = QuicClientConfig::try_from(tls)?;
     let mut endpoint = quinn::Endpoint::client(SocketAddr::new(arguments.address.ip(), 0))?;
@@ -211,43 +206,4 @@ async fn ask_http2(arguments: &Arguments, sender: &mut Http2, body: Bytes) -> Re
     let answer = sender.send_request(arguments.request("http").body(Full::new(body))?).await?;
     let status = answer.status();
     Ok(is_verdict(status, &answer.into_body().collect().await?.to_bytes()))
-}
-
-/// Takes every certificate: this measures, it does not trust.
-#[derive(Debug)]
-struct Anyone;
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
-    }
 }

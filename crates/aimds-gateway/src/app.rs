@@ -15,7 +15,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit::{self, Recorder, Subject};
-use crate::auth::{ApiKey, Keys};
+use crate::auth::{Callers, Principal};
 use crate::config::{Block, Limits, OnFull};
 use crate::error::{Failure, explain};
 use crate::json;
@@ -43,7 +43,7 @@ const DISCARD_TIMES_LIMIT: usize = 4;
 /// What every request shares.
 pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) keys: Keys,
+    pub(crate) callers: Callers,
     pub(crate) public_metrics: bool,
     pub(crate) limits: Limits,
     pub(crate) block: Block,
@@ -69,7 +69,8 @@ pub(crate) struct App {
 pub(crate) struct Call {
     pub(crate) app: Arc<App>,
     pub(crate) id: RequestId,
-    pub(crate) key: Option<Arc<ApiKey>>,
+    /// Who is calling; `None` where the route asks nobody.
+    pub(crate) principal: Option<Arc<Principal>>,
     /// The session that the caller names.
     pub(crate) session: Option<SessionKey>,
     pub(crate) route: &'static Route,
@@ -110,28 +111,27 @@ pub(crate) struct Inspection {
 }
 
 impl Call {
-    /// The identifier of the caller's key, empty where none is needed.
+    /// The name of the caller, empty where nobody is asked.
     pub(crate) fn key_id(&self) -> &str {
-        self.key.as_ref().map_or("", |key| key.id())
+        self.principal.as_ref().map_or("", |principal| principal.id())
     }
 
     /// Whose request it is.
     pub(crate) fn tenant(&self) -> &str {
-        self.key.as_ref().map_or("", |key| key.tenant())
+        self.principal.as_ref().map_or("", |principal| principal.tenant())
     }
 
     /// The session that it belongs to, if its caller names one.
     fn session(&self) -> Option<Of<'_>> {
-        let api_key = self.key.as_ref().map_or("", |key| key.id());
-        self.session.map(|session| Of { tenant: self.tenant(), api_key, session })
+        self.session.map(|session| Of { tenant: self.tenant(), api_key: self.key_id(), session })
     }
 
     /// Takes the session from the body of a request, where its shape has a place for it, and asks whether it is held.
     pub(crate) async fn name_session(&mut self, session: &str) -> Result<(), Failure> {
         let session = Some(SessionKey::of(self.tenant(), session)?);
         self.session = session;
-        if let Some(key) = &self.key {
-            self.app.mitigations.admit(key, session, self.route.guarded, now_ms()).await?;
+        if let Some(principal) = &self.principal {
+            self.app.mitigations.admit(principal, session, self.route.guarded, now_ms()).await?;
         }
         Ok(())
     }
@@ -198,6 +198,15 @@ impl Call {
         self.look_after(None, conversation)
     }
 
+    /// The same about a part of the answer to what was `asked`.
+    pub(crate) fn look_at_answer(
+        &self,
+        asked: &Asked<'_>,
+        part: &Conversation,
+    ) -> Result<Inspection, Failure> {
+        self.look_after(Some(asked), part)
+    }
+
     fn look_after(
         &self,
         asked: Option<&Asked<'_>>,
@@ -254,7 +263,7 @@ impl Call {
         }
         let Inspection { verdict, decided, .. } = inspection;
         let concerned =
-            Concerned { key: self.key.as_ref(), session: self.session, verdict, now_ms: now_ms() };
+            Concerned { key: self.principal.as_deref(), session: self.session, verdict, now_ms: now_ms() };
         let about = |order: &aimds_engine::Order| self.about(&order.playbook, *decided);
         self.app.mitigations.carry_out(orders, about, &concerned);
     }

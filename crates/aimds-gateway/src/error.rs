@@ -184,9 +184,9 @@ impl Failure {
         match self {
             Self::NotFound => "no such route; /openapi.json lists them".into(),
             Self::Method => "the route exists, but not with this method".into(),
-            Self::Denied(Denied::Unknown, _) => "missing or unknown API key".into(),
+            Self::Denied(Denied::Unknown, _) => "missing or unknown credentials".into(),
             Self::Denied(Denied::Scope, scope) => {
-                format!("the API key does not have the scope \"{}\"", scope.as_str())
+                format!("the caller does not have the scope \"{}\"", scope.as_str())
             }
             Self::HeadTooLarge { limit } => format!("the request head is larger than {limit} bytes"),
             Self::TooLarge { limit } => format!("the request body is larger than {limit} bytes"),

@@ -23,7 +23,7 @@
 //! # Invariants
 //!
 //! * Nothing reaches the upstream or comes back from it without a permit of the policy: the types see to it.
-//! * Every route needs a key, unless the table says otherwise.
+//! * Every route needs a caller with the scope that the table names, unless it says that the route is open.
 //! * No text of a request or an answer is ever logged, counted or recorded, and no failure quotes one.
 #![cfg_attr(
     not(test),
@@ -59,15 +59,20 @@ mod tls;
 mod upstream;
 mod vault;
 
-pub use auth::{ApiKey, KeyHash, NewKey, NoRandom, Scope, generate_key};
+pub use auth::{
+    Algorithm, ApiKey, CertificateCaller, CertificateName, Claims, Credential, KeyHash, KeySetError,
+    KeysUnavailable, NewKey, NoRandom, Principal, Roles, Scope, Scopes, SigningKey, SigningKeyError,
+    generate_key,
+};
 pub use config::{
-    AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, ClientAuth,
-    Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, KeyFile, Limits, LimitsFile, ListenFile,
-    LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile, NotifyConfig, NotifyFile, OnFull,
-    OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile, RouteFile, RouterConfig, RouterFile,
-    Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace,
-    TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode,
-    VaultSessions, VaultStore, WithoutSession, config_schema,
+    AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, CertificateFile,
+    ClientAuth, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, IssuerConfig, IssuerFile,
+    KeyFile, KeyPlace, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig,
+    MitigationFile, NotifyConfig, NotifyFile, OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig,
+    QuicFile, RoleFile, RouteFile, RouterConfig, RouterFile, Secret, ServiceConfig, ServiceFile,
+    SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TenantOf, TlsConfig, TlsFile,
+    UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore,
+    WithoutSession, config_schema,
 };
 pub use mitigation::{MitigationError, StateError};
 pub use routes::openapi;

@@ -15,7 +15,7 @@ use aimds_engine::Engine;
 use aimds_store::AuditLog;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Request, Response};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use futures_util::FutureExt as _;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::app::{App, Call, Gauge, now_ms};
 use crate::audit::Recorder;
-use crate::auth::{ApiKey, Keys, Scope};
+use crate::auth::{Callers, Denied, Principal, Tokens};
 use crate::config::{Config, QuicConfig};
 use crate::error::{Failure, Shape};
 use crate::metrics::Metrics;
@@ -36,7 +36,7 @@ use crate::routes::{Access, DECISION, ROUTES, Route};
 use crate::session_key::SessionKey;
 use crate::sessions::Remembered;
 use crate::stream::hold_back::Window;
-use crate::tls::{Certificates, Tls};
+use crate::tls::{Certificates, PeerIdentity, Tls};
 use crate::upstream::Upstream;
 use crate::vault::Vaults;
 use tcp::Connection;
@@ -91,6 +91,9 @@ impl Gateway {
             require_auth,
             public_metrics,
             keys,
+            certificates,
+            issuers,
+            roles,
             upstream,
             router,
             stream,
@@ -102,7 +105,7 @@ impl Gateway {
             notify,
             ..
         } = config;
-        if require_auth && keys.is_empty() {
+        if require_auth && keys.is_empty() && certificates.is_empty() && issuers.is_empty() {
             return Err(BindError::NoKeys);
         }
         let router = router.map(Desk::open).transpose().map_err(|source| BindError::Ledger { source })?;
@@ -115,7 +118,7 @@ impl Gateway {
         let mitigations = Mitigations::open(mitigation, notify, Recorder::new(audit.clone()), now_ms())?;
         let app = App {
             engine,
-            keys: Keys::new(keys, require_auth),
+            callers: Callers::new(keys, certificates, Tokens::open(issuers)?, roles, require_auth),
             public_metrics,
             limits,
             block,
@@ -192,6 +195,8 @@ impl BoundGateway {
             tokio::spawn(quic.serve(Arc::clone(&app), router.clone(), Arc::clone(&max_connections), stopped))
         });
         let watching = tokio::spawn(Certificates::of(&tls).watch());
+        let issuers = Arc::clone(&app);
+        let trusting = tokio::spawn(async move { issuers.callers.tokens().watch().await });
         let secure = tls.tcp().is_some();
         let graceful = GracefulShutdown::new();
         let mut shutdown = std::pin::pin!(shutdown);
@@ -226,6 +231,7 @@ impl BoundGateway {
         }
         drop(listener);
         watching.abort();
+        trusting.abort();
         let _ = stop.send(true);
         if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
             tracing::warn!("requests in progress were cut off at the end of the drain time");
@@ -332,11 +338,11 @@ async fn admitted(
     request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
     check_head(&request, app.limits.header_bytes)?;
-    let key = authenticate(&app, route, &request)?;
+    let principal = authenticate(&app, route, request.headers(), request.extensions()).await?;
     let mut session = None;
-    if let Some(key) = &key {
-        session = SessionKey::of_headers(key.tenant(), request.headers())?;
-        app.mitigations.admit(key, session.filter(|_| route.guarded), route.guarded, now_ms()).await?;
+    if let Some(principal) = &principal {
+        session = SessionKey::of_headers(principal.tenant(), request.headers())?;
+        app.mitigations.admit(principal, session.filter(|_| route.guarded), route.guarded, now_ms()).await?;
     }
     // Operations stay visible while the gateway is busy.
     let place = match route.guarded {
@@ -346,7 +352,7 @@ async fn admitted(
     let call = Call {
         app: Arc::clone(&app),
         id,
-        key,
+        principal,
         session,
         route,
         started,
@@ -367,16 +373,21 @@ fn check_head(request: &Request<Body>, limit: usize) -> Result<(), Failure> {
     if lines + target > limit { Err(Failure::HeadTooLarge { limit }) } else { Ok(()) }
 }
 
-fn authenticate(app: &App, route: &Route, request: &Request<Body>) -> Result<Option<Arc<ApiKey>>, Failure> {
-    let scope = match route.access {
-        Access::Open => return Ok(None),
-        Access::Metrics if app.public_metrics => return Ok(None),
-        Access::Metrics => Scope::Metrics,
-        Access::Admin => Scope::Admin,
-        Access::Key(scope) => scope,
-    };
-    match app.keys.check(request.headers(), scope) {
-        Ok(key) => Ok(Some(Arc::clone(key))),
+/// Who is calling, if the route asks and lets them.
+async fn authenticate(
+    app: &App,
+    route: &Route,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Option<Arc<Principal>>, Failure> {
+    let Some(scope) = route.access.scope() else { return Ok(None) };
+    if route.access == Access::Metrics && app.public_metrics {
+        return Ok(None);
+    }
+    let certificate = extensions.get::<Arc<PeerIdentity>>().map(Arc::as_ref);
+    let found = app.callers.authenticate(headers, certificate).await;
+    match found.and_then(|principal| principal.may(scope).then_some(principal).ok_or(Denied::Scope)) {
+        Ok(principal) => Ok(Some(principal)),
         Err(denied) => {
             tracing::info!(route = route.path, ?denied, "caller turned away");
             Err(Failure::Denied(denied, scope))

@@ -11,7 +11,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::auth::{Keys, bearer};
+use crate::auth::{Callers, bearer};
 use crate::config::{ServiceConfig, UpstreamConfig};
 use crate::error::Failure;
 use crate::providers::{Outbound, Service};
@@ -83,7 +83,7 @@ impl Server<'_> {
 
     /// The credentials that go to the provider: the configured ones, else the caller's, unless they are what let the
     /// caller in here.
-    pub(crate) fn credentials(&self, caller: &HeaderMap, keys: &Keys) -> HeaderMap {
+    pub(crate) fn credentials(&self, caller: &HeaderMap, callers: &Callers) -> HeaderMap {
         if self.has_key() {
             return self.own_credentials();
         }
@@ -94,7 +94,7 @@ impl Server<'_> {
                 "authorization" => bearer(caller),
                 _ => value.to_str().ok().map(str::trim),
             };
-            if !secret.is_some_and(|secret| keys.is_own(secret)) {
+            if !secret.is_some_and(|secret| callers.is_own(secret)) {
                 credentials.insert(HeaderName::from_static(name), value.clone());
             }
         }

@@ -1,7 +1,6 @@
 //! What the graph is made of: nodes, edges, and the batches in which they come.
 
-use std::collections::BTreeMap;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 

@@ -41,4 +41,4 @@ pub use file::{
 pub use playbook::{Measure, Neutral, Order, Removal, Spotlight, SpotlightMode};
 pub use promise::Checked;
 pub use resolve::{Policy, PolicyError};
-pub use temporal::Asked;
+pub use temporal::{Asked, Said};

@@ -310,7 +310,15 @@ impl Policy {
         self.decide_after(None, conversation, assessment, tenant)
     }
 
-    /// Decides what happens with the answer to a request: temporal policies look at both.
+    /// Whether there are temporal policies: whoever asks for decisions on an answer in parts then has to say what came before
+    /// each.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        !self.temporal.is_empty()
+    }
+
+    /// Decides what happens with the answer to a request: temporal policies look at both. The taints of `assessment` are those
+    /// of the answer after the request ([`aimds_analyze::taints_after`]).
     #[must_use]
     pub fn decide_answer(
         &self,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use aimds_analyze::{Assessment, MessageRisk, taints};
+use aimds_analyze::{Assessment, MessageRisk, Taint};
 use aimds_detect::{Category, Conversation, Finding, Origin, Role, ToolUse, ToolUseKind};
 use aimds_temporal::{Atom, Event, Formula, Verdict};
 
@@ -41,25 +41,43 @@ pub struct Asked<'a> {
     pub assessment: &'a Assessment,
 }
 
-impl Asked<'_> {
-    /// Request and answer as one conversation.
-    fn with(&self, answer: &Conversation, answered: &Assessment) -> (Conversation, Assessment) {
-        let before = self.conversation.messages.len();
-        let mut conversation = self.conversation.clone();
-        conversation.messages.extend(answer.messages.iter().cloned());
-        conversation.tools.extend(answer.tools.iter().map(|tool| ToolUse {
-            texts: tool.texts.start + before..tool.texts.end + before,
-            ..tool.clone()
-        }));
-        let mut assessment = self.assessment.clone();
-        let risks = answered.messages.iter().cloned();
-        assessment.messages.extend(risks.map(|risk| MessageRisk { message: risk.message + before, ..risk }));
-        let findings = answered.findings.iter().cloned();
+/// What has been said so far: a request, and as much of its answer as is complete.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The texts.
+    pub conversation: Conversation,
+    /// What was said about them.
+    pub assessment: Assessment,
+}
+
+impl Said {
+    /// What the next part of the answer comes after.
+    #[must_use]
+    pub fn asked(&self) -> Asked<'_> {
+        Asked { conversation: &self.conversation, assessment: &self.assessment }
+    }
+
+    /// Appends a part of the answer. `assessed` is what was said about it when it was decided on as the answer to
+    /// [`Said::asked`]. Linear in the part.
+    pub fn append(&mut self, part: &Conversation, assessed: &Assessment) {
+        let (texts, tools) = (self.conversation.messages.len(), self.conversation.tools.len());
+        self.conversation.messages.extend(part.messages.iter().cloned());
+        self.conversation.tools.extend(
+            part.tools.iter().map(|tool| ToolUse {
+                texts: tool.texts.start + texts..tool.texts.end + texts,
+                ..tool.clone()
+            }),
+        );
+        let assessment = &mut self.assessment;
+        let risks = assessed.messages.iter().cloned();
+        assessment.messages.extend(risks.map(|risk| MessageRisk { message: risk.message + texts, ..risk }));
+        let findings = assessed.findings.iter().cloned();
         assessment
             .findings
-            .extend(findings.map(|finding| Finding { message: finding.message + before, ..finding }));
-        assessment.taints = taints(&conversation);
-        (conversation, assessment)
+            .extend(findings.map(|finding| Finding { message: finding.message + texts, ..finding }));
+        // Their sources are numbered over both already.
+        let taints = assessed.taints.iter().cloned();
+        assessment.taints.extend(taints.map(|taint| Taint { call: taint.call + tools, ..taint }));
     }
 }
 
@@ -151,28 +169,38 @@ impl TemporalPolicies {
         Ok(Self { entries, groups })
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// A reason for each policy that the conversation violates. Linear in texts, findings and policies.
     pub(crate) fn violations(&self, look: &Look<'_>) -> Vec<Reason> {
-        if self.concerned(look.conversation).next().is_none() {
-            return Vec::new();
-        }
-        let steps = self.steps(look);
-        self.concerned(look.conversation).filter_map(|entry| entry.violation(&steps)).collect()
+        self.violations_after(None, look)
     }
 
     /// The same for an answer to a conversation that was decided on before.
     pub(crate) fn violations_of_answer(&self, asked: &Asked<'_>, answer: &Look<'_>) -> Vec<Reason> {
-        if self.concerned(answer.conversation).next().is_none() {
+        self.violations_after(Some(asked), answer)
+    }
+
+    fn violations_after(&self, asked: Option<&Asked<'_>>, look: &Look<'_>) -> Vec<Reason> {
+        if self.concerned(look.conversation).next().is_none() {
             return Vec::new();
         }
-        let before = asked.conversation.messages.len();
-        let (conversation, assessment) = asked.with(answer.conversation, answer.assessment);
-        let mut reasons =
-            self.violations(&Look { conversation: &conversation, assessment: &assessment, ..*answer });
-        for reason in &mut reasons {
-            reason.message = reason.message.and_then(|message| message.checked_sub(before));
+        let mut steps = Steps::default();
+        if let Some(&Asked { conversation, assessment }) = asked {
+            self.follow(&mut steps, &Look { conversation, assessment, ..*look });
         }
-        reasons
+        let before = steps.events.len();
+        self.follow(&mut steps, look);
+        let violation = |entry: &Entry| {
+            let mut reason = entry.violation(&steps.events)?;
+            // What was violated before the answer was decided on with what violated it.
+            reason.message = Some(reason.message?.checked_sub(before)?);
+            Some(reason)
+        };
+        self.concerned(look.conversation).filter_map(violation).collect()
     }
 
     /// The policies that the texts can violate.
@@ -181,28 +209,26 @@ impl TemporalPolicies {
         self.entries.iter().filter(move |entry| !(entry.only_tools && without_tools))
     }
 
-    /// The events of each text.
-    fn steps(&self, look: &Look<'_>) -> Vec<Vec<Event>> {
-        let mut steps: Vec<Vec<Event>> = look.conversation.messages.iter().map(events_of_message).collect();
-        let mut add = |at: usize, event: Event| {
-            if let Some(events) = steps.get_mut(at).filter(|events| !events.contains(&event)) {
-                events.push(event);
-            }
-        };
-        let mut suspicious = vec![false; look.conversation.messages.len()];
+    /// Appends the events of each text.
+    fn follow(&self, steps: &mut Steps, look: &Look<'_>) {
+        let before = steps.events.len();
+        steps.events.extend(look.conversation.messages.iter().map(events_of_message));
+        steps.suspicious.resize(steps.events.len(), false);
         for risk in &look.assessment.messages {
             let Some(action) = (look.reached)(risk) else { continue };
-            suspicious.get_mut(risk.message).into_iter().for_each(|suspicious| *suspicious = true);
-            add(risk.message, Event::new("suspicious"));
+            let at = risk.message + before;
+            steps.suspicious.get_mut(at).into_iter().for_each(|suspicious| *suspicious = true);
+            steps.add(at, Event::new("suspicious"));
             if action == Action::Block {
-                add(risk.message, Event::new("attack"));
+                steps.add(at, Event::new("attack"));
             }
         }
         for finding in look.assessment.findings.iter().filter(|f| f.confidence >= look.min_confidence) {
-            add(finding.message, Event::new("found").arg(finding.category.as_str()));
+            let at = finding.message + before;
+            steps.add(at, Event::new("found").arg(finding.category.as_str()));
             match finding.category {
-                Category::Pii(_) => add(finding.message, Event::new("pii")),
-                Category::Secret(_) => add(finding.message, Event::new("secret")),
+                Category::Pii(_) => steps.add(at, Event::new("pii")),
+                Category::Secret(_) => steps.add(at, Event::new("secret")),
                 _ => {}
             }
         }
@@ -211,26 +237,41 @@ impl TemporalPolicies {
                 ToolUseKind::Result => "result",
                 ToolUseKind::Call { .. } => "call",
             };
-            let step = tool.last();
-            add(step, Event::new(kind));
-            add(step, Event::new(kind).arg(tool.name.as_str()));
+            let at = tool.last() + before;
+            steps.add(at, Event::new(kind));
+            steps.add(at, Event::new(kind).arg(tool.name.as_str()));
             if let ToolUseKind::Call { approved } = tool.kind {
                 for group in self.groups.iter().filter(|group| group.holds(&tool.name)) {
-                    add(step, Event::new(group.name.as_str()));
+                    steps.add(at, Event::new(group.name.as_str()));
                 }
                 if approved {
-                    add(step, Event::new("approved"));
+                    steps.add(at, Event::new("approved"));
                 }
             }
         }
         for taint in &look.assessment.taints {
-            let Some(step) = look.conversation.tools.get(taint.call).map(ToolUse::last) else { continue };
-            add(step, Event::new("tainted"));
-            if suspicious.get(taint.source) == Some(&true) {
-                add(step, Event::new("obeys_suspicious"));
+            let Some(tool) = look.conversation.tools.get(taint.call) else { continue };
+            let at = tool.last() + before;
+            steps.add(at, Event::new("tainted"));
+            if steps.suspicious.get(taint.source) == Some(&true) {
+                steps.add(at, Event::new("obeys_suspicious"));
             }
         }
-        steps
+    }
+}
+
+/// The events of texts, and which of them are suspicious.
+#[derive(Default)]
+struct Steps {
+    events: Vec<Vec<Event>>,
+    suspicious: Vec<bool>,
+}
+
+impl Steps {
+    fn add(&mut self, at: usize, event: Event) {
+        if let Some(events) = self.events.get_mut(at).filter(|events| !events.contains(&event)) {
+            events.push(event);
+        }
     }
 }
 

@@ -109,6 +109,12 @@ impl Cleared {
         &self.conversation
     }
 
+    /// The texts by themselves, for whoever wants to know what was said.
+    #[must_use]
+    pub fn into_conversation(self) -> Conversation {
+        self.conversation
+    }
+
     /// Positions of the messages whose text was changed, in order.
     #[must_use]
     pub fn changed(&self) -> &[usize] {

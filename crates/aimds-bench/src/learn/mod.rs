@@ -4,7 +4,7 @@ mod export;
 mod latency;
 
 pub use export::export;
-pub use latency::{LearnLatency, latencies};
+pub use latency::latencies;
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,12 @@ use aimds_learn::{
 };
 use serde::Serialize;
 
+use crate::case::{Case, Measured, Of, Unit};
+
 /// Cases of a run unless told otherwise.
 pub const STEPS: usize = 10_000;
+/// The contender that is ours.
+const OURS: &str = "aimds";
 /// Points of a curve.
 const POINTS: usize = 20;
 /// A case each thirty seconds: what quotas for each hour are made for.
@@ -61,6 +65,35 @@ pub fn regrets(scenario: Scenario, seeds: usize, steps: usize) -> Result<Vec<Reg
         }
     }
     runs.into_iter().map(|(contender, curves)| summary(scenario, contender, &curves, steps)).collect()
+}
+
+/// What is promised: our regret over that of Vowpal Wabbit's squarecb as it comes.
+fn promised(scenario: &str) -> Option<f64> {
+    match scenario {
+        "stationary" => Some(0.5),
+        "abrupt" => Some(0.9),
+        _ => None,
+    }
+}
+
+/// One case for each environment, with the other contenders beside us. Each has the mean and its 95 % interval as details.
+#[must_use]
+pub fn regret_cases(regrets: &[Regret]) -> Vec<Case> {
+    let measured = |row: &Regret| {
+        let measured = Measured::new(row.runs.clone());
+        let Interval { mean, low, high, .. } = row.regret;
+        measured.detail("mean", mean).detail("low", low).detail("high", high)
+    };
+    let ours = regrets.iter().filter(|row| row.contender == OURS);
+    ours.map(|row| {
+        let case = Case::new(format!("regret, {}", row.scenario), Unit::Regret, measured(row));
+        let others = regrets.iter().filter(|other| other.scenario == row.scenario && other.contender != OURS);
+        let case = others.fold(case, |case, other| case.rival(other.contender, None, measured(other)));
+        promised(&row.scenario)
+            .into_iter()
+            .fold(case, |case, at_most| case.target(Of::Ratio("vw squarecb"), at_most))
+    })
+    .collect()
 }
 
 fn summary(
@@ -130,5 +163,5 @@ fn run(scenario: Scenario, seed: u64, steps: usize) -> Result<[(&'static str, Ve
     let best_fixed = sums.iter().map(|(best, fixed)| best - fixed.get(winner).unwrap_or(best)).collect();
     let oracle = vec![0.0; sums.len()];
     let [of_ours, of_uniform] = curves;
-    Ok([("aimds", of_ours), ("uniform", of_uniform), ("best_fixed", best_fixed), ("oracle", oracle)])
+    Ok([(OURS, of_ours), ("uniform", of_uniform), ("best_fixed", best_fixed), ("oracle", oracle)])
 }

@@ -1,15 +1,14 @@
 //! `aimds bench graph`: how fast a large causal memory is built and asked.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
-use aimds_bench::{GraphLoad, GraphReport, measure_graph};
+use aimds_bench::{Case, GraphLoad, GraphReport, Report, measure_graph};
 use aimds_graph::{Graph, Neo4jGraph, Neo4jOptions, Password, SqliteGraph};
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use super::Format;
+use super::page::{self, Output};
 use crate::cli::Global;
 use crate::progress::Progress;
 use crate::status::Status;
@@ -39,33 +38,39 @@ pub struct GraphBench {
     /// Neo4j: the user
     #[arg(long, value_name = "NAME", env = "AIMDS_NEO4J_USER", default_value = "neo4j")]
     pub neo4j_user: String,
-    /// What is printed
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    /// Who else is shown, and how.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Measures SQLite, and Neo4j where there is one.
 pub(super) fn run(arguments: &GraphBench, global: &Global) -> anyhow::Result<Status> {
+    let rivals = page::read_rivals(&arguments.output.rivals)?;
     let folder = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = folder.join(format!("aimds-bench-graph-{}", std::process::id()));
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let measured = measure(arguments, &folder, global);
     std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     let reports = measured?;
-    let mut out = std::io::stdout().lock();
-    match arguments.format {
-        Format::Json => {
-            let rows: Vec<_> =
-                reports.iter().map(|(store, report)| json!({ "store": store, "report": report })).collect();
-            writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
-        }
-        Format::Text => {
-            for (store, report) in &reports {
-                out.write_all(page(store, report).as_bytes())?;
-            }
-        }
+    let stores: Vec<_> =
+        reports.iter().map(|(store, report)| json!({ "store": store, "report": report })).collect();
+    let heading: String = reports.iter().map(|(store, report)| page(store, report)).collect();
+    let report = Report::new("graph", arguments.seed, beside(reports));
+    page::print(report, &rivals, json!({ "stores": stores }), &heading, arguments.output.format)
+}
+
+/// The questions of the first store, with those of the others as its rivals.
+fn beside(reports: Vec<(&'static str, GraphReport)>) -> Vec<Case> {
+    let mut reports = reports.into_iter();
+    let mut cases = reports.next().map_or(Vec::new(), |(_, report)| report.queries);
+    for (store, report) in reports {
+        cases = cases
+            .into_iter()
+            .zip(report.queries)
+            .map(|(case, other)| case.rival(store, None, other.measured))
+            .collect();
     }
-    Ok(Status::Clean)
+    cases
 }
 
 fn measure(
@@ -94,28 +99,9 @@ fn one(graph: &mut dyn Graph, arguments: &GraphBench, global: &Global) -> anyhow
 }
 
 fn page(store: &str, report: &GraphReport) -> String {
-    use std::fmt::Write as _;
     let bytes = report.bytes.map_or(String::new(), |bytes| format!(", {:.0} MB on disk", bytes as f64 / 1e6));
-    let mut page = format!(
+    format!(
         "{store}: {} nodes, {} edges ({} at the largest source), built in {:.1} s ({:.0} edges/s){bytes}\n",
         report.nodes, report.edges, report.hub_edges, report.load_s, report.edges_per_s
-    );
-    let _ = writeln!(
-        page,
-        "{:<40} {:>8} {:>10} {:>10} {:>10} {:>10}",
-        "question", "calls", "p50 µs", "p99 µs", "max µs", "truncated"
-    );
-    for row in &report.queries {
-        let _ = writeln!(
-            page,
-            "{:<40} {:>8} {:>10.1} {:>10.1} {:>10.1} {:>9.1}%",
-            row.query,
-            row.calls,
-            row.p50_us,
-            row.p99_us,
-            row.max_us,
-            row.truncated * 100.0
-        );
-    }
-    page
+    )
 }

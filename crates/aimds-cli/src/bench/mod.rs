@@ -1,7 +1,9 @@
-//! `aimds bench`: the latency of the engine on this machine, of the causal memory, and what the learner achieves.
+//! `aimds bench`: what the engine takes on this machine, and its parts beside their rivals.
 
+mod engines;
 mod graph;
 mod learn;
+mod page;
 
 use std::io::Write as _;
 
@@ -42,6 +44,12 @@ pub struct Bench {
 /// What else can be measured.
 #[derive(Debug, Subcommand)]
 pub enum Other {
+    /// Formulas over traces, monitors, model checking
+    Temporal(engines::Temporal),
+    /// What scheduling costs, and which deadlines are kept under load
+    Scheduler(engines::Scheduler),
+    /// The analysis of series: what it takes, and whether it is right
+    Attractor(engines::Attractor),
     /// Build a large causal memory and measure how fast it answers
     Graph(graph::GraphBench),
     /// Regret and latency of the response policy on synthetic environments
@@ -53,7 +61,7 @@ pub enum Other {
 pub enum Format {
     /// A table.
     Text,
-    /// One JSON array.
+    /// JSON.
     Json,
 }
 
@@ -64,6 +72,9 @@ pub enum Format {
 pub fn run(bench: &Bench, global: &Global) -> anyhow::Result<Status> {
     match &bench.other {
         None => {}
+        Some(Other::Temporal(temporal)) => return engines::temporal(temporal, global),
+        Some(Other::Scheduler(scheduler)) => return engines::scheduler(scheduler, global),
+        Some(Other::Attractor(attractor)) => return engines::attractor(attractor, global),
         Some(Other::Graph(graph)) => return graph::run(graph, global),
         Some(Other::Learn(learn)) => return learn::run(learn, global),
     }

@@ -13,42 +13,42 @@ pub(super) fn related(arguments: &Related) -> anyhow::Result<Status> {
     // Clap sees to it that there is one.
     let id = arguments.attack.as_ref().or(arguments.id.as_ref()).map_or("", String::as_str);
     let id = node_id(id, NodeKind::Attack)?;
-    let limits = arguments.bounds.over(Limits::related());
-    let graph = arguments.place.open()?;
-    let answer = graph.related(&arguments.place.tenant, &id, &limits)?;
+    let limits = arguments.question.bounds.over(Limits::related());
+    let graph = arguments.question.place.open()?;
+    let answer = graph.related(&arguments.question.place.tenant, &id, &limits)?;
     let mut page = answer.sentence() + "\n";
     for attack in &answer.attacks {
         let _ =
             writeln!(page, "{:>3}  {}  {}", attack.hops, moment::format(attack.first_ms), path(&attack.path));
     }
-    show(&answer, &answer.subgraph, &page, arguments.format)
+    show(&answer, &answer.subgraph, &page, arguments.question.format)
 }
 
 pub(super) fn chain(arguments: &About) -> anyhow::Result<Status> {
     let id = node_id(&arguments.id, NodeKind::Attack)?;
-    let limits = arguments.bounds.over(Limits::chain());
-    let answer = arguments.place.open()?.chain(&arguments.place.tenant, &id, &limits)?;
+    let limits = arguments.question.bounds.over(Limits::chain());
+    let answer = arguments.question.place.open()?.chain(&arguments.question.place.tenant, &id, &limits)?;
     let page = format!("{}\n{}\n", answer.sentence(), path(&answer.path));
-    show(&answer, &answer.subgraph, &page, arguments.format)
+    show(&answer, &answer.subgraph, &page, arguments.question.format)
 }
 
 pub(super) fn root(arguments: &About) -> anyhow::Result<Status> {
     let id = node_id(&arguments.id, NodeKind::Attack)?;
-    let limits = arguments.bounds.over(Limits::root());
-    let answer = arguments.place.open()?.root(&arguments.place.tenant, &id, &limits)?;
+    let limits = arguments.question.bounds.over(Limits::root());
+    let answer = arguments.question.place.open()?.root(&arguments.question.place.tenant, &id, &limits)?;
     let page = format!("{}\n{}\n", answer.sentence(), path(&answer.path));
-    show(&answer, &answer.subgraph, &page, arguments.format)
+    show(&answer, &answer.subgraph, &page, arguments.question.format)
 }
 
 pub(super) fn blast(arguments: &Blast) -> anyhow::Result<Status> {
     let id = node_id(&arguments.source, NodeKind::Source)?;
-    let limits = arguments.bounds.over(Limits::blast());
-    let answer = arguments.place.open()?.blast(&arguments.place.tenant, &id, &limits)?;
+    let limits = arguments.question.bounds.over(Limits::blast());
+    let answer = arguments.question.place.open()?.blast(&arguments.question.place.tenant, &id, &limits)?;
     let mut page = answer.sentence() + "\n";
     if let (Some(first), Some(last)) = (answer.first_ms, answer.last_ms) {
         let _ = writeln!(page, "from {} to {}", moment::format(first), moment::format(last));
     }
-    show(&answer, &answer.subgraph, &page, arguments.format)
+    show(&answer, &answer.subgraph, &page, arguments.question.format)
 }
 
 pub(super) fn campaigns(arguments: &Campaigns) -> anyhow::Result<Status> {

@@ -109,6 +109,20 @@ impl Bounds {
     }
 }
 
+/// What every question about a node takes.
+#[derive(Debug, Args)]
+pub struct Question {
+    /// Where the graph is.
+    #[command(flatten)]
+    pub place: Place,
+    /// How far it goes.
+    #[command(flatten)]
+    pub bounds: Bounds,
+    /// What is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
 /// Arguments of `aimds graph related`.
 #[derive(Debug, Args)]
 pub struct Related {
@@ -118,15 +132,9 @@ pub struct Related {
     /// The same, by name
     #[arg(long, value_name = "ID", conflicts_with = "id")]
     pub attack: Option<String>,
-    /// Where the graph is.
+    /// Where, how far, and how it is told.
     #[command(flatten)]
-    pub place: Place,
-    /// How far it goes; usually 3 hops and 24 hours.
-    #[command(flatten)]
-    pub bounds: Bounds,
-    /// What is written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    pub question: Question,
 }
 
 /// Arguments of `aimds graph chain` and `aimds graph root`.
@@ -135,15 +143,9 @@ pub struct About {
     /// An attack by its request's id, or any node as KIND:NAME
     #[arg(value_name = "ID")]
     pub id: String,
-    /// Where the graph is.
+    /// Where, how far, and how it is told.
     #[command(flatten)]
-    pub place: Place,
-    /// How far it goes.
-    #[command(flatten)]
-    pub bounds: Bounds,
-    /// What is written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    pub question: Question,
 }
 
 /// Arguments of `aimds graph blast`.
@@ -152,15 +154,9 @@ pub struct Blast {
     /// A source by its name, or any node as KIND:NAME, such as document:NAME
     #[arg(value_name = "SOURCE")]
     pub source: String,
-    /// Where the graph is.
+    /// Where, how far, and how it is told.
     #[command(flatten)]
-    pub place: Place,
-    /// How far it goes.
-    #[command(flatten)]
-    pub bounds: Bounds,
-    /// What is written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    pub question: Question,
 }
 
 /// Arguments of `aimds graph campaigns`.

@@ -189,15 +189,20 @@ fn the_bench_builds_and_asks() {
     let arguments = ["bench", "graph", "--edges", "3000", "--queries", "20", "--format", "json", "--folder"];
     let ran = run(&[&arguments[..], &[folder.path().to_str().unwrap()]].concat());
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
-    let report = &ran.json()[0];
-    assert_eq!(report["store"], "sqlite");
-    assert!(report["report"]["edges"].as_u64().unwrap() >= 2900, "{report}");
-    assert_eq!(report["report"]["queries"].as_array().unwrap().len(), 7);
+    let report = ran.json();
+    let built = &report["stores"][0];
+    assert_eq!(built["store"], "sqlite");
+    assert!(built["report"]["edges"].as_u64().unwrap() >= 2900, "{built}");
+    assert_eq!(report["cases"].as_array().unwrap().len(), 7);
+    assert_eq!(
+        (report["cases"][0]["runs"].clone(), report["cases"][0]["unit"].clone()),
+        (20.into(), "us".into())
+    );
     // Even one attack can be asked about; no graph at all cannot.
     let tiny = ["bench", "graph", "--edges", "1", "--queries", "1", "--format", "json", "--folder"];
     let ran = run(&[&tiny[..], &[folder.path().to_str().unwrap()]].concat());
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
-    assert_eq!(ran.json()[0]["report"]["attacks"], 1);
+    assert_eq!(ran.json()["stores"][0]["report"]["attacks"], 1);
     assert_eq!(run(&["bench", "graph", "--edges", "0"]).status, 2);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "what was built is gone");
 }

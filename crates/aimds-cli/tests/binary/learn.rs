@@ -210,8 +210,23 @@ fn the_benchmark_of_the_learner_prints_a_table_and_json() {
     let arguments = ["bench", "learn", "--only", "stationary", "--steps", "400", "--calls", "200"];
     let ran = run(&arguments);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
-    assert!(ran.stdout.contains("stationary") && ran.stdout.contains("best_fixed"), "{}", ran.stdout);
-    let told = run(&[&arguments[..], &["--format", "json"]].concat()).json();
+    assert!(ran.stdout.contains("regret, stationary") && ran.stdout.contains("best_fixed"), "{}", ran.stdout);
+    let folder = Folder::new();
+    let rival = r#"{"name":"vw squarecb","version":"9","case":"regret, stationary","unit":"regret","samples":[1e6,3e6]}"#;
+    let rivals = folder.file("rivals.json", format!("[{rival}]"));
+    let told = run(&[&arguments[..], &["--rivals", &rivals, "--format", "json"]].concat()).json();
+    let (regret, speed) = (&told["cases"][0], &told["cases"][3]);
+    assert_eq!((regret["case"].clone(), regret["runs"].clone()), ("regret, stationary".into(), 20.into()));
+    let others: Vec<_> = regret["rivals"].as_array().unwrap().iter().map(|rival| &rival["name"]).collect();
+    assert_eq!(others, ["best_fixed", "oracle", "uniform", "vw squarecb"]);
+    assert_eq!(
+        (regret["rivals"][3]["median"].clone(), regret["target"]["reached"].clone()),
+        (1e6.into(), true.into())
+    );
+    assert_eq!(
+        (speed["case"].clone(), speed["runs"].clone()),
+        ("select and learn, 8 features, 6 actions".into(), 200.into())
+    );
     let mean = |contender: &str| {
         let rows = told["regret"].as_array().unwrap();
         rows.iter().find(|row| row["contender"] == contender).unwrap()["regret"]["mean"].as_f64().unwrap()
@@ -220,7 +235,6 @@ fn the_benchmark_of_the_learner_prints_a_table_and_json() {
     assert!(mean("aimds") < mean("best_fixed") && mean("best_fixed") < mean("uniform"));
     assert_eq!(run(&["bench", "learn", "--only", "nothing"]).status, 2);
     assert_eq!(run(&["bench", "learn", "--seeds", "5"]).status, 2);
-    let folder = Folder::new();
     let file = folder.path().join("cases.jsonl").to_str().unwrap().to_owned();
     let ran =
         run(&["bench", "learn", "--only", "delayed", "--seeds", "20", "--steps", "100", "--export", &file]);

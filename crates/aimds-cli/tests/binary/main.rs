@@ -5,6 +5,8 @@ mod command;
 
 // `aimds audit`.
 mod audit;
+// `aimds bench temporal`, `scheduler` and `attractor`.
+mod bench;
 // `aimds calibrate`.
 mod calibrate;
 // `aimds config`.
@@ -29,3 +31,5 @@ mod scan;
 mod serve;
 // `aimds scan --input jsonl`: order, bad lines, compression, pipes.
 mod stream;
+// `aimds token`: tokens and keys, with a gateway that takes them.
+mod token;

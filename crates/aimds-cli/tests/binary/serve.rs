@@ -1,5 +1,7 @@
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
@@ -15,12 +17,21 @@ pub struct Running {
 
 impl Running {
     pub fn start(folder: &Folder, arguments: &[&str]) -> Self {
+        Self::begin(folder, arguments, Stdio::null())
+    }
+
+    /// With its log in a file.
+    pub fn start_logging(folder: &Folder, arguments: &[&str], log: &Path) -> Self {
+        Self::begin(folder, arguments, File::create(log).unwrap().into())
+    }
+
+    fn begin(folder: &Folder, arguments: &[&str], log: Stdio) -> Self {
         let mut child = aimds()
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());

@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod block;
 mod error;
+mod issuers;
 mod limits;
 mod listen;
 mod log;
@@ -27,9 +28,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use audit::{AuditConfig, AuditFile, Durability, OnFull};
-pub use auth::{AuthFile, KeyFile};
+pub use auth::{AuthFile, CertificateFile, KeyFile, RoleFile};
 pub use block::{Block, BlockFile, BlockShape};
 pub use error::ConfigError;
+pub use issuers::{IssuerConfig, IssuerFile, KeyPlace, TenantOf};
 pub use limits::{Limits, LimitsFile};
 pub use listen::ListenFile;
 pub use log::{LogFile, LogFormat, LogLevel};
@@ -45,7 +47,7 @@ pub use vault::{
     OnVaultError, Placeholders, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore,
 };
 
-use crate::auth::ApiKey;
+use crate::auth::{ApiKey, CertificateCaller, Roles};
 
 /// The reference configuration, every key commented, every value the default.
 pub const DEFAULT_CONFIG: &str = include_str!("default.toml");
@@ -128,12 +130,18 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// What is refused, and how long things may take.
     pub limits: Limits,
-    /// Whether a request needs a key.
+    /// Whether a request needs a key, a client certificate or a token.
     pub require_auth: bool,
     /// Whether /metrics is answered without a key.
     pub public_metrics: bool,
     /// The keys.
     pub keys: Vec<ApiKey>,
+    /// Callers that are known by their client certificate.
+    pub certificates: Vec<CertificateCaller>,
+    /// Issuers of access tokens that are trusted.
+    pub issuers: Vec<IssuerConfig>,
+    /// Names for sets of scopes.
+    pub roles: Roles,
     /// The models behind the in-line proxy.
     pub upstream: UpstreamConfig,
     /// The model router, if there is one.
@@ -214,14 +222,20 @@ impl Config {
             log,
         } = file;
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
+        let (require_auth, public_metrics) = (auth.require, auth.public_metrics);
+        let auth::Named { roles, keys, certificates, issuers } =
+            auth::resolve(auth, !tls.client_ca.is_empty())?;
         Ok(Self {
             http: listen::resolve(&listen)?,
             quic: quic::resolve(&listen.quic, &quic)?,
             tls: tls::resolve(tls)?,
             limits: limits::resolve(&limits)?,
-            require_auth: auth.require,
-            public_metrics: auth.public_metrics,
-            keys: auth::resolve(auth.keys)?,
+            require_auth,
+            public_metrics,
+            keys,
+            certificates,
+            issuers,
+            roles,
             router: router::resolve(router, upstream.timeout)?,
             upstream,
             stream: stream::resolve(&stream)?,

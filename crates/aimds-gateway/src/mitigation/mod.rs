@@ -30,7 +30,7 @@ pub use saved::StateError;
 pub(crate) use texts::{Ordered, Prepared, seed, takes_out};
 
 use crate::audit::{Recorder, Subject};
-use crate::auth::ApiKey;
+use crate::auth::Principal;
 use crate::config::{MitigationConfig, NotifyConfig, WithoutSession};
 use crate::error::Failure;
 use crate::session_key::SessionKey;
@@ -83,7 +83,7 @@ pub(crate) struct Mitigations {
 
 /// The request that a mitigation is about.
 pub(crate) struct Concerned<'a> {
-    pub(crate) key: Option<&'a Arc<ApiKey>>,
+    pub(crate) key: Option<&'a Principal>,
     pub(crate) session: Option<SessionKey>,
     pub(crate) verdict: &'a Verdict,
     pub(crate) now_ms: u64,
@@ -127,7 +127,7 @@ impl Mitigations {
     /// [`Refused`].
     pub(crate) async fn admit(
         &self,
-        key: &ApiKey,
+        key: &Principal,
         session: Option<SessionKey>,
         guarded: bool,
         now_ms: u64,

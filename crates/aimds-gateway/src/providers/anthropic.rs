@@ -163,7 +163,9 @@ impl Dialogue for Blocks {
         let name = place.strip_prefix("/content_block/").or_else(|| place.strip_prefix("/delta/"));
         let key = format!("{scope}{}", name.unwrap_or(place));
         Some(match name {
-            Some("partial_json") => Channel::call(&key, "/", scope),
+            Some("name") => Channel::name(&key, "/", scope),
+            Some("partial_json" | "input") => Channel::call(&key, "/", scope),
+            Some(name) if name.starts_with("input/") => Channel::call(&key, "/", scope),
             _ => Channel::prose(&key, "/", scope),
         })
     }

@@ -193,9 +193,17 @@ impl Dialogue for Chunks {
         let mut steps = rest.split('/');
         let index = steps.next().unwrap_or_default();
         let (_, member, number) = (steps.next(), steps.next().unwrap_or_default(), steps.next());
+        let tail = (steps.next(), steps.next(), steps.next());
         let group = format!("/choices/{index}/");
         Some(match (member, number) {
-            ("tool_calls", Some(number)) => Channel::call(place, &group, &format!("tool_calls/{number}")),
+            ("tool_calls", Some(number)) => {
+                let part = format!("tool_calls/{number}");
+                match tail {
+                    (Some("function" | "custom"), Some("name"), None) => Channel::name(place, &group, &part),
+                    _ => Channel::call(place, &group, &part),
+                }
+            }
+            ("function_call", Some("name")) if tail.0.is_none() => Channel::name(place, &group, member),
             ("function_call", _) => Channel::call(place, &group, member),
             (member, _) if member.starts_with("reasoning") => Channel::prose(place, &group, "reasoning"),
             (member, _) => Channel::prose(place, &group, member),

@@ -201,14 +201,14 @@ impl Dialogue for Items {
         let stem = kind.rsplit_once('.').map_or(kind.as_str(), |(stem, _)| stem);
         match kind.as_str() {
             "response.completed" | "response.incomplete" | "response.failed" => {
-                Event { end: End::Last, closes: vec![String::new()], ..Event::whole() }
+                Event { end: End::Last, closes: vec![String::new()], ..Event::again("") }
             }
             "error" => Event { end: End::Error, ..Event::whole() },
-            "response.created" | "response.in_progress" | "response.queued" => Event::whole(),
+            "response.created" | "response.in_progress" | "response.queued" => Event::again(""),
             _ if kind.ends_with(".done") => {
-                Event { closes: vec![format!("/{item}{part}")], ..Event::whole() }
+                Event { closes: vec![format!("/{item}{part}")], ..Event::again(&format!("/{item}{part}")) }
             }
-            _ if kind.ends_with(".added") => Event::whole(),
+            _ if kind.ends_with(".added") => Event::opening(&format!("/{item}{part}")),
             // What is not known may come in pieces as well.
             _ => Event::delta(&format!("/{item}{part}{stem}")),
         }

@@ -186,7 +186,8 @@ impl<'a> Texts<'a> {
         };
         let around = value.get("function").unwrap_or(value);
         let name = string(around, "name")?;
-        let called = CALLED.iter().any(|member| around.get(member).is_some());
+        // A call without arguments may leave them out where the object itself says that it is a call.
+        let called = !speaker.any.is_empty() || CALLED.iter().any(|member| around.get(member).is_some());
         if let Some(name) = name.clone().filter(|_| speaker.origin == Origin::Model && called) {
             for identifier in ["id", "call_id"] {
                 if let Some(identifier) = string(value, identifier)? {

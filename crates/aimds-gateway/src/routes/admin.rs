@@ -14,7 +14,7 @@ use crate::mitigation::{Done, Full, Hold, Kind, Revoked, by_operator};
 use crate::session_key::SessionKey;
 
 /// Holds and revocations that one answer lists.
-const LISTED: usize = 1000;
+pub(super) const LISTED: usize = 1000;
 const DEFAULT_SECONDS: u32 = 900;
 const MAX_SECONDS: u32 = 30 * 24 * 3600;
 
@@ -232,10 +232,10 @@ pub(crate) async fn change_revocation(call: Call, request: Request<Body>) -> Res
 }
 
 fn operator(call: &Call) -> &str {
-    call.key.as_ref().map_or("", |key| key.id())
+    call.key_id()
 }
 
-fn sees(call: &Call, tenant: &str) -> bool {
+pub(super) fn sees(call: &Call, tenant: &str) -> bool {
     call.tenant().is_empty() || call.tenant() == tenant
 }
 
@@ -256,7 +256,7 @@ fn named(key: &str) -> Result<&str, Failure> {
     Ok(key)
 }
 
-fn answer<T: Serialize>(body: &T) -> Result<Response<Body>, Failure> {
+pub(super) fn answer<T: Serialize>(body: &T) -> Result<Response<Body>, Failure> {
     let body = serde_json::to_vec(body).map_err(|_| Failure::Internal)?;
     Ok(json_response(StatusCode::OK, body))
 }

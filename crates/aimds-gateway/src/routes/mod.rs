@@ -1,6 +1,7 @@
 //! The table of routes. The router, the check of scopes, the metrics and the OpenAPI document all come from it, so that
 //! a route cannot exist without its scope and its documentation.
 
+mod access;
 mod admin;
 mod attempts;
 mod guard;
@@ -36,12 +37,23 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Fail
 pub(crate) enum Access {
     /// Everyone.
     Open,
-    /// Callers whose key has the scope.
+    /// Callers who have the scope.
     Key(Scope),
-    /// As `Key(Scope::Admin)`, for what is about the gateway and not about texts.
-    Admin,
-    /// As `Key(Scope::Metrics)`, unless the operator opens /metrics.
+    /// As `Key`, for those who run the gateway: what is about it and not about texts.
+    Staff(Scope),
+    /// As `Staff(Scope::Metrics)`, unless the operator opens /metrics.
     Metrics,
+}
+
+impl Access {
+    /// The scope that a caller needs; `None` where everyone may come.
+    pub(crate) fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Open => None,
+            Self::Key(scope) | Self::Staff(scope) => Some(scope),
+            Self::Metrics => Some(Scope::Metrics),
+        }
+    }
 }
 
 /// One route.
@@ -244,7 +256,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route {
         method: Method::GET,
         path: "/admin/quarantine",
-        access: Access::Admin,
+        access: Access::Staff(Scope::Admin),
         shape: Shape::Native,
         guarded: false,
         summary: "Sessions and keys that are in quarantine, throttled or delayed.",
@@ -256,7 +268,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route {
         method: Method::POST,
         path: "/admin/quarantine",
-        access: Access::Admin,
+        access: Access::Staff(Scope::Admin),
         shape: Shape::Native,
         guarded: false,
         summary: "Release a session or key from everything that it is held for, or put a session into quarantine.",
@@ -268,7 +280,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route {
         method: Method::GET,
         path: "/admin/revocations",
-        access: Access::Admin,
+        access: Access::Staff(Scope::Admin),
         shape: Shape::Native,
         guarded: false,
         summary: "API keys that are revoked.",
@@ -280,7 +292,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route {
         method: Method::POST,
         path: "/admin/revocations",
-        access: Access::Admin,
+        access: Access::Staff(Scope::Admin),
         shape: Shape::Native,
         guarded: false,
         summary: "Revoke or reinstate an API key.",
@@ -288,6 +300,18 @@ pub(crate) static ROUTES: &[Route] = &[
         answer: (JSON, schema::<admin::Changed>),
         provider: None,
         handler: |call, request| Box::pin(admin::change_revocation(call, request)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/admin/access",
+        access: Access::Staff(Scope::Admin),
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Scopes with the routes that need them, roles, and which callers the configuration names.",
+        request: None,
+        answer: (JSON, schema::<access::AccessAnswer>),
+        provider: None,
+        handler: |call, _| Box::pin(std::future::ready(access::answer(&call))),
     },
     Route {
         method: Method::GET,
@@ -339,12 +363,7 @@ pub(crate) fn describe(routes: &[Route]) -> Value {
                 let content = json!({ JSON: { "schema": request(&mut generator) } });
                 operation.insert("requestBody".into(), json!({ "required": true, "content": content }));
             }
-            let security = match route.access {
-                Access::Open => json!([]),
-                Access::Key(scope) => security(scope),
-                Access::Metrics => security(Scope::Metrics),
-                Access::Admin => security(Scope::Admin),
-            };
+            let security = route.access.scope().map_or_else(|| json!([]), security);
             operation.insert("security".into(), security);
             if let Some(provider) = route.provider {
                 let fields = provider.fields();
@@ -414,7 +433,7 @@ mod tests {
         for route in ROUTES {
             match route.access {
                 Access::Open => open.push(route.path),
-                Access::Key(_) | Access::Metrics | Access::Admin => {}
+                Access::Key(_) | Access::Metrics | Access::Staff(_) => {}
             }
             assert!(!route.summary.is_empty());
             assert_eq!(route.guarded, matches!(route.access, Access::Key(_)), "{}", route.path);

@@ -43,6 +43,7 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
     }
     call.app.mitigations.expose(&mut exposed);
     call.app.sessions.expose(&mut exposed);
+    call.app.callers.tokens().expose(&mut exposed);
     let mut response = plain(exposed);
     let exposition = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, exposition);

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use aimds_engine::vault::Restoration;
-use aimds_engine::{Action, Asked, Cleared, Measure, Order};
+use aimds_engine::{Action, Cleared, Measure, Order, Said};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, Response, StatusCode};
 
@@ -103,12 +103,10 @@ pub(crate) async fn answer(
     };
     let status = reply.head.status;
     let own_key = exchange.own_key;
+    let said = Said { conversation: cleared.into_conversation(), assessment };
     let released = match reply.stream {
-        Some(events) => return relay::answer(exchange, wanted, reply.head, events).await,
-        None => {
-            let asked = Asked { conversation: cleared.conversation(), assessment: &assessment };
-            release(&exchange.call, &wanted, &asked, &reply, own_key)
-        }
+        Some(events) => return relay::answer(exchange, wanted, said, reply.head, events).await,
+        None => release(&exchange.call, &wanted, &said, &reply, own_key),
     };
     let result = match &released {
         Ok(_) => "answered",
@@ -179,7 +177,7 @@ fn renamed(path: &str, model: &str) -> String {
 fn release(
     call: &Call,
     wanted: &Wanted,
-    asked: &Asked<'_>,
+    said: &Said,
     reply: &Answer,
     own_key: bool,
 ) -> Result<(Response<Body>, Action), Failure> {
@@ -197,7 +195,7 @@ fn release(
     };
     let parsed = Reply::parse(&reply.body, required)?;
     let Found { conversation, spans, repetitions } = parsed.texts()?;
-    let inspection = match call.inspect_answer(asked, &conversation) {
+    let inspection = match call.inspect_answer(&said.asked(), &conversation) {
         Err(Failure::Invalid(_)) => return Err(Failure::UpstreamGarbage),
         other => other?,
     };
@@ -284,7 +282,7 @@ impl Exchange {
             (Way::Routed(desk, near), Some(signs)) => (desk, near, signs),
             (Way::Straight(server), _) => {
                 self.own_key = server.has_key();
-                let credentials = server.credentials(forward.headers, &self.call.app.keys);
+                let credentials = server.credentials(forward.headers, &self.call.app.callers);
                 let sent = Upstream::request(&server, forward.outbound(None)?, forward.headers, credentials)?;
                 return upstream.send(sent, forward.stream, upstream.timeout()).await;
             }

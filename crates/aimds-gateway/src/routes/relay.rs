@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aimds_engine::{Action, Cleared, Conversation};
+use aimds_engine::{Action, Cleared, Conversation, Said};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, header};
 use futures_util::StreamExt as _;
@@ -20,7 +20,7 @@ use crate::metrics::Direction;
 use crate::mitigation::Done;
 use crate::router::Journey;
 use crate::stream::hold_back::Judgement;
-use crate::stream::{Ended, Extent, Relay};
+use crate::stream::{Around, Ended, Extent, Relay};
 use crate::upstream::Head;
 
 /// How long the head of the answer waits for the first words, so that it can tell what became of a short answer.
@@ -31,6 +31,7 @@ struct Running {
     exchange: Exchange,
     upstream: Body,
     relay: Relay,
+    around: Around,
     status: u16,
     action: Action,
     /// The head of the answer is with the caller.
@@ -46,6 +47,7 @@ struct Running {
 pub(super) async fn answer(
     mut exchange: Exchange,
     wanted: Wanted,
+    asked: Said,
     head: Head,
     upstream: Body,
 ) -> Result<Response<Body>, Failure> {
@@ -61,10 +63,12 @@ pub(super) async fn answer(
     let keeps = exchange.journey.as_ref().map_or(0, Journey::keeps);
     let status = head.status.as_u16();
     let action = wanted.asked;
+    let around = Around::new(asked, app.engine.policy().follows());
     let mut running = Running {
         exchange,
         upstream,
         relay,
+        around,
         status,
         action,
         answered: false,
@@ -182,9 +186,9 @@ impl Running {
 
     /// Gives the relay bytes, or tells it that there are no more.
     fn feed(&mut self, bytes: Option<&Bytes>, out: &mut Vec<u8>) -> Result<(), Ended> {
-        let Self { exchange, relay, action, unsettled, .. } = self;
+        let Self { exchange, relay, around, action, unsettled, .. } = self;
         let mut judge = |extent, conversation| {
-            let (judgement, took) = judge(exchange, extent, conversation, unsettled)?;
+            let (judgement, took) = judge(exchange, around, extent, conversation, unsettled)?;
             *action = took.max(*action);
             Ok(judgement)
         };
@@ -247,12 +251,14 @@ impl Drop for Running {
 /// recorded.
 fn judge(
     exchange: &Exchange,
+    around: &mut Around,
     extent: Extent,
     conversation: Conversation,
     unsettled: &mut Option<Inspection>,
 ) -> Result<(Judgement, Action), Failure> {
     let call = &exchange.call;
-    let inspection = call.look(&conversation).map_err(|failure| match failure {
+    let looked = call.look_at_answer(&around.asked(extent), &conversation);
+    let inspection = looked.map_err(|failure| match failure {
         Failure::Invalid(_) => Failure::UpstreamGarbage,
         failure => failure,
     })?;
@@ -261,7 +267,8 @@ fn judge(
         *unsettled = Some(inspection);
         return Ok((Judgement::Blocked, Action::Allow));
     }
-    if extent == Extent::Whole || extent == Extent::Event && action > Action::Allow {
+    around.keep(extent, &conversation, &inspection.outcome.assessment)?;
+    if extent == Extent::Whole || extent != Extent::Window && action > Action::Allow {
         *unsettled = None;
         call.settle(Direction::Response, &inspection)?;
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::auth::KeysUnavailable;
 use crate::mitigation::MitigationError;
 use crate::tls::TlsError;
 use crate::vault::VaultOpenError;
@@ -11,8 +12,11 @@ use crate::vault::VaultOpenError;
 #[non_exhaustive]
 pub enum BindError {
     /// Every request would be turned away.
-    #[error("auth.require is true, but there is no key in auth.keys")]
+    #[error("auth.require is true, but nobody is named in auth.keys, auth.certificates or auth.issuers")]
     NoKeys,
+    /// The keys of an issuer of tokens cannot be read.
+    #[error(transparent)]
+    Tokens(#[from] KeysUnavailable),
     /// What was spent cannot be read or kept.
     #[error("cannot open router.ledger")]
     Ledger {

@@ -1,7 +1,7 @@
 //! What needs a table of routes that the product does not have.
 
 use super::*;
-use crate::auth::{KeyHash, generate_key};
+use crate::auth::{ApiKey, KeyHash, Scope, generate_key};
 use axum::http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;

@@ -24,13 +24,26 @@ pub(crate) trait Dialogue {
 /// What an event is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// Its texts are whole; else they are pieces.
-    pub(crate) whole: bool,
-    /// What the names of its channels begin with.
+    pub(crate) form: Form,
+    /// What the names of its channels begin with; of an event that opens or repeats something, which part of the answer that
+    /// is, empty for all of it.
     pub(crate) scope: String,
     /// Channels that it closes, by the beginnings of their names.
     pub(crate) closes: Vec<String>,
     pub(crate) end: End,
+}
+
+/// What the texts of an event are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Pieces of texts.
+    Pieces,
+    /// Whole texts.
+    Whole,
+    /// Whole texts at the beginning of something of which pieces follow.
+    Opening,
+    /// Whole texts that repeat what came in pieces.
+    Again,
 }
 
 /// Whether a stream may end with an event.
@@ -47,11 +60,19 @@ pub(crate) enum End {
 
 impl Event {
     pub(crate) fn delta(scope: &str) -> Self {
-        Self { whole: false, scope: scope.to_owned(), closes: Vec::new(), end: End::No }
+        Self { form: Form::Pieces, scope: scope.to_owned(), closes: Vec::new(), end: End::No }
     }
 
     pub(crate) fn whole() -> Self {
-        Self { whole: true, ..Self::delta("") }
+        Self { form: Form::Whole, ..Self::delta("") }
+    }
+
+    pub(crate) fn opening(scope: &str) -> Self {
+        Self { form: Form::Opening, ..Self::delta(scope) }
+    }
+
+    pub(crate) fn again(scope: &str) -> Self {
+        Self { form: Form::Again, ..Self::delta(scope) }
     }
 }
 
@@ -63,16 +84,36 @@ pub(crate) struct Channel {
     /// When a part begins, the other parts of its group are complete.
     pub(super) group: String,
     pub(super) part: String,
-    /// Nothing of it goes on before it is complete: half the arguments of a call are not half a call.
-    pub(super) call: bool,
+    pub(super) kind: ChannelKind,
+}
+
+/// What a text that comes in pieces is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChannelKind {
+    Prose,
+    /// Part of the arguments of a call. Nothing of it goes on before the call is complete: half the arguments are not half a
+    /// call.
+    Call,
+    /// The name of the tool that the call of the same part is for.
+    Name,
+}
+
+impl ChannelKind {
+    pub(super) fn is_call(self) -> bool {
+        self != Self::Prose
+    }
 }
 
 impl Channel {
     pub(crate) fn prose(key: &str, group: &str, part: &str) -> Self {
-        Self { key: key.to_owned(), group: group.to_owned(), part: part.to_owned(), call: false }
+        Self { key: key.to_owned(), group: group.to_owned(), part: part.to_owned(), kind: ChannelKind::Prose }
     }
 
     pub(crate) fn call(key: &str, group: &str, part: &str) -> Self {
-        Self { call: true, ..Self::prose(key, group, part) }
+        Self { kind: ChannelKind::Call, ..Self::prose(key, group, part) }
+    }
+
+    pub(crate) fn name(key: &str, group: &str, part: &str) -> Self {
+        Self { kind: ChannelKind::Name, ..Self::prose(key, group, part) }
     }
 }

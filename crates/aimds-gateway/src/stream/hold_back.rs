@@ -137,7 +137,7 @@ impl HoldBack {
         self.suspect = false;
         let mut cut = look.cut;
         let mut edits = Vec::new();
-        for edit in self.edits_of(cleared, look.range.clone()) {
+        for edit in self.edits_of(cleared, 0, look.range.clone()) {
             let known = self.edits.iter().any(|old| covers(&old.span, &edit.span));
             if edit.span.start < self.released && !known {
                 // Only the whole can tell whether this is so.
@@ -167,9 +167,11 @@ impl HoldBack {
         Ok(())
     }
 
-    /// What the policy replaces in a part of the text, without what only touches placeholders of the caller.
-    fn edits_of(&self, cleared: &Cleared, part: Range<usize>) -> Vec<Edit> {
-        let mut edits = cleared.edits().to_vec();
+    /// What the policy replaces in a part of the text, without what only touches placeholders of the caller. `message` is the
+    /// place of the part among the texts that were cleared.
+    fn edits_of(&self, cleared: &Cleared, message: usize, part: Range<usize>) -> Vec<Edit> {
+        let edits = cleared.edits().iter().filter(|edit| edit.message == message);
+        let mut edits: Vec<_> = edits.cloned().collect();
         if let Some(restorer) = &self.restorer {
             restorer.of().spare(self.text.get(part.clone()).unwrap_or_default(), &mut edits);
         }
@@ -202,10 +204,10 @@ impl HoldBack {
         self.due = self.text.len().saturating_add(window.step.max(waiting / 2).max(1));
     }
 
-    /// Takes the judgement on the whole text.
-    pub(crate) fn complete(&mut self, judgement: &Judgement) -> Result<(), Stop> {
+    /// Takes the judgement on the whole text, which was the one in place `message` of those that were judged together.
+    pub(crate) fn complete(&mut self, judgement: &Judgement, message: usize) -> Result<(), Stop> {
         let Judgement::Cleared(cleared) = judgement else { return Err(Stop::Blocked) };
-        let whole = self.edits_of(cleared, 0..self.text.len());
+        let whole = self.edits_of(cleared, message, 0..self.text.len());
         for edit in whole.iter().filter(|edit| edit.span.start < self.released) {
             if !self.edits.iter().any(|known| covers(&known.span, &edit.span)) {
                 return Err(Stop::Late);

@@ -3,9 +3,13 @@
 //! Events go on whole and in order, each as soon as all of its texts may (see [`hold_back`]). An event in which nothing is
 //! replaced goes on byte for byte. What an event holds is said by the provider's [`Dialogue`].
 
+mod around;
+mod calls;
 mod dialogue;
 pub(crate) mod hold_back;
 pub(crate) mod sse;
+#[cfg(test)]
+mod temporal_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -15,8 +19,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use aimds_engine::Conversation;
 use aimds_engine::vault::{Restoration, Restorer};
+use aimds_engine::{Conversation, Message, Origin, Role, ToolUse, ToolUseKind};
 
 use crate::app::MAX_TEXTS;
 use crate::error::Failure;
@@ -24,7 +28,9 @@ use crate::json::{self, Document, Kind};
 use crate::providers::{Found, Speaker, Texts};
 use crate::router::Meter;
 use crate::vault;
-pub(crate) use dialogue::{Channel, Dialogue, End, Event};
+pub(crate) use around::Around;
+use calls::Calls;
+pub(crate) use dialogue::{Channel, Dialogue, End, Event, Form};
 use hold_back::{HoldBack, Judgement, Stop, Window};
 
 /// Deepest nesting of an event.
@@ -35,10 +41,12 @@ const DEPTH: usize = 128;
 pub(crate) enum Extent {
     /// A part of a text that still grows.
     Window,
-    /// A text that is complete.
+    /// A text that is complete, or all texts of a call.
     Whole,
     /// Texts of one event that are complete in it.
     Event,
+    /// Texts of one event that were judged before, or are the answer as a whole.
+    Again,
 }
 
 /// Asks the policy.
@@ -88,6 +96,9 @@ struct Waiting {
 struct Open {
     channel: Channel,
     text: HoldBack,
+    role: Role,
+    origin: Origin,
+    pieces: usize,
 }
 
 /// A stream between upstream and caller.
@@ -101,6 +112,7 @@ pub(crate) struct Relay {
     kept: usize,
     parser: sse::Parser,
     channels: Vec<Open>,
+    calls: Calls,
     names: BTreeMap<String, usize>,
     queue: VecDeque<Waiting>,
     /// A text went on after it had been complete: nothing more goes on before the end.
@@ -121,6 +133,7 @@ impl Relay {
             kept: 0,
             parser: sse::Parser::default(),
             channels: Vec::new(),
+            calls: Calls::default(),
             names: BTreeMap::new(),
             queue: VecDeque::new(),
             disordered: false,
@@ -164,8 +177,10 @@ impl Relay {
             return Err(Failure::UpstreamTooLarge.into());
         }
         while let Some(frame) = self.parser.next()? {
-            self.take(frame, judge)?;
+            let taken = self.take(frame, judge);
+            // What was said before something that is blocked goes on.
             self.release(out);
+            taken?;
             if matches!(self.end, End::Last | End::Error) {
                 return self.finish(judge, out);
             }
@@ -179,9 +194,10 @@ impl Relay {
     pub(crate) fn finish(&mut self, judge: &mut Judge<'_>, out: &mut Vec<u8>) -> Result<(), Ended> {
         // In disorder nothing tells which texts the upstream meant to have completed.
         let open = !self.disordered && self.channels.iter().any(|open| !open.text.is_complete());
-        self.complete(|_| true, judge)?;
-        self.disordered = false;
+        let completed = self.complete(|_| true, judge);
+        self.disordered &= completed.is_err();
         self.release(out);
+        completed?;
         Err(match self.end {
             End::Last => Ended::Complete,
             End::Error => Ended::Reported,
@@ -227,19 +243,24 @@ impl Relay {
         waiting.repetitions = repetitions;
         let mut whole = Found::default();
         let mut begun = Vec::new();
+        // Where each text stands among the whole ones.
+        let mut places = Vec::new();
         for (message, span) in conversation.messages.into_iter().zip(spans) {
-            let channel = match event.whole {
-                true => None,
-                false => self.dialogue.channel(&event, &message.pointer),
+            let channel = match event.form {
+                Form::Pieces => self.dialogue.channel(&event, &message.pointer),
+                Form::Whole | Form::Opening | Form::Again => None,
             };
             let Some(channel) = channel else {
+                places.push(Some(whole.spans.len()));
                 whole.conversation.messages.push(message);
                 whole.spans.push(span);
                 continue;
             };
-            let number = self.open(channel, &message.pointer)?;
+            places.push(None);
+            let number = self.open(channel, &message)?;
             begun.push(number);
             if let Some(open) = self.channels.get_mut(number) {
+                open.pieces += 1;
                 if open.text.is_complete() {
                     open.text.reopen();
                     self.disordered = true;
@@ -247,11 +268,11 @@ impl Relay {
                 waiting.pieces.push((number, open.text.push(&message.text), span));
             }
         }
-        if !whole.spans.is_empty() {
-            let Judgement::Cleared(cleared) = judge(Extent::Event, whole.conversation)? else {
-                return Err(Ended::Blocked);
-            };
-            waiting.edits = vault::edits(&document, &cleared, &whole.spans, self.restoration.as_ref())?;
+        for tool in conversation.tools {
+            let mut own = places.get(tool.texts.clone()).unwrap_or_default().iter().flatten();
+            let Some(&first) = own.next() else { continue };
+            let texts = first..own.next_back().unwrap_or(&first) + 1;
+            whole.conversation.tools.push(ToolUse { texts, ..tool });
         }
         // In disorder everything waits for the end: texts that take turns are not inspected again at each turn.
         if !self.disordered {
@@ -260,14 +281,27 @@ impl Relay {
                 |channel: &Channel| event.closes.iter().any(|start| channel.key.starts_with(start.as_str()));
             self.complete(closed, judge)?;
         }
+        if !whole.spans.is_empty() {
+            let extent = self.calls.whole(&event, &mut whole.conversation);
+            let called = whole.conversation.tools.iter().any(|tool| tool.kind != ToolUseKind::Result);
+            if called && extent == Extent::Event {
+                // What was said before a call counts for it; what is said after it is another text.
+                self.complete(|_| true, judge)?;
+                self.names.clear();
+            }
+            let Judgement::Cleared(cleared) = judge(extent, whole.conversation)? else {
+                return Err(Ended::Blocked);
+            };
+            waiting.edits = vault::edits(&document, &cleared, &whole.spans, self.restoration.as_ref())?;
+        }
         self.end = if event.end == End::No { self.end } else { event.end };
         waiting.document = Some(document);
         self.queue.push_back(waiting);
         Ok(())
     }
 
-    /// The number of a channel, which is opened where it is new. `place` is where its first piece stands.
-    fn open(&mut self, channel: Channel, place: &str) -> Result<usize, Ended> {
+    /// The number of a channel, which is opened where it is new. `first` is its first piece.
+    fn open(&mut self, channel: Channel, first: &Message) -> Result<usize, Ended> {
         if let Some(&number) = self.names.get(&channel.key) {
             return Ok(number);
         }
@@ -276,11 +310,13 @@ impl Relay {
             return Err(Failure::UpstreamGarbage.into());
         }
         self.names.insert(channel.key.clone(), number);
-        let call = channel.call || !vault::is_prose(place);
-        let text = if channel.call { HoldBack::until_complete() } else { HoldBack::default() };
+        let called = channel.kind.is_call();
+        let call = called || !vault::is_prose(&first.pointer);
+        let text = if called { HoldBack::until_complete() } else { HoldBack::default() };
         let restorer = self.restoration.as_ref().map(|of| Restorer::new(Arc::clone(of), call));
         let text = text.restoring(restorer);
-        self.channels.push(Open { channel, text });
+        let (role, origin) = (first.role, first.origin);
+        self.channels.push(Open { channel, text, role, origin, pieces: 0 });
         Ok(number)
     }
 
@@ -300,22 +336,43 @@ impl Relay {
         self.complete(over, judge)
     }
 
-    /// Inspects texts that are complete.
+    /// Inspects texts that are complete: one by one, those of a call together.
     fn complete(&mut self, which: impl Fn(&Channel) -> bool, judge: &mut Judge<'_>) -> Result<(), Ended> {
-        for Open { channel, text } in &mut self.channels {
-            if !text.is_complete() && which(channel) {
-                let judgement = judge(Extent::Whole, words(text.text()))?;
-                text.complete(&judgement)?;
+        let Self { channels, calls, .. } = self;
+        for at in 0..channels.len() {
+            let Some(Open { channel, .. }) =
+                channels.get(at).filter(|open| !open.text.is_complete() && which(&open.channel))
+            else {
+                continue;
+            };
+            let (kind, group, part) = (channel.kind, channel.group.clone(), channel.part.clone());
+            let is_together = |number: usize, open: &Open| {
+                let channel = &open.channel;
+                let same = kind.is_call() && channel.kind.is_call() && channel.group == group;
+                number == at || same && channel.part == part && !open.text.is_complete() && which(channel)
+            };
+            let together: Vec<usize> = (at..)
+                .zip(channels.iter().skip(at))
+                .filter(|(number, open)| is_together(*number, open))
+                .map(|(number, _)| number)
+                .collect();
+            let texts = calls.together(together.iter().filter_map(|number| channels.get(*number)));
+            let judgement = judge(Extent::Whole, texts)?;
+            for (message, number) in together.into_iter().enumerate() {
+                if let Some(open) = channels.get_mut(number) {
+                    open.text.complete(&judgement, message)?;
+                }
             }
         }
         Ok(())
     }
 
     fn inspect_windows(&mut self, judge: &mut Judge<'_>) -> Result<(), Ended> {
-        for Open { text, .. } in &mut self.channels {
+        for Open { text, role, origin, .. } in &mut self.channels {
             let Some(look) = text.look(&self.window) else { continue };
-            let judgement =
-                judge(Extent::Window, words(text.text().get(look.range.clone()).unwrap_or_default()))?;
+            let mut part = Conversation::default();
+            part.push(*role, *origin, text.text().get(look.range.clone()).unwrap_or_default());
+            let judgement = judge(Extent::Window, part)?;
             text.judge(&look, &judgement, &self.window)?;
         }
         Ok(())
@@ -361,9 +418,4 @@ impl Waiting {
             _ => frame.raw,
         }
     }
-}
-
-/// A text of the model.
-fn words(text: &str) -> Conversation {
-    Conversation::single(aimds_engine::Origin::Model, text)
 }

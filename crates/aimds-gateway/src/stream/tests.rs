@@ -28,6 +28,11 @@ pub(super) fn judge(_: Extent, conversation: Conversation) -> Result<Judgement, 
     })
 }
 
+/// A text of the model.
+pub(super) fn words(text: &str) -> Conversation {
+    Conversation::single(Origin::Model, text)
+}
+
 /// The text as it goes on without a stream; `None` where it is blocked.
 fn whole(text: &str) -> Option<String> {
     match judge(Extent::Whole, words(text)).unwrap() {
@@ -43,17 +48,27 @@ pub(super) fn relay(provider: &dyn Provider) -> Relay {
 
 /// Sends a stream through in pieces of these sizes, again and again.
 pub(super) fn run(relay: &mut Relay, stream: &[u8], sizes: &[usize]) -> (String, Ended) {
+    run_with(relay, stream, sizes, &mut judge)
+}
+
+/// The same with another judge.
+pub(super) fn run_with(
+    relay: &mut Relay,
+    stream: &[u8],
+    sizes: &[usize],
+    judge: &mut Judge<'_>,
+) -> (String, Ended) {
     let mut out = Vec::new();
     let mut rest = stream;
     let mut sizes = sizes.iter().cycle();
     let ended = loop {
         let size = (*sizes.next().unwrap()).clamp(1, rest.len().max(1));
         let taken = match rest.is_empty() {
-            true => relay.finish(&mut judge, &mut out),
+            true => relay.finish(judge, &mut out),
             false => {
                 let (piece, after) = rest.split_at(size);
                 rest = after;
-                relay.push(piece, &mut judge, &mut out)
+                relay.push(piece, judge, &mut out)
             }
         };
         if let Err(ended) = taken {
@@ -75,7 +90,7 @@ pub(super) fn said(stream: &str, pointer: &str) -> String {
     data(stream).iter().filter_map(|event| event.pointer(pointer)?.as_str().map(str::to_owned)).collect()
 }
 
-fn pieces<'a>(text: &'a str, sizes: &[usize]) -> Vec<&'a str> {
+pub(super) fn pieces<'a>(text: &'a str, sizes: &[usize]) -> Vec<&'a str> {
     let mut rest = text;
     let mut sizes = sizes.iter().cycle();
     let mut pieces = Vec::new();
@@ -92,7 +107,7 @@ pub(super) const CONTENT: &str = "/choices/0/delta/content";
 pub(super) const ARGUMENTS: &str = "/choices/0/delta/tool_calls/0/function/arguments";
 pub(super) const REASONING: &str = "/choices/0/delta/reasoning_content";
 
-fn chunk(delta: &Value, finish: Option<&str>) -> String {
+pub(super) fn chunk(delta: &Value, finish: Option<&str>) -> String {
     sse::event(
         None,
         &json!({ "id": "c", "object": "chat.completion.chunk", "created": 1700000000, "model": "m",

@@ -7,7 +7,7 @@ use aimds_engine::validators::PiiKind;
 use aimds_engine::vault::{Key, Kinds, Options, Restoration, Vault};
 use proptest::prelude::*;
 
-use super::tests::{ARGUMENTS, CONTENT, REASONING, chat, judge, others, relay, run, said, sizes};
+use super::tests::{ARGUMENTS, CONTENT, REASONING, chat, judge, others, relay, run, said, sizes, words};
 use super::*;
 use crate::providers;
 

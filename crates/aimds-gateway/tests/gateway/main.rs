@@ -6,6 +6,7 @@
 mod attacks;
 mod audit;
 mod auth;
+mod calls;
 mod clients;
 mod connections;
 mod coverage;
@@ -21,4 +22,5 @@ mod router;
 mod sessions;
 mod streaming;
 mod support;
+mod tokens;
 mod vault;

@@ -6,6 +6,7 @@ mod client;
 mod early;
 mod native;
 mod pki;
+mod trusting;
 
 use std::time::Duration;
 

@@ -2,28 +2,28 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use aimds_scheduler::Priority;
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded};
 
-use crate::load::{Due, Record, Runner};
+use super::load::{Due, Record, Runner};
 
 /// A bounded channel for each class; a worker tries them from the highest, and selects over all when they are empty.
-pub(crate) struct Channels<T> {
+pub(super) struct Channels<T> {
     ends: [(Sender<T>, Receiver<T>); 4],
 }
 
 impl<T> Channels<T> {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self { ends: Priority::ALL.map(|_| bounded(capacity)) }
     }
 
-    pub(crate) fn send(&self, priority: Priority, item: T) {
-        let _ = self.ends[priority as usize].0.try_send(item);
+    pub(super) fn send(&self, priority: Priority, item: T) {
+        let _ = self.ends.get(priority as usize).map(|(sender, _)| sender.try_send(item));
     }
 
-    pub(crate) fn try_receive(&self) -> Option<T> {
+    pub(super) fn try_receive(&self) -> Option<T> {
         self.ends.iter().find_map(|(_, receiver)| receiver.try_recv().ok())
     }
 }
@@ -50,7 +50,8 @@ fn receive<T>(receivers: &[Receiver<T>; 4]) -> Option<T> {
     }
 }
 
-pub(crate) fn channels(record: Arc<Record>) -> impl Runner {
+/// [`Channels`] with a worker.
+pub(super) fn channels(record: Arc<Record>) -> impl Runner {
     let ends = Priority::ALL.map(|_| bounded::<Due>(4096));
     let receivers = ends.each_ref().map(|(_, receiver)| receiver.clone());
     std::thread::spawn(move || {
@@ -59,12 +60,15 @@ pub(crate) fn channels(record: Arc<Record>) -> impl Runner {
         }
     });
     let senders = ends.map(|(sender, _)| sender);
-    move |due: Due| senders[due.priority as usize].try_send(due).is_ok()
+    move |due: Due| senders.get(due.priority as usize).is_some_and(|sender| sender.try_send(due).is_ok())
 }
 
+/// The least class and deadline first.
+type Item<T> = Reverse<(Priority, u64, T)>;
+
 /// A heap by class and deadline behind a lock, with a condition to wait on. Bounded like the others together.
-pub(crate) struct LockedHeap<T> {
-    heap: Mutex<BinaryHeap<Reverse<(Priority, u64, T)>>>,
+pub(super) struct LockedHeap<T> {
+    heap: Mutex<BinaryHeap<Item<T>>>,
     filled: Condvar,
 }
 
@@ -77,12 +81,13 @@ impl<T: Ord> Default for LockedHeap<T> {
 const HEAP_CAPACITY: usize = 4 * 4096;
 
 impl<T: Ord> LockedHeap<T> {
-    pub(crate) fn push(&self, priority: Priority, deadline: u64, item: T) {
-        self.offer(priority, deadline, item);
+    fn heap(&self) -> MutexGuard<'_, BinaryHeap<Item<T>>> {
+        self.heap.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn offer(&self, priority: Priority, deadline: u64, item: T) -> bool {
-        let mut heap = self.heap.lock().expect("no panics");
+    /// Whether there was room.
+    pub(super) fn offer(&self, priority: Priority, deadline: u64, item: T) -> bool {
+        let mut heap = self.heap();
         let fits = heap.len() < HEAP_CAPACITY;
         if fits {
             heap.push(Reverse((priority, deadline, item)));
@@ -92,22 +97,23 @@ impl<T: Ord> LockedHeap<T> {
         fits
     }
 
-    pub(crate) fn try_pop(&self) -> Option<T> {
-        self.heap.lock().expect("no panics").pop().map(|Reverse((_, _, item))| item)
+    pub(super) fn try_pop(&self) -> Option<T> {
+        self.heap().pop().map(|Reverse((_, _, item))| item)
     }
 
     fn pop(&self) -> (Priority, u64, T) {
-        let mut heap = self.heap.lock().expect("no panics");
+        let mut heap = self.heap();
         loop {
             match heap.pop() {
                 Some(Reverse(item)) => return item,
-                None => heap = self.filled.wait(heap).expect("no panics"),
+                None => heap = self.filled.wait(heap).unwrap_or_else(PoisonError::into_inner),
             }
         }
     }
 }
 
-pub(crate) fn locked_heap(record: Arc<Record>) -> impl Runner {
+/// [`LockedHeap`] with a worker.
+pub(super) fn locked_heap(record: Arc<Record>) -> impl Runner {
     let heap = Arc::new(LockedHeap::<bool>::default());
     let theirs = heap.clone();
     // Ends when it is told to by its last item, `true`.
@@ -129,7 +135,7 @@ struct Ending(Arc<LockedHeap<bool>>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.0.heap.lock().expect("no panics").push(Reverse((Priority::Critical, 0, true)));
+        self.0.heap().push(Reverse((Priority::Critical, 0, true)));
         self.0.filled.notify_one();
     }
 }
