@@ -1,8 +1,8 @@
 //! What every request shares ([`App`]) and what belongs to one ([`Call`]): reading its body, asking the engine,
 //! recording the answer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aimds_engine::vault::Met;
@@ -14,13 +14,17 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::address::Network;
 use crate::audit::{self, Recorder, Subject};
 use crate::auth::{Callers, Principal};
 use crate::config::{Block, Limits, OnFull};
 use crate::error::{Failure, explain};
 use crate::json;
+use crate::learning::{Considered, Learning};
+use crate::memory::Memory;
 use crate::metrics::{Direction, Metrics};
 use crate::mitigation::{Concerned, Mitigations};
+use crate::rate_limits::RateLimits;
 use crate::request_id::RequestId;
 use crate::router::{Desk, Journey};
 use crate::routes::Route;
@@ -45,6 +49,11 @@ pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) callers: Callers,
     pub(crate) public_metrics: bool,
+    pub(crate) rate_limits: RateLimits,
+    /// Proxies whose word about the address of a client counts.
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// Networks from which the routes for those who run the gateway are reached; none: from everywhere.
+    pub(crate) admin_networks: Vec<Network>,
     pub(crate) limits: Limits,
     pub(crate) block: Block,
     pub(crate) recorder: Recorder,
@@ -59,10 +68,16 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) mitigations: Mitigations,
     pub(crate) sessions: Remembered,
+    /// The causal memory, if there is one.
+    pub(crate) memory: Option<Memory>,
+    /// The learner, if there is one.
+    pub(crate) learning: Option<Learning>,
     pub(crate) in_flight: Arc<Semaphore>,
     /// Places on the deep path; who gets none is answered by the fast path, degraded.
     pub(crate) deep: Semaphore,
     pub(crate) routes: &'static [Route],
+    /// Their description, once somebody has asked for it.
+    pub(crate) openapi: OnceLock<Bytes>,
 }
 
 /// One request that has been let in.
@@ -107,6 +122,8 @@ pub(crate) struct Inspection {
     pub(crate) decided: Instant,
     /// What it made of the session.
     session: Session,
+    /// What the learner made of it.
+    considered: Option<Considered>,
     took: Duration,
 }
 
@@ -177,9 +194,23 @@ impl Call {
         direction: Direction,
         conversation: &Conversation,
     ) -> Result<Inspection, Failure> {
-        let inspection = self.look(conversation)?;
+        let mut inspection = self.look(conversation)?;
+        if direction == Direction::Request {
+            self.consider(conversation, &mut inspection);
+        }
         self.settle(direction, &inspection)?;
         Ok(inspection)
+    }
+
+    /// Asks the learner, which can only make the decision stricter.
+    fn consider(&self, conversation: &Conversation, inspection: &mut Inspection) {
+        let Some(learning) = &self.app.learning else { return };
+        let Inspection { outcome, verdict, considered, took, .. } = inspection;
+        let before = outcome.decision.would();
+        *considered = Some(learning.consider(&outcome.assessment, &mut outcome.decision));
+        if outcome.decision.would() != before {
+            *verdict = Verdict::new(outcome, conversation, Some(audit::micros(*took)));
+        }
     }
 
     /// Asks the engine about an answer and records what it says.
@@ -239,7 +270,7 @@ impl Call {
         }
         let took = started.elapsed();
         let verdict = Verdict::new(&outcome, conversation, Some(audit::micros(took)));
-        Ok(Inspection { outcome, verdict, decided: Instant::now(), session, took })
+        Ok(Inspection { outcome, verdict, decided: Instant::now(), session, considered: None, took })
     }
 
     /// Counts and records what the engine said. An error means that the answer must not be used.
@@ -251,6 +282,9 @@ impl Call {
             self.app.sessions.store(session, inspection.session.clone(), Timestamp(now_ms()));
         }
         let recorded = self.record_decision(direction, inspection);
+        if let (Some(learning), Some(considered)) = (&self.app.learning, &inspection.considered) {
+            learning.remember(self.id.as_str(), self.tenant(), now_ms(), considered);
+        }
         self.mitigate(inspection);
         recorded
     }
@@ -272,8 +306,12 @@ impl Call {
         if !self.app.recorder.is_on() {
             return Ok(());
         }
-        let body =
-            audit::decision(self.route.path, self.key_id(), direction, &inspection.verdict, inspection.took);
+        let session = self.session.map(|session| session.to_string());
+        let Inspection { verdict, took, .. } = inspection;
+        let mut body = audit::decision(self.route.path, self.key_id(), session, direction, verdict, *took);
+        if let Some(considered) = &inspection.considered {
+            body["learn"] = considered.record();
+        }
         match (self.append("decision", body), self.app.on_full) {
             (Err(_), OnFull::Closed) => Err(Failure::Unrecorded),
             _ => Ok(()),
@@ -293,6 +331,19 @@ impl Call {
                 audit::outcome(self.route.path, result, upstream_status, self.started.elapsed(), routing);
             let _ = self.append("outcome", body);
         }
+    }
+
+    /// Records what became of another request's decision, and waits until that is on the disk.
+    pub(crate) async fn record_experience(
+        &self,
+        request_id: &str,
+        body: serde_json::Value,
+    ) -> Result<(), audit::NotTaken> {
+        let subject = Subject { at_ms: now_ms(), request_id, tenant: self.tenant() };
+        let kept = self.app.recorder.keep(&subject, "experience", body).await;
+        kept.inspect_err(|_| {
+            self.app.metrics.unrecorded.fetch_add(1, Ordering::Relaxed);
+        })
     }
 
     /// Counts and records what the vault did in an exchange: numbers, never values.

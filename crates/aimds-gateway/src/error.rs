@@ -29,6 +29,8 @@ impl Place {
 pub(crate) enum Failure {
     /// No such route.
     NotFound,
+    /// The route exists, what it was asked about does not.
+    NotThere(&'static str),
     /// The route exists with other methods.
     Method,
     /// The caller is turned away.
@@ -57,6 +59,8 @@ pub(crate) enum Failure {
     Overloaded,
     /// The decision cannot be recorded.
     Unrecorded,
+    /// A store that is not needed for requests is down.
+    StoreAway(&'static str),
     /// The vault cannot keep or find what belongs to a session.
     Vault,
     /// No upstream is configured.
@@ -77,6 +81,10 @@ pub(crate) enum Failure {
     UpstreamGarbage,
     /// The upstream failed by its own account.
     UpstreamFailed,
+    /// So many requests are not wanted; for so many seconds.
+    RateLimited { wait_s: u64 },
+    /// The route is not open to the caller's address.
+    Address,
     /// The key, or the session, is held.
     Held(Refused),
     /// Blocked by policy, shaped as an error.
@@ -103,7 +111,7 @@ pub(crate) enum Shape {
 impl Failure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NotThere(_) | Self::NoRoute => StatusCode::NOT_FOUND,
             Self::NoLocalTarget => StatusCode::FORBIDDEN,
             Self::BudgetUsedUp { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -119,15 +127,15 @@ impl Failure {
             | Self::DuplicateMember(_)
             | Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::TooEarly => StatusCode::TOO_EARLY,
-            Self::Overloaded | Self::Unrecorded | Self::Vault | Self::NoUpstream => {
+            Self::Overloaded | Self::Unrecorded | Self::StoreAway(_) | Self::Vault | Self::NoUpstream => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamDown | Self::UpstreamTooLarge | Self::UpstreamGarbage | Self::UpstreamFailed => {
                 StatusCode::BAD_GATEWAY
             }
-            Self::Held(Refused::Throttled { .. }) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Held(_) => StatusCode::FORBIDDEN,
+            Self::RateLimited { .. } | Self::Held(Refused::Throttled { .. }) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Address | Self::Held(_) => StatusCode::FORBIDDEN,
             Self::Blocked { status, .. } => *status,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -137,6 +145,7 @@ impl Failure {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
+            Self::NotThere(_) => "not_there",
             Self::Method => "method_not_allowed",
             Self::Denied(Denied::Unknown, _) => "invalid_api_key",
             Self::Denied(Denied::Scope, _) => "insufficient_scope",
@@ -152,6 +161,7 @@ impl Failure {
             Self::TooEarly => "too_early",
             Self::Overloaded => "overloaded",
             Self::Unrecorded => "audit_unavailable",
+            Self::StoreAway(_) => "store_unavailable",
             Self::Vault => "vault_unavailable",
             Self::NoUpstream => "no_upstream",
             Self::NoRoute => "no_route",
@@ -162,6 +172,8 @@ impl Failure {
             Self::UpstreamTooLarge => "upstream_answer_too_large",
             Self::UpstreamGarbage => "upstream_invalid_answer",
             Self::UpstreamFailed => "upstream_error",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Address => "address_not_allowed",
             Self::Held(Refused::Throttled { .. }) => "throttled",
             Self::Held(Refused::Quarantined) => "session_quarantined",
             Self::Held(Refused::Revoked) => "key_revoked",
@@ -173,7 +185,7 @@ impl Failure {
     /// What `x-aimds-decision` says of an answer that is none.
     pub(crate) fn decision(&self) -> &'static str {
         match self {
-            Self::Held(Refused::Throttled { .. }) => "throttle",
+            Self::RateLimited { .. } | Self::Held(Refused::Throttled { .. }) => "throttle",
             Self::Held(_) => "block",
             _ => "error",
         }
@@ -183,6 +195,7 @@ impl Failure {
         let at = |place: &Place| format!("line {}, column {}", place.line, place.column);
         match self {
             Self::NotFound => "no such route; /openapi.json lists them".into(),
+            Self::NotThere(what) => format!("there is no such {what}"),
             Self::Method => "the route exists, but not with this method".into(),
             Self::Denied(Denied::Unknown, _) => "missing or unknown credentials".into(),
             Self::Denied(Denied::Scope, scope) => {
@@ -201,6 +214,7 @@ impl Failure {
             Self::Invalid(what) => what.clone(),
             Self::TooEarly => "not from early data: send the request again on a complete connection".into(),
             Self::Overloaded => "too many requests in progress; try again shortly".into(),
+            Self::StoreAway(what) => format!("the {what} cannot be reached; try again shortly"),
             Self::Unrecorded => "the decision cannot be recorded; try again shortly".into(),
             Self::Vault => "the session's vault is not available; try again shortly".into(),
             Self::NoUpstream => "no upstream model is configured".into(),
@@ -209,6 +223,8 @@ impl Failure {
                 "the request is private or carries personal data, and no local model takes it".into()
             }
             Self::BudgetUsedUp { .. } => "the budget of this tenant or key is used up".into(),
+            Self::RateLimited { wait_s } => format!("too many requests; try again in {wait_s} s"),
+            Self::Address => "this route is not open to your address".into(),
             Self::UpstreamDown => "the upstream model cannot be reached".into(),
             Self::UpstreamSlow => "the upstream model did not answer in time".into(),
             Self::UpstreamTooLarge => "the answer of the upstream model is too large".into(),
@@ -292,6 +308,9 @@ impl Failure {
         let mut response = json_response(status, body.to_string());
         if matches!(self, Self::Overloaded | Self::Unrecorded) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::RateLimited { wait_s } = self {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*wait_s));
         }
         if let Self::BudgetUsedUp { left_s } = self {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*left_s));

@@ -1,49 +1,51 @@
-//! Sockets and the frame around every request: admission, authentication, isolation of panics, the headers that every
-//! answer carries.
+//! The gateway from its configuration to its sockets. The frame around every request is in `frame`.
 
 mod bind_error;
+mod frame;
+mod patient;
 mod tcp;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aimds_engine::Engine;
 use aimds_store::AuditLog;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response};
+use axum::http::{HeaderValue, Request};
 use axum::routing::{MethodFilter, MethodRouter, on};
-use futures_util::FutureExt as _;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use crate::app::{App, Call, Gauge, now_ms};
+use crate::address::Peer;
+use crate::app::{App, now_ms};
 use crate::audit::Recorder;
-use crate::auth::{Callers, Denied, Principal, Tokens};
+use crate::auth::{Callers, Tokens};
 use crate::config::{Config, QuicConfig};
-use crate::error::{Failure, Shape};
+use crate::error::Failure;
+use crate::learning::Learning;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::mitigation::{Mitigations, record_waivers};
 use crate::quic::Listener;
-use crate::request_id::RequestId;
+use crate::rate_limits::RateLimits;
 use crate::router::Desk;
-use crate::routes::{Access, DECISION, ROUTES, Route};
-use crate::session_key::SessionKey;
+use crate::routes::{ROUTES, Route};
 use crate::sessions::Remembered;
 use crate::stream::hold_back::Window;
-use crate::tls::{Certificates, PeerIdentity, Tls};
+use crate::tls::{Certificates, Tls};
 use crate::upstream::Upstream;
 use crate::vault::Vaults;
 use tcp::Connection;
 
 pub use bind_error::BindError;
+pub(crate) use frame::{REQUEST_ID, turned_away};
 
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-aimds-request-id");
+use frame::answer;
 
 /// Pause after a failed accept: it fails for lack of file descriptors, and then fails again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -90,6 +92,9 @@ impl Gateway {
             limits,
             require_auth,
             public_metrics,
+            trusted_proxies,
+            rate_limits,
+            admin_networks,
             keys,
             certificates,
             issuers,
@@ -102,6 +107,8 @@ impl Gateway {
             vault,
             mitigation,
             sessions,
+            graph,
+            learn,
             notify,
             ..
         } = config;
@@ -116,10 +123,23 @@ impl Gateway {
         let quic = bind_quic(quic, &tls)?;
         record_waivers(engine.policy().waived(), &Recorder::new(audit.clone()));
         let mitigations = Mitigations::open(mitigation, notify, Recorder::new(audit.clone()), now_ms())?;
+        let follows = |what| audit.clone().ok_or(BindError::NoLog { what });
+        let thread = |source| BindError::Thread { source };
+        let memory = match graph {
+            Some(graph) => Some(Memory::start(graph, follows("graph")?).map_err(thread)?),
+            None => None,
+        };
+        let learning = match learn {
+            Some(learn) => Some(Learning::start(learn, follows("learn")?).map_err(thread)?),
+            None => None,
+        };
         let app = App {
             engine,
             callers: Callers::new(keys, certificates, Tokens::open(issuers)?, roles, require_auth),
             public_metrics,
+            rate_limits: RateLimits::new(rate_limits),
+            trusted_proxies,
+            admin_networks,
             limits,
             block,
             recorder: Recorder::new(audit),
@@ -131,10 +151,13 @@ impl Gateway {
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
             mitigations,
             sessions: Remembered::new(sessions),
+            memory,
+            learning,
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // A short queue for each core: who waits longer than that would miss the deadline anyway.
             deep: Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from)),
             routes,
+            openapi: OnceLock::new(),
         };
         let max_connections = Arc::new(Semaphore::new(limits.max_connections));
         Ok(BoundGateway { listener, local_addr, quic, tls, app: Arc::new(app), max_connections })
@@ -205,8 +228,8 @@ impl BoundGateway {
                 accepted = listener.accept() => accepted,
                 () = &mut shutdown => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, from) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "accept failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -221,13 +244,16 @@ impl BoundGateway {
                 continue;
             };
             let _ = stream.set_nodelay(true);
-            let connection =
-                Connection { app: Arc::clone(&app), router: router.clone(), tls: tls.tcp(), _place: place };
+            let connection = Connection {
+                app: Arc::clone(&app),
+                router: router.clone(),
+                peer: Peer(from.ip()),
+                tls: tls.tcp(),
+                _place: place,
+            };
             let builder = Arc::clone(&builder);
             let watcher = graceful.watcher();
-            tokio::spawn(async move {
-                connection.run(stream, &builder, watcher, limits.header_read_timeout).await
-            });
+            tokio::spawn(async move { connection.run(stream, &builder, watcher, limits).await });
         }
         drop(listener);
         watching.abort();
@@ -241,6 +267,13 @@ impl BoundGateway {
             let _ = quic.await;
         }
         app.mitigations.close(limits.drain_timeout).await;
+        // After the last record of all.
+        let behind = Arc::clone(&app);
+        let closed = tokio::task::spawn_blocking(move || {
+            behind.learning.iter().for_each(|learning| learning.close(limits.drain_timeout));
+            behind.memory.iter().for_each(|memory| memory.close(limits.drain_timeout));
+        });
+        let _ = closed.await;
         if let Some(router) = &app.router {
             router.book.save();
         }
@@ -282,117 +315,6 @@ fn allowed(routes: &[Route], path: &str) -> Option<HeaderValue> {
     let methods: Vec<_> =
         routes.iter().filter(|route| route.path == path).map(|route| route.method.as_str()).collect();
     HeaderValue::try_from(methods.join(", ")).ok()
-}
-
-/// A request that no route takes.
-pub(crate) fn turned_away(app: &App, failure: &Failure) -> Response<Body> {
-    let id = RequestId::new();
-    app.metrics.failed(failure);
-    app.metrics.answered(usize::MAX, failure.status().as_u16(), Duration::ZERO);
-    stamped(failure.respond(Shape::Native, id.as_str()), &id)
-}
-
-fn stamped(mut response: Response<Body>, id: &RequestId) -> Response<Body> {
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-    response
-}
-
-/// The frame around every handler.
-async fn answer(
-    app: Arc<App>,
-    number: usize,
-    route: &'static Route,
-    request: Request<Body>,
-) -> Response<Body> {
-    let started = Instant::now();
-    let id = RequestId::new();
-    let in_flight = Gauge::up(Arc::clone(&app), |metrics| &metrics.in_flight);
-    let result = admitted(Arc::clone(&app), route, id, (started, in_flight), request).await;
-    let response = result.unwrap_or_else(|failure| {
-        app.metrics.failed(&failure);
-        let mut response = failure.respond(route.shape, id.as_str());
-        if route.guarded {
-            response.headers_mut().insert(DECISION, HeaderValue::from_static(failure.decision()));
-        }
-        response
-    });
-    let took = started.elapsed();
-    app.metrics.answered(number, response.status().as_u16(), took);
-    tracing::debug!(
-        request_id = id.as_str(),
-        route = route.path,
-        status = response.status().as_u16(),
-        took_us = crate::audit::micros(took),
-        "answered"
-    );
-    stamped(response, &id)
-}
-
-async fn admitted(
-    app: Arc<App>,
-    route: &'static Route,
-    id: RequestId,
-    (started, in_flight): (Instant, Gauge),
-    request: Request<Body>,
-) -> Result<Response<Body>, Failure> {
-    check_head(&request, app.limits.header_bytes)?;
-    let principal = authenticate(&app, route, request.headers(), request.extensions()).await?;
-    let mut session = None;
-    if let Some(principal) = &principal {
-        session = SessionKey::of_headers(principal.tenant(), request.headers())?;
-        app.mitigations.admit(principal, session.filter(|_| route.guarded), route.guarded, now_ms()).await?;
-    }
-    // Operations stay visible while the gateway is busy.
-    let place = match route.guarded {
-        true => Some(Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| Failure::Overloaded)?),
-        false => None,
-    };
-    let call = Call {
-        app: Arc::clone(&app),
-        id,
-        principal,
-        session,
-        route,
-        started,
-        _place: place,
-        _in_flight: in_flight,
-    };
-    let answer = AssertUnwindSafe(async { (route.handler)(call, request).await }).catch_unwind().await;
-    answer.unwrap_or_else(|_| {
-        tracing::error!(request_id = id.as_str(), route = route.path, "a handler panicked");
-        Err(Failure::Internal)
-    })
-}
-
-fn check_head(request: &Request<Body>, limit: usize) -> Result<(), Failure> {
-    let headers = request.headers().iter();
-    let lines: usize = headers.map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if lines + target > limit { Err(Failure::HeadTooLarge { limit }) } else { Ok(()) }
-}
-
-/// Who is calling, if the route asks and lets them.
-async fn authenticate(
-    app: &App,
-    route: &Route,
-    headers: &HeaderMap,
-    extensions: &Extensions,
-) -> Result<Option<Arc<Principal>>, Failure> {
-    let Some(scope) = route.access.scope() else { return Ok(None) };
-    if route.access == Access::Metrics && app.public_metrics {
-        return Ok(None);
-    }
-    let certificate = extensions.get::<Arc<PeerIdentity>>().map(Arc::as_ref);
-    let found = app.callers.authenticate(headers, certificate).await;
-    match found.and_then(|principal| principal.may(scope).then_some(principal).ok_or(Denied::Scope)) {
-        Ok(principal) => Ok(Some(principal)),
-        Err(denied) => {
-            tracing::info!(route = route.path, ?denied, "caller turned away");
-            Err(Failure::Denied(denied, scope))
-        }
-    }
 }
 
 /// Makes panics log their place and nothing else: the message of a panic can quote the text that it failed on. For the

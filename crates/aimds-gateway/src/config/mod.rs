@@ -2,17 +2,21 @@
 //! form that the rest of the crate uses ([`Config`]). One file here for each table of the file; `default.toml` is the
 //! reference, and a test keeps it complete.
 
+mod admin;
 mod audit;
 mod auth;
 mod block;
 mod error;
+mod graph;
 mod issuers;
+mod learn;
 mod limits;
 mod listen;
 mod log;
 mod mitigation;
 mod notify;
 mod quic;
+mod rate_limits;
 mod router;
 mod sessions;
 mod stream;
@@ -27,17 +31,21 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use admin::AdminFile;
 pub use audit::{AuditConfig, AuditFile, Durability, OnFull};
 pub use auth::{AuthFile, CertificateFile, KeyFile, RoleFile};
 pub use block::{Block, BlockFile, BlockShape};
 pub use error::ConfigError;
+pub use graph::{GraphConfig, GraphFile, GraphStore};
 pub use issuers::{IssuerConfig, IssuerFile, KeyPlace, TenantOf};
+pub use learn::{LearnConfig, LearnFile, LearnMode};
 pub use limits::{Limits, LimitsFile};
 pub use listen::ListenFile;
 pub use log::{LogFile, LogFormat, LogLevel};
 pub use mitigation::{MitigationConfig, MitigationFile, WithoutSession};
 pub use notify::{NotifyConfig, NotifyFile, Secret};
 pub use quic::{QuicConfig, QuicFile};
+pub use rate_limits::{NamedRateFile, RateLimitsConfig, RateLimitsFile};
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use sessions::SessionsFile;
 pub use stream::{StreamConfig, StreamFile};
@@ -47,6 +55,7 @@ pub use vault::{
     OnVaultError, Placeholders, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore,
 };
 
+use crate::address::Network;
 use crate::auth::{ApiKey, CertificateCaller, Roles};
 
 /// The reference configuration, every key commented, every value the default.
@@ -66,6 +75,10 @@ pub struct GatewayConfig {
     pub limits: LimitsFile,
     /// Who may use it.
     pub auth: AuthFile,
+    /// How often callers may ask.
+    pub rate_limits: RateLimitsFile,
+    /// Who may reach the routes for those who run the gateway.
+    pub admin: AdminFile,
     /// The models behind the in-line proxy: OpenAI or whoever speaks its API, and what holds for all of them.
     pub upstream: UpstreamFile,
     /// Anthropic behind the in-line proxy.
@@ -88,6 +101,10 @@ pub struct GatewayConfig {
     pub mitigation: MitigationFile,
     /// What is remembered of sessions.
     pub sessions: SessionsFile,
+    /// The causal memory.
+    pub graph: GraphFile,
+    /// The learner.
+    pub learn: LearnFile,
     /// Who is told when a playbook says so.
     pub notify: NotifyFile,
     /// The program's own log.
@@ -128,6 +145,8 @@ pub struct Config {
     pub quic: Option<QuicConfig>,
     /// Certificates of the listeners; without, HTTP has no TLS and QUIC a certificate of its own making.
     pub tls: Option<TlsConfig>,
+    /// Proxies whose word about the address of a client counts.
+    pub trusted_proxies: Vec<Network>,
     /// What is refused, and how long things may take.
     pub limits: Limits,
     /// Whether a request needs a key, a client certificate or a token.
@@ -142,6 +161,10 @@ pub struct Config {
     pub issuers: Vec<IssuerConfig>,
     /// Names for sets of scopes.
     pub roles: Roles,
+    /// How often callers may ask.
+    pub rate_limits: RateLimitsConfig,
+    /// Networks from which the routes for those who run the gateway are reached; none: from everywhere.
+    pub admin_networks: Vec<Network>,
     /// The models behind the in-line proxy.
     pub upstream: UpstreamConfig,
     /// The model router, if there is one.
@@ -162,6 +185,10 @@ pub struct Config {
     pub mitigation: MitigationConfig,
     /// What is remembered of sessions, if anything is.
     pub sessions: Option<aimds_engine::SessionLimits>,
+    /// The causal memory, if there is one.
+    pub graph: Option<GraphConfig>,
+    /// The learner, if there is one.
+    pub learn: Option<LearnConfig>,
     /// Who is told when a playbook says so.
     pub notify: Option<NotifyConfig>,
     /// Least severe level that is logged.
@@ -207,6 +234,8 @@ impl Config {
             quic,
             limits,
             auth,
+            rate_limits,
+            admin,
             upstream,
             anthropic,
             gemini,
@@ -218,6 +247,8 @@ impl Config {
             policy,
             mitigation,
             sessions,
+            graph,
+            learn,
             notify,
             log,
         } = file;
@@ -228,6 +259,7 @@ impl Config {
         Ok(Self {
             http: listen::resolve(&listen)?,
             quic: quic::resolve(&listen.quic, &quic)?,
+            trusted_proxies: admin::networks("listen.trusted_proxies", &listen.trusted_proxies)?,
             tls: tls::resolve(tls)?,
             limits: limits::resolve(&limits)?,
             require_auth,
@@ -236,6 +268,8 @@ impl Config {
             certificates,
             issuers,
             roles,
+            rate_limits: rate_limits::resolve(rate_limits)?,
+            admin_networks: admin::resolve(&admin)?,
             router: router::resolve(router, upstream.timeout)?,
             upstream,
             stream: stream::resolve(&stream)?,
@@ -246,6 +280,8 @@ impl Config {
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
             mitigation: mitigation::resolve(mitigation),
             sessions: sessions::resolve(&sessions)?,
+            graph: graph::resolve(graph)?,
+            learn: learn::resolve(learn),
             notify: notify::resolve(&notify)?,
             log_level: log.level,
             log_format: log.format,
@@ -312,6 +348,10 @@ mod tests {
         check("[tls]\nkey = \"k.pem\"\n", "tls.certificate: is missing; there is a tls.key");
         check("[tls]\ncertificate = \"c.pem\"\n", "tls.key: is missing; there is a tls.certificate");
         check("[tls]\nclient_ca = \"ca.pem\"\n", "tls.client_ca: needs tls.certificate and tls.key");
+        let network =
+            "must be an address or a network such as \"10.0.0.0/8\", with nothing beyond its prefix";
+        check("[admin]\nallow = [\"::1\", \"10.1.0.0/8\"]\n", &format!("admin.allow[1]: {network}"));
+        check("[listen]\ntrusted_proxies = [\"here\"]\n", &format!("listen.trusted_proxies[0]: {network}"));
         check("[block]\nstatus = 200\n", "block.status: must be between 400 and 499");
         check(
             "[upstream]\nbase_url = \"ftp://x\"\n",

@@ -26,6 +26,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::address;
 use crate::app::{App, Gauge};
 use crate::config::QuicConfig;
 use crate::routes::Route;
@@ -202,6 +203,8 @@ impl Drop for Greeting {
 struct Peer {
     shared: Arc<Shared>,
     identity: Option<Arc<PeerIdentity>>,
+    /// Where it began; a connection may move later, but stays with whom it began.
+    address: address::Peer,
     /// True once the handshake is complete: what comes then comes from who we talk to, and is no replay.
     complete: watch::Receiver<bool>,
 }
@@ -225,7 +228,8 @@ async fn greet(
     };
     let Shaken { connection, native, identity, rest } = shaken;
     let (tell, complete) = watch::channel(rest.is_none());
-    let peer = Peer { shared, identity, complete };
+    let address = address::Peer(connection.remote_address().ip());
+    let peer = Peer { shared, identity, address, complete };
     let finish = async {
         let in_time = match rest {
             Some(rest) => tokio::time::timeout(limit, rest).await.is_ok(),
@@ -305,6 +309,7 @@ impl Peer {
 
     /// Asks the router.
     fn ask(&self, mut request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + use<> {
+        request.extensions_mut().insert(self.address);
         if let Some(identity) = &self.identity {
             request.extensions_mut().insert(Arc::clone(identity));
         }

@@ -43,6 +43,12 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
     }
     call.app.mitigations.expose(&mut exposed);
     call.app.sessions.expose(&mut exposed);
+    if let Some(memory) = &call.app.memory {
+        memory.expose(&mut exposed);
+    }
+    if let Some(learning) = &call.app.learning {
+        learning.expose(&mut exposed);
+    }
     call.app.callers.tokens().expose(&mut exposed);
     let mut response = plain(exposed);
     let exposition = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -51,7 +57,9 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
 }
 
 pub(crate) fn openapi(call: &Call) -> Response<Body> {
-    json_response(StatusCode::OK, super::describe(call.app.routes).to_string())
+    // Made once: everyone may ask for it, as often as they like.
+    let document = call.app.openapi.get_or_init(|| super::describe(call.app.routes).to_string().into());
+    json_response(StatusCode::OK, document.clone())
 }
 
 fn plain(text: String) -> Response<Body> {
