@@ -44,12 +44,12 @@ pub(crate) const MAX_TEXTS: usize = 4096;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 const DISCARD_TIMES_LIMIT: usize = 4;
 
-/// What every request shares.
+/// What every request shares. A reload makes another one, with the same counters, sessions, holds and records.
 pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) callers: Callers,
     pub(crate) public_metrics: bool,
-    pub(crate) rate_limits: RateLimits,
+    pub(crate) rate_limits: Arc<RateLimits>,
     /// Proxies whose word about the address of a client counts.
     pub(crate) trusted_proxies: Vec<Network>,
     /// Networks from which the routes for those who run the gateway are reached; none: from everywhere.
@@ -65,16 +65,16 @@ pub(crate) struct App {
     pub(crate) vaults: Option<Arc<Vaults>>,
     /// How streams are held back.
     pub(crate) window: Window,
-    pub(crate) metrics: Metrics,
-    pub(crate) mitigations: Mitigations,
-    pub(crate) sessions: Remembered,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) mitigations: Arc<Mitigations>,
+    pub(crate) sessions: Arc<Remembered>,
     /// The causal memory, if there is one.
-    pub(crate) memory: Option<Memory>,
+    pub(crate) memory: Option<Arc<Memory>>,
     /// The learner, if there is one.
-    pub(crate) learning: Option<Learning>,
+    pub(crate) learning: Option<Arc<Learning>>,
     pub(crate) in_flight: Arc<Semaphore>,
     /// Places on the deep path; who gets none is answered by the fast path, degraded.
-    pub(crate) deep: Semaphore,
+    pub(crate) deep: Arc<Semaphore>,
     pub(crate) routes: &'static [Route],
     /// Their description, once somebody has asked for it.
     pub(crate) openapi: OnceLock<Bytes>,

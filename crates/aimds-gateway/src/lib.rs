@@ -52,6 +52,7 @@ mod mitigation;
 mod providers;
 mod quic;
 mod rate_limits;
+mod reload;
 mod request_id;
 pub mod router;
 mod routes;
@@ -75,14 +76,15 @@ pub use config::{
     GraphFile, GraphStore, IssuerConfig, IssuerFile, KeyFile, KeyPlace, LearnConfig, LearnFile, LearnMode,
     Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile,
     NamedRateFile, NotifyConfig, NotifyFile, OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig,
-    QuicFile, RateLimitsConfig, RateLimitsFile, RoleFile, RouteFile, RouterConfig, RouterFile, Secret,
-    ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TenantOf,
-    TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode,
+    QuicFile, RateLimitsConfig, RateLimitsFile, ReloadFile, RoleFile, RouteFile, RouterConfig, RouterFile,
+    Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace,
+    TenantOf, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode,
     VaultSessions, VaultStore, WithoutSession, config_schema,
 };
 pub use learning::{LearnState, LearnStateError, RESPONSES, Untold, parse_row, source_number};
 pub use mitigation::{MitigationError, StateError};
 pub use rate_limits::Rate;
+pub use reload::{Cause, Digest, Reloads, Setup, Source};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
 pub use tls::{Certificates, PeerIdentity, TlsError};

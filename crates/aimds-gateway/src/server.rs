@@ -33,6 +33,7 @@ use crate::metrics::Metrics;
 use crate::mitigation::{Mitigations, record_waivers};
 use crate::quic::Listener;
 use crate::rate_limits::RateLimits;
+use crate::reload::{Current, Reloads, Setup, Source};
 use crate::router::Desk;
 use crate::routes::{ROUTES, Route};
 use crate::sessions::Remembered;
@@ -60,7 +61,7 @@ pub struct BoundGateway {
     local_addr: SocketAddr,
     quic: Option<(Listener, SocketAddr)>,
     tls: Arc<Tls>,
-    app: Arc<App>,
+    current: Arc<Current>,
     max_connections: Arc<Semaphore>,
 }
 
@@ -135,9 +136,9 @@ impl Gateway {
         };
         let app = App {
             engine,
-            callers: Callers::new(keys, certificates, Tokens::open(issuers)?, roles, require_auth),
+            callers: Callers::new(keys, certificates, Arc::new(Tokens::open(issuers)?), roles, require_auth),
             public_metrics,
-            rate_limits: RateLimits::new(rate_limits),
+            rate_limits: Arc::new(RateLimits::new(rate_limits)),
             trusted_proxies,
             admin_networks,
             limits,
@@ -148,19 +149,20 @@ impl Gateway {
             router: router.map(Arc::new),
             vaults: vault.map(Vaults::start).transpose()?,
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
-            metrics: Metrics::new(routes.iter().map(|route| route.path)),
-            mitigations,
-            sessions: Remembered::new(sessions),
-            memory,
-            learning,
+            metrics: Arc::new(Metrics::new(routes.iter().map(|route| route.path))),
+            mitigations: Arc::new(mitigations),
+            sessions: Arc::new(Remembered::new(sessions)),
+            memory: memory.map(Arc::new),
+            learning: learning.map(Arc::new),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // A short queue for each core: who waits longer than that would miss the deadline anyway.
-            deep: Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from)),
+            deep: Arc::new(Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from))),
             routes,
             openapi: OnceLock::new(),
         };
         let max_connections = Arc::new(Semaphore::new(limits.max_connections));
-        Ok(BoundGateway { listener, local_addr, quic, tls, app: Arc::new(app), max_connections })
+        let current = Arc::new(Current::from_pointee(app));
+        Ok(BoundGateway { listener, local_addr, quic, tls, current, max_connections })
     }
 }
 
@@ -207,15 +209,29 @@ impl BoundGateway {
         Certificates::of(&self.tls)
     }
 
+    /// Configuration and policy, which can be exchanged while the gateway serves. `setup` is what it was bound with, `source`
+    /// where the next ones come from.
+    #[must_use]
+    pub fn reloads(&self, setup: &Setup, source: impl Source) -> Reloads {
+        Reloads::new(Arc::clone(&self.current), setup, Box::new(source))
+    }
+
     /// Answers requests until `shutdown` is ready, then lets those in progress finish within `limits.drain_timeout_ms`.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, quic, tls, app, max_connections, .. } = self;
+        let Self { listener, quic, tls, current, max_connections, .. } = self;
+        // What belongs to the listeners does not change while they are open.
+        let app = current.load_full();
         let limits = app.limits;
-        let router = router(&app);
+        let router = router(&current);
         let builder = Arc::new(tcp::connection_builder(&limits));
         let (stop, stopped) = watch::channel(false);
         let quic = quic.map(|(quic, _)| {
-            tokio::spawn(quic.serve(Arc::clone(&app), router.clone(), Arc::clone(&max_connections), stopped))
+            tokio::spawn(quic.serve(
+                Arc::clone(&current),
+                router.clone(),
+                Arc::clone(&max_connections),
+                stopped,
+            ))
         });
         let watching = tokio::spawn(Certificates::of(&tls).watch());
         let issuers = Arc::clone(&app);
@@ -280,12 +296,14 @@ impl BoundGateway {
     }
 }
 
-fn router(app: &Arc<App>) -> Router {
+fn router(current: &Arc<Current>) -> Router {
     let mut paths: Vec<(&'static str, MethodRouter)> = Vec::new();
-    for (number, route) in app.routes.iter().enumerate() {
+    let routes = current.load().routes;
+    for (number, route) in routes.iter().enumerate() {
         let Ok(filter) = MethodFilter::try_from(route.method.clone()) else { continue };
-        let app = Arc::clone(app);
-        let handler = move |request: Request<Body>| answer(Arc::clone(&app), number, route, request);
+        let current = Arc::clone(current);
+        // A request ends with what is in force when it begins.
+        let handler = move |request: Request<Body>| answer(current.load_full(), number, route, request);
         match paths.iter_mut().find(|(path, _)| *path == route.path) {
             Some((_, methods)) => *methods = std::mem::take(methods).on(filter, handler),
             None => paths.push((route.path, on(filter, handler))),
@@ -293,9 +311,9 @@ fn router(app: &Arc<App>) -> Router {
     }
     let mut router = Router::new();
     for (path, methods) in paths {
-        let (wrong, allowed) = (Arc::clone(app), allowed(app.routes, path));
+        let (wrong, allowed) = (Arc::clone(current), allowed(routes, path));
         let fallback = move |_: Request<Body>| {
-            let (app, allowed) = (Arc::clone(&wrong), allowed.clone());
+            let (app, allowed) = (wrong.load_full(), allowed.clone());
             async move {
                 let mut response = turned_away(&app, &Failure::Method);
                 response.headers_mut().extend(allowed.map(|allowed| (axum::http::header::ALLOW, allowed)));
@@ -304,9 +322,9 @@ fn router(app: &Arc<App>) -> Router {
         };
         router = router.route(path, methods.fallback(fallback));
     }
-    let app = Arc::clone(app);
+    let current = Arc::clone(current);
     router.fallback(move |_: Request<Body>| {
-        let app = Arc::clone(&app);
+        let app = current.load_full();
         async move { turned_away(&app, &Failure::NotFound) }
     })
 }

@@ -6,6 +6,7 @@ mod admin;
 mod audit;
 mod auth;
 mod block;
+mod differences;
 mod error;
 mod graph;
 mod issuers;
@@ -17,6 +18,7 @@ mod mitigation;
 mod notify;
 mod quic;
 mod rate_limits;
+mod reload;
 mod router;
 mod sessions;
 mod stream;
@@ -27,6 +29,7 @@ mod vault;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -46,6 +49,7 @@ pub use mitigation::{MitigationConfig, MitigationFile, WithoutSession};
 pub use notify::{NotifyConfig, NotifyFile, Secret};
 pub use quic::{QuicConfig, QuicFile};
 pub use rate_limits::{NamedRateFile, RateLimitsConfig, RateLimitsFile};
+pub use reload::ReloadFile;
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use sessions::SessionsFile;
 pub use stream::{StreamConfig, StreamFile};
@@ -109,6 +113,8 @@ pub struct GatewayConfig {
     pub notify: NotifyFile,
     /// The program's own log.
     pub log: LogFile,
+    /// When configuration and policy are read again.
+    pub reload: ReloadFile,
 }
 
 impl GatewayConfig {
@@ -195,6 +201,8 @@ pub struct Config {
     pub log_level: LogLevel,
     /// Text or JSON.
     pub log_format: LogFormat,
+    /// How often configuration and policy are looked at for changes; `None` for never.
+    pub watch: Option<Duration>,
 }
 
 impl Config {
@@ -251,6 +259,7 @@ impl Config {
             learn,
             notify,
             log,
+            reload,
         } = file;
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
         let (require_auth, public_metrics) = (auth.require, auth.public_metrics);
@@ -285,6 +294,7 @@ impl Config {
             notify: notify::resolve(&notify)?,
             log_level: log.level,
             log_format: log.format,
+            watch: reload::resolve(&reload),
         })
     }
 }

@@ -29,6 +29,7 @@ use tokio::task::JoinSet;
 use crate::address;
 use crate::app::{App, Gauge};
 use crate::config::QuicConfig;
+use crate::reload::Current;
 use crate::routes::Route;
 use crate::tls::{NATIVE, PeerIdentity, Tls, identify};
 use turns::Turns;
@@ -61,7 +62,10 @@ pub(crate) struct Listener {
 
 /// What all connections share.
 struct Shared {
+    /// As it was at the start: what belongs to connections and does not change.
     app: Arc<App>,
+    /// As it is.
+    current: Arc<Current>,
     service: TowerToHyperService<Router>,
     turns: Arc<Turns>,
     config: QuicConfig,
@@ -91,16 +95,18 @@ impl Listener {
     /// Answers until `stop` holds true; then lets what is in progress finish within the drain time.
     pub(crate) async fn serve(
         self,
-        app: Arc<App>,
+        current: Arc<Current>,
         router: Router,
         places: Arc<Semaphore>,
         mut stop: watch::Receiver<bool>,
     ) {
+        let app = current.load_full();
         let drain = app.limits.drain_timeout;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let shared = Arc::new(Shared {
             turns: Turns::new(2 * cores, app.limits.max_in_flight),
             app,
+            current,
             service: TowerToHyperService::new(router),
             config: self.config,
             greeting: AtomicUsize::new(0),
