@@ -32,7 +32,7 @@ fn main() {
     run("splits of 20 turns of 492 bytes", || splits(black_box(&conversation), &risks));
     run("follow 20 turns of 492 bytes", || {
         let mut session = Session::new("");
-        session.follow(black_box(&conversation), &risks, &[], Timestamp(0))
+        session.follow(black_box(&conversation), &risks, &[], &[], Timestamp(0))
     });
 
     let limits =

@@ -51,7 +51,7 @@ fn steps(conversation: &Conversation, risks: &[MessageRisk], findings: &[Finding
     let mut so_far = Conversation::default();
     for message in &conversation.messages {
         so_far.messages.push(message.clone());
-        let risk = session.follow(&so_far, risks, findings, Timestamp(0));
+        let risk = session.follow(&so_far, risks, findings, &[], Timestamp(0));
         for (at, score) in risk.steps {
             let features = session.features();
             let measures = RiskFeatures::of(&features).0;

@@ -18,7 +18,7 @@ mod sessions;
 pub use assessment::{Assessment, Degraded, Exhausted, MessageRisk, assess};
 pub use provenance::{Taint, taints, taints_after};
 pub use session::{
-    Categories, Cause, Event, Features, Fingerprint, Joined, RiskFeatures, SUSPICIOUS, Session, SessionRisk,
-    Timestamp, Trajectory, looks_like_refusal, session_risk, splits,
+    Categories, Cause, Event, Features, Fingerprint, Joined, Look, RiskFeatures, SUSPICIOUS, Session,
+    SessionRisk, Timestamp, Trajectory, looks_like_refusal, session_risk, splits,
 };
-pub use sessions::{NoRoom, SessionKey, SessionLimits, Sessions};
+pub use sessions::{Known, NoRoom, SessionKey, SessionLimits, Sessions};

@@ -5,6 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::{SUSPICIOUS, Session, Timestamp};
 
+/// Longer identifiers are not kept, only their hash.
+const LONGEST_ID: usize = 64;
 /// Sessions that have ended are forgotten so many at a call.
 const MOST_EXPIRED: usize = 64;
 
@@ -91,8 +93,20 @@ struct Entry {
     tenant: String,
     source: u64,
     name: Name,
+    id: Box<str>,
     session: Session,
     rank: Rank,
+}
+
+/// A session that is remembered.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Whose it is.
+    pub tenant: &'a str,
+    /// Its identifier; empty where that is longer than 64 bytes.
+    pub id: &'a str,
+    /// What it has shown.
+    pub session: &'a Session,
 }
 
 /// A bounded table of sessions. No clock and no lock inside.
@@ -172,6 +186,32 @@ impl Sessions {
         (!self.has_ended(entry.rank.1, now)).then_some(&entry.session)
     }
 
+    /// The sessions of one tenant, or of all, that have not ended, and how many there are: of these at most `most`, those that
+    /// would be forgotten last first. O(n + most · log most).
+    #[must_use]
+    pub fn known(&self, tenant: Option<&str>, now: Timestamp, most: usize) -> (Vec<Known<'_>>, usize) {
+        let wanted = |entry: &&Entry| {
+            tenant.is_none_or(|tenant| entry.tenant == tenant) && !self.has_ended(entry.rank.1, now)
+        };
+        let mut entries: Vec<&Entry> = self.entries.values().filter(wanted).collect();
+        let total = entries.len();
+        let last_first = |entry: &&Entry| std::cmp::Reverse(entry.rank);
+        if most < total {
+            entries.select_nth_unstable_by_key(most, last_first);
+            entries.truncate(most);
+        }
+        entries.sort_unstable_by_key(last_first);
+        let known = entries.into_iter();
+        let known =
+            known.map(|entry| Known { tenant: &entry.tenant, id: &entry.id, session: &entry.session });
+        (known.collect(), total)
+    }
+
+    /// The tenants that have sessions.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        self.tenants.keys().map(String::as_str)
+    }
+
     /// A copy of the session to look at a request with, or a new one. O(log n).
     #[must_use]
     pub fn open(&self, key: &SessionKey<'_>, now: Timestamp) -> Session {
@@ -241,7 +281,8 @@ impl Sessions {
         self.shares.remove(&(ranks.len(), tenant.clone()));
         ranks.insert(rank);
         self.shares.insert((ranks.len(), tenant.clone()));
-        self.entries.insert(slot, Entry { tenant, source, name, session, rank });
+        let id = if key.id.len() <= LONGEST_ID { key.id.into() } else { Box::default() };
+        self.entries.insert(slot, Entry { tenant, source, name, id, session, rank });
     }
 
     /// Takes a session out of every index; what is empty then goes too.

@@ -25,7 +25,7 @@ fn chat(scores: &[f32]) -> (Conversation, Vec<MessageRisk>) {
 
 fn followed(session: &mut Session, scores: &[f32]) -> SessionRisk {
     let (conversation, risks) = chat(scores);
-    session.follow(&conversation, &risks, &[], Timestamp(0))
+    session.follow(&conversation, &risks, &[], &[], Timestamp(0))
 }
 
 const RISING: [f32; 7] = [0.02, 0.02, 0.15, 0.3, 0.5, 0.7, 0.8];
@@ -90,4 +90,31 @@ proptest! {
         }
         prop_assert_eq!(session.features(), followed(&mut Session::new(""), &scores).features);
     }
+}
+
+#[test]
+fn a_split_payload_is_counted_once_however_often_the_conversation_is_sent() {
+    let (conversation, risks) = chat(&RISING);
+    let mut session = Session::new("");
+    for _ in 0..2 {
+        session.follow(&conversation, &risks, &[], &[2], Timestamp(0));
+        let _ = assess(risks.clone(), vec![], vec![], &mut session, Timestamp(0));
+        assert_eq!(session.features().joined, 1);
+    }
+    let words = session.words().join("\n");
+    assert!(words.contains("split over several texts was put together 1 time."), "{words}");
+    assert!(words.starts_with("2 looks at requests and answers with 7 messages"), "{words}");
+    assert!(words.contains("the scores have risen or stay high"), "{words}");
+}
+
+#[test]
+fn the_last_looks_are_kept_in_order() {
+    let mut session = Session::new("");
+    assert_eq!(session.looks().count(), 0);
+    for number in 0..20_u8 {
+        let (_, risks) = chat(&[f32::from(number) / 100.0]);
+        let _ = assess(risks, vec![], vec![], &mut session, Timestamp(0));
+    }
+    let scores: Vec<f32> = session.looks().map(|look| look.score).collect();
+    assert_eq!(scores, (4..20_u8).map(|number| f32::from(number) / 100.0).collect::<Vec<_>>());
 }

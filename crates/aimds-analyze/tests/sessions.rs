@@ -71,6 +71,31 @@ fn calm_sessions_go_before_suspicious_and_these_before_risky_ones() {
 }
 
 #[test]
+fn the_riskiest_are_listed_first_and_each_tenant_has_its_own() {
+    let mut sessions = Sessions::new(limits(9, 9, 9)).unwrap();
+    let long = "x".repeat(65);
+    for (now, (tenant, id, score)) in
+        [("a", "calm", 0.0), ("a", "risky", 0.9), ("b", "newer", 0.9), ("b", &long, 0.3)]
+            .into_iter()
+            .enumerate()
+    {
+        request(&mut sessions, &key(tenant, 1, id), score, now as u64);
+    }
+    let check = |tenant, now, most, expected: &[(&str, &str)], total| {
+        let (known, counted) = sessions.known(tenant, Timestamp(now), most);
+        let named: Vec<_> = known.iter().map(|known| (known.tenant, known.id)).collect();
+        assert_eq!((named.as_slice(), counted), (expected, total));
+    };
+    check(None, 3, 9, &[("b", "newer"), ("a", "risky"), ("b", ""), ("a", "calm")], 4);
+    check(None, 3, 2, &[("b", "newer"), ("a", "risky")], 4);
+    check(None, 3, 0, &[], 4);
+    check(Some("a"), 3, 9, &[("a", "risky"), ("a", "calm")], 2);
+    check(Some("a"), 1_001, 9, &[("a", "risky")], 1);
+    check(Some("c"), 3, 9, &[], 0);
+    assert!(sessions.tenants().eq(["a", "b"]));
+}
+
+#[test]
 fn the_riskier_of_two_requests_at_the_same_time_is_kept() {
     let mut sessions = Sessions::new(limits(3, 3, 3)).unwrap();
     let key = key("", 1, "a");

@@ -4,7 +4,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     Status, attractor, audit, bench, calibrate, config, eval, graph, learn, policy, router, scan, serve,
-    token,
+    session, token,
 };
 
 /// AIMDS: a firewall for LLM applications and agents.
@@ -89,6 +89,9 @@ pub enum Command {
     /// The causal memory: which attacks hang together, where they came from, what came of them
     #[command(subcommand)]
     Graph(graph::Graph),
+    /// What sessions of a running gateway have shown
+    #[command(subcommand)]
+    Session(session::Session),
     /// Measure the latency of the engine on this machine
     Bench(bench::Bench),
 }
@@ -111,6 +114,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Router(router) => router::run(&router, &cli.global),
         Command::Learn(learn) => learn::run(&learn, &cli.global),
         Command::Graph(graph) => graph::run(&graph, &cli.global),
+        Command::Session(session) => session::run(&session, &cli.global),
         Command::Bench(bench) => bench::run(&bench, &cli.global),
     }
 }

@@ -103,6 +103,12 @@ pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<GatewayConfig> {
     if let Some(state) = &mut config.mitigation.state {
         *state = directory.join(&state);
     }
+    if let Some(graph) = &mut config.graph {
+        graph.start_from(directory);
+    }
+    if let Some(learn) = &mut config.learn {
+        learn.state = directory.join(&learn.state);
+    }
     if let Some(audit) = &mut config.audit {
         audit.path = directory.join(&audit.path);
     }

@@ -6,6 +6,12 @@ use std::path::{Path, PathBuf};
 /// The audit log's name in the data directory.
 pub(crate) const AUDIT_LOG: &str = "audit.db";
 
+/// The causal memory's name in the data directory.
+pub(crate) const GRAPH: &str = "graph.db";
+
+/// The learner's state in the data directory.
+pub(crate) const LEARN: &str = "learn.state";
+
 /// The name of the file with revoked keys and quarantines in the data directory.
 pub(crate) const MITIGATION: &str = "mitigation.json";
 

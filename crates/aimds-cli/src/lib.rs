@@ -16,6 +16,7 @@
 mod chunks;
 mod cli;
 mod data_directory;
+mod gateway_client;
 mod loading;
 mod local_key;
 mod moment;
@@ -38,6 +39,7 @@ pub mod policy;
 pub mod router;
 pub mod scan;
 pub mod serve;
+pub mod session;
 pub mod statistics;
 pub mod token;
 

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aimds_engine::Engine;
 use aimds_gateway::{
-    ApiKey, AuditConfig, BindError, BoundGateway, Certificates, Config, Durability, Gateway, LogFormat,
-    LogLevel, Scope, install_panic_hook,
+    ApiKey, AuditConfig, BindError, BoundGateway, Certificates, Config, Durability, Gateway, GraphConfig,
+    GraphStore, LearnConfig, LogFormat, LogLevel, Scope, install_panic_hook,
 };
 use aimds_store::{AuditLog, Opened, Options};
 use anyhow::Context as _;
@@ -84,6 +84,11 @@ pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
     if serve.config.is_none() {
         let path = directory.as_deref().map(|directory| directory.join(data_directory::AUDIT_LOG));
         config.audit = path.map(|path| AuditConfig { path, durability: Durability::Normal, spool: SPOOL });
+        config.graph = directory
+            .as_deref()
+            .map(|directory| GraphConfig { store: GraphStore::File(directory.join(data_directory::GRAPH)) });
+        config.learn =
+            directory.as_deref().map(|directory| LearnConfig::shadow(directory.join(data_directory::LEARN)));
         config.mitigation.state =
             directory.as_deref().map(|directory| directory.join(data_directory::MITIGATION));
     }

@@ -25,8 +25,8 @@ mod pipeline;
 mod verdict;
 
 pub use aimds_analyze::{
-    Assessment, Degraded, Exhausted, Features, MessageRisk, Session, SessionKey as SessionName,
-    SessionLimits, Sessions, Timestamp,
+    Assessment, Cause, Degraded, Exhausted, Features, Look, MessageRisk, RiskFeatures, Session,
+    SessionKey as SessionName, SessionLimits, Sessions, Timestamp,
 };
 pub use aimds_detect::{
     Category, Conversation, Detector, Finding, Message, Origin, Role, ToolUse, ToolUseKind, Trust, encoder,

@@ -198,13 +198,16 @@ impl Engine {
         }
         let split = split_values(conversation, &findings);
         findings.extend(split);
+        let mut completed = Vec::new();
         for joined in splits(conversation, &risks) {
             let (position, message) = (joined.last(), joined.message(conversation));
             let scan = look(position, &message);
             let whole = self.risk(position, &message, &scan);
-            joined.attribute(&whole, scan.findings, &mut risks, &mut findings);
+            if joined.attribute(&whole, scan.findings, &mut risks, &mut findings) {
+                completed.push(position);
+            }
         }
-        let together = session.follow(conversation, &risks, &findings, now);
+        let together = session.follow(conversation, &risks, &findings, &completed, now);
         let tainted = match asked {
             Some(asked) if self.policy.follows() => taints_after(asked.conversation, conversation),
             _ => taints(conversation),

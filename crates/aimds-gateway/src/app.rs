@@ -19,6 +19,8 @@ use crate::auth::{Callers, Principal};
 use crate::config::{Block, Limits, OnFull};
 use crate::error::{Failure, explain};
 use crate::json;
+use crate::learning::{Considered, Learning};
+use crate::memory::Memory;
 use crate::metrics::{Direction, Metrics};
 use crate::mitigation::{Concerned, Mitigations};
 use crate::request_id::RequestId;
@@ -59,6 +61,10 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) mitigations: Mitigations,
     pub(crate) sessions: Remembered,
+    /// The causal memory, if there is one.
+    pub(crate) memory: Option<Memory>,
+    /// The learner, if there is one.
+    pub(crate) learning: Option<Learning>,
     pub(crate) in_flight: Arc<Semaphore>,
     /// Places on the deep path; who gets none is answered by the fast path, degraded.
     pub(crate) deep: Semaphore,
@@ -107,6 +113,8 @@ pub(crate) struct Inspection {
     pub(crate) decided: Instant,
     /// What it made of the session.
     session: Session,
+    /// What the learner made of it.
+    considered: Option<Considered>,
     took: Duration,
 }
 
@@ -177,9 +185,23 @@ impl Call {
         direction: Direction,
         conversation: &Conversation,
     ) -> Result<Inspection, Failure> {
-        let inspection = self.look(conversation)?;
+        let mut inspection = self.look(conversation)?;
+        if direction == Direction::Request {
+            self.consider(conversation, &mut inspection);
+        }
         self.settle(direction, &inspection)?;
         Ok(inspection)
+    }
+
+    /// Asks the learner, which can only make the decision stricter.
+    fn consider(&self, conversation: &Conversation, inspection: &mut Inspection) {
+        let Some(learning) = &self.app.learning else { return };
+        let Inspection { outcome, verdict, considered, took, .. } = inspection;
+        let before = outcome.decision.would();
+        *considered = Some(learning.consider(&outcome.assessment, &mut outcome.decision));
+        if outcome.decision.would() != before {
+            *verdict = Verdict::new(outcome, conversation, Some(audit::micros(*took)));
+        }
     }
 
     /// Asks the engine about an answer and records what it says.
@@ -239,7 +261,7 @@ impl Call {
         }
         let took = started.elapsed();
         let verdict = Verdict::new(&outcome, conversation, Some(audit::micros(took)));
-        Ok(Inspection { outcome, verdict, decided: Instant::now(), session, took })
+        Ok(Inspection { outcome, verdict, decided: Instant::now(), session, considered: None, took })
     }
 
     /// Counts and records what the engine said. An error means that the answer must not be used.
@@ -251,6 +273,9 @@ impl Call {
             self.app.sessions.store(session, inspection.session.clone(), Timestamp(now_ms()));
         }
         let recorded = self.record_decision(direction, inspection);
+        if let (Some(learning), Some(considered)) = (&self.app.learning, &inspection.considered) {
+            learning.remember(self.id.as_str(), self.tenant(), now_ms(), considered);
+        }
         self.mitigate(inspection);
         recorded
     }
@@ -272,8 +297,12 @@ impl Call {
         if !self.app.recorder.is_on() {
             return Ok(());
         }
-        let body =
-            audit::decision(self.route.path, self.key_id(), direction, &inspection.verdict, inspection.took);
+        let session = self.session.map(|session| session.to_string());
+        let Inspection { verdict, took, .. } = inspection;
+        let mut body = audit::decision(self.route.path, self.key_id(), session, direction, verdict, *took);
+        if let Some(considered) = &inspection.considered {
+            body["learn"] = considered.record();
+        }
         match (self.append("decision", body), self.app.on_full) {
             (Err(_), OnFull::Closed) => Err(Failure::Unrecorded),
             _ => Ok(()),
@@ -293,6 +322,19 @@ impl Call {
                 audit::outcome(self.route.path, result, upstream_status, self.started.elapsed(), routing);
             let _ = self.append("outcome", body);
         }
+    }
+
+    /// Records what became of another request's decision, and waits until that is on the disk.
+    pub(crate) async fn record_experience(
+        &self,
+        request_id: &str,
+        body: serde_json::Value,
+    ) -> Result<(), audit::NotTaken> {
+        let subject = Subject { at_ms: now_ms(), request_id, tenant: self.tenant() };
+        let kept = self.app.recorder.keep(&subject, "experience", body).await;
+        kept.inspect_err(|_| {
+            self.app.metrics.unrecorded.fetch_add(1, Ordering::Relaxed);
+        })
     }
 
     /// Counts and records what the vault did in an exchange: numbers, never values.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aimds_engine::Verdict;
 use aimds_engine::vault::Met;
-use aimds_store::{AppendError, AuditLog, Health, Record};
+use aimds_store::{AppendError, AuditLog, Health, Record, Ticket};
 use serde_json::{Value, json};
 
 use crate::metrics::{AuditState, Direction};
@@ -14,6 +14,9 @@ use crate::vault::Use;
 
 /// Findings of one decision that are recorded one by one. What is beyond is counted.
 const MAX_FINDINGS: usize = 64;
+
+/// How long a caller waits for a record that it is told of.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The log, or the operator's choice to have none.
 pub(crate) struct Recorder {
@@ -41,7 +44,18 @@ impl Recorder {
 
     /// Queues a record. Touches no file.
     pub(crate) fn append(&self, subject: &Subject<'_>, kind: &str, body: Value) -> Result<(), NotTaken> {
-        let Some(log) = &self.log else { return Ok(()) };
+        self.queue(subject, kind, body).map(|_| ())
+    }
+
+    /// Queues a record and waits until it is on the disk, for at most five seconds.
+    pub(crate) async fn keep(&self, subject: &Subject<'_>, kind: &str, body: Value) -> Result<(), NotTaken> {
+        let Some(ticket) = self.queue(subject, kind, body)? else { return Ok(()) };
+        let kept = tokio::task::spawn_blocking(move || ticket.wait_timeout(PATIENCE)).await;
+        if matches!(kept, Ok(Some(Ok(_)))) { Ok(()) } else { Err(NotTaken) }
+    }
+
+    fn queue(&self, subject: &Subject<'_>, kind: &str, body: Value) -> Result<Option<Ticket>, NotTaken> {
+        let Some(log) = &self.log else { return Ok(None) };
         let record = Record {
             at_ms: subject.at_ms,
             request_id: subject.request_id.to_owned(),
@@ -50,7 +64,7 @@ impl Recorder {
             body,
         };
         match log.append(record) {
-            Ok(_ticket) => Ok(()),
+            Ok(ticket) => Ok(Some(ticket)),
             Err(AppendError::SpoolFull) => Err(NotTaken),
             Err(error) => {
                 tracing::error!(%error, "the audit log refused a record");
@@ -73,6 +87,7 @@ impl Recorder {
 pub(crate) fn decision(
     route: &str,
     key: &str,
+    session: Option<String>,
     direction: Direction,
     verdict: &Verdict,
     took: Duration,
@@ -96,6 +111,7 @@ pub(crate) fn decision(
     json!({
         "route": route,
         "key": key,
+        "session": session,
         "direction": direction.as_str(),
         "decision": verdict.decision,
         "would": verdict.would,

@@ -29,6 +29,8 @@ impl Place {
 pub(crate) enum Failure {
     /// No such route.
     NotFound,
+    /// The route exists, what it was asked about does not.
+    NotThere(&'static str),
     /// The route exists with other methods.
     Method,
     /// The caller is turned away.
@@ -57,6 +59,8 @@ pub(crate) enum Failure {
     Overloaded,
     /// The decision cannot be recorded.
     Unrecorded,
+    /// A store that is not needed for requests is down.
+    StoreAway(&'static str),
     /// The vault cannot keep or find what belongs to a session.
     Vault,
     /// No upstream is configured.
@@ -103,7 +107,7 @@ pub(crate) enum Shape {
 impl Failure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NotThere(_) | Self::NoRoute => StatusCode::NOT_FOUND,
             Self::NoLocalTarget => StatusCode::FORBIDDEN,
             Self::BudgetUsedUp { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -119,7 +123,7 @@ impl Failure {
             | Self::DuplicateMember(_)
             | Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::TooEarly => StatusCode::TOO_EARLY,
-            Self::Overloaded | Self::Unrecorded | Self::Vault | Self::NoUpstream => {
+            Self::Overloaded | Self::Unrecorded | Self::StoreAway(_) | Self::Vault | Self::NoUpstream => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
@@ -137,6 +141,7 @@ impl Failure {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
+            Self::NotThere(_) => "not_there",
             Self::Method => "method_not_allowed",
             Self::Denied(Denied::Unknown, _) => "invalid_api_key",
             Self::Denied(Denied::Scope, _) => "insufficient_scope",
@@ -152,6 +157,7 @@ impl Failure {
             Self::TooEarly => "too_early",
             Self::Overloaded => "overloaded",
             Self::Unrecorded => "audit_unavailable",
+            Self::StoreAway(_) => "store_unavailable",
             Self::Vault => "vault_unavailable",
             Self::NoUpstream => "no_upstream",
             Self::NoRoute => "no_route",
@@ -183,6 +189,7 @@ impl Failure {
         let at = |place: &Place| format!("line {}, column {}", place.line, place.column);
         match self {
             Self::NotFound => "no such route; /openapi.json lists them".into(),
+            Self::NotThere(what) => format!("there is no such {what}"),
             Self::Method => "the route exists, but not with this method".into(),
             Self::Denied(Denied::Unknown, _) => "missing or unknown credentials".into(),
             Self::Denied(Denied::Scope, scope) => {
@@ -201,6 +208,7 @@ impl Failure {
             Self::Invalid(what) => what.clone(),
             Self::TooEarly => "not from early data: send the request again on a complete connection".into(),
             Self::Overloaded => "too many requests in progress; try again shortly".into(),
+            Self::StoreAway(what) => format!("the {what} cannot be reached; try again shortly"),
             Self::Unrecorded => "the decision cannot be recorded; try again shortly".into(),
             Self::Vault => "the session's vault is not available; try again shortly".into(),
             Self::NoUpstream => "no upstream model is configured".into(),

@@ -43,6 +43,8 @@ mod auth;
 mod config;
 mod error;
 mod json;
+mod learning;
+mod memory;
 mod messages;
 mod metrics;
 mod mitigation;
@@ -66,14 +68,15 @@ pub use auth::{
 };
 pub use config::{
     AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, CertificateFile,
-    ClientAuth, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, IssuerConfig, IssuerFile,
-    KeyFile, KeyPlace, Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig,
-    MitigationFile, NotifyConfig, NotifyFile, OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig,
-    QuicFile, RoleFile, RouteFile, RouterConfig, RouterFile, Secret, ServiceConfig, ServiceFile,
-    SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TenantOf, TlsConfig, TlsFile,
-    UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore,
-    WithoutSession, config_schema,
+    ClientAuth, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, GraphConfig, GraphFile,
+    GraphStore, IssuerConfig, IssuerFile, KeyFile, KeyPlace, LearnConfig, LearnFile, LearnMode, Limits,
+    LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile, NotifyConfig,
+    NotifyFile, OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile, RoleFile,
+    RouteFile, RouterConfig, RouterFile, Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig,
+    StreamFile, TargetFile, TargetPlace, TenantOf, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile,
+    VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession, config_schema,
 };
+pub use learning::{LearnState, LearnStateError, RESPONSES, Untold, parse_row, source_number};
 pub use mitigation::{MitigationError, StateError};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};

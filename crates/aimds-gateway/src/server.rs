@@ -27,6 +27,8 @@ use crate::audit::Recorder;
 use crate::auth::{Callers, Denied, Principal, Tokens};
 use crate::config::{Config, QuicConfig};
 use crate::error::{Failure, Shape};
+use crate::learning::Learning;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::mitigation::{Mitigations, record_waivers};
 use crate::quic::Listener;
@@ -102,6 +104,8 @@ impl Gateway {
             vault,
             mitigation,
             sessions,
+            graph,
+            learn,
             notify,
             ..
         } = config;
@@ -116,6 +120,16 @@ impl Gateway {
         let quic = bind_quic(quic, &tls)?;
         record_waivers(engine.policy().waived(), &Recorder::new(audit.clone()));
         let mitigations = Mitigations::open(mitigation, notify, Recorder::new(audit.clone()), now_ms())?;
+        let follows = |what| audit.clone().ok_or(BindError::NoLog { what });
+        let thread = |source| BindError::Thread { source };
+        let memory = match graph {
+            Some(graph) => Some(Memory::start(graph, follows("graph")?).map_err(thread)?),
+            None => None,
+        };
+        let learning = match learn {
+            Some(learn) => Some(Learning::start(learn, follows("learn")?).map_err(thread)?),
+            None => None,
+        };
         let app = App {
             engine,
             callers: Callers::new(keys, certificates, Tokens::open(issuers)?, roles, require_auth),
@@ -131,6 +145,8 @@ impl Gateway {
             metrics: Metrics::new(routes.iter().map(|route| route.path)),
             mitigations,
             sessions: Remembered::new(sessions),
+            memory,
+            learning,
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // A short queue for each core: who waits longer than that would miss the deadline anyway.
             deep: Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from)),
@@ -241,6 +257,13 @@ impl BoundGateway {
             let _ = quic.await;
         }
         app.mitigations.close(limits.drain_timeout).await;
+        // After the last record of all.
+        let behind = Arc::clone(&app);
+        let closed = tokio::task::spawn_blocking(move || {
+            behind.learning.iter().for_each(|learning| learning.close(limits.drain_timeout));
+            behind.memory.iter().for_each(|memory| memory.close(limits.drain_timeout));
+        });
+        let _ = closed.await;
         if let Some(router) = &app.router {
             router.book.save();
         }

@@ -20,6 +20,13 @@ pub(crate) struct Of<'a> {
     pub(crate) session: SessionKey,
 }
 
+/// A session, for people to look at.
+pub(crate) struct Shown {
+    pub(crate) id: String,
+    pub(crate) tenant: String,
+    pub(crate) session: Session,
+}
+
 impl Remembered {
     /// Nothing is remembered without limits, or where they leave no room.
     pub(crate) fn new(limits: Option<SessionLimits>) -> Self {
@@ -36,6 +43,33 @@ impl Remembered {
     pub(crate) fn read(&self, tenant: &str, session: SessionKey, now: Timestamp) -> Option<Session> {
         let sessions = self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.get(tenant, &session.to_string(), now).cloned()
+    }
+
+    /// A session by its key, of one tenant or of any.
+    pub(crate) fn find(&self, tenant: Option<&str>, session: SessionKey, now: Timestamp) -> Option<Shown> {
+        let sessions = self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = session.to_string();
+        let shown = |tenant: &str| {
+            let session = sessions.get(tenant, &id, now)?.clone();
+            Some(Shown { id: id.clone(), tenant: tenant.to_owned(), session })
+        };
+        match tenant {
+            Some(tenant) => shown(tenant),
+            None => sessions.tenants().find_map(shown),
+        }
+    }
+
+    /// The sessions of one tenant, or of all: the riskiest first, at most so many, and how many there are.
+    pub(crate) fn list(&self, tenant: Option<&str>, now: Timestamp, most: usize) -> (Vec<Shown>, usize) {
+        let Some(sessions) = &self.0 else { return (Vec::new(), 0) };
+        let sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, total) = sessions.known(tenant, now, most);
+        let shown = known.into_iter().map(|known| Shown {
+            id: known.id.to_owned(),
+            tenant: known.tenant.to_owned(),
+            session: known.session.clone(),
+        });
+        (shown.collect(), total)
     }
 
     /// Remembers what a request made of its session.

@@ -80,6 +80,8 @@ pub enum ReasonCode {
     AllowList,
     /// A playbook applies.
     Playbook,
+    /// A learnt policy that a person has promoted.
+    Learnt,
 }
 
 impl ReasonCode {
@@ -95,6 +97,7 @@ impl ReasonCode {
             Self::Temporal => "temporal",
             Self::AllowList => "allow_list",
             Self::Playbook => "playbook",
+            Self::Learnt => "learnt",
         }
     }
 }
@@ -180,6 +183,17 @@ impl Decision {
         Self { would, monitored, reasons, redactions, plan }
     }
 
+    /// Makes it at least as strong as `action` and says why, and for which message; nothing where it is that already. There is no
+    /// way back.
+    pub fn strengthen(&mut self, action: Action, message: Option<usize>, why: String) {
+        if action <= self.would {
+            return;
+        }
+        self.would = action;
+        let code = ReasonCode::Learnt;
+        self.reasons.insert(0, Reason { code, action, category: None, message, text: why });
+    }
+
     /// What is done. In monitor mode never stronger than `Flag`.
     #[must_use]
     pub fn action(&self) -> Action {
@@ -244,5 +258,27 @@ impl Decision {
         let unchanged = || Permit { redactions: Vec::new(), removals: Vec::new(), spotlight: None };
         let changed = Permit { redactions, removals, spotlight };
         action.forwards().then(|| if action.changes_texts() { changed } else { unchanged() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_can_be_made_stronger_and_never_weaker() {
+        for (is, monitored) in Action::ALL.into_iter().flat_map(|is| [(is, false), (is, true)]) {
+            for to in Action::ALL {
+                let mut decision = Decision::new(is, monitored, Vec::new(), Vec::new(), Plan::default());
+                decision.strengthen(to, Some(3), "because".into());
+                assert_eq!((decision.would(), decision.monitored()), (is.max(to), monitored));
+                let expected: Vec<_> =
+                    (to > is).then_some((ReasonCode::Learnt, to, Some(3))).into_iter().collect();
+                let reasons = decision.reasons().iter();
+                assert_eq!(reasons.map(|it| (it.code, it.action, it.message)).collect::<Vec<_>>(), expected);
+                let forwards = decision.action().forwards();
+                assert_eq!(decision.into_permit().is_some(), forwards);
+            }
+        }
     }
 }

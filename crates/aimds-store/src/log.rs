@@ -152,6 +152,7 @@ pub struct AuditLog {
     writer: Mutex<Option<(JoinHandle<()>, fs::File)>>,
     opened: Opened,
     public_key: PublicKey,
+    path: PathBuf,
 }
 
 /// What callers and the writer share.
@@ -232,7 +233,13 @@ impl AuditLog {
                 .name("aimds-audit".to_owned())
                 .spawn(move || writer.run())
                 .map_err(|source| OpenError::Io { what: "the writer thread could not be started", source })?;
-        Ok(Self { shared, writer: Mutex::new(Some((thread, lock))), opened, public_key })
+        Ok(Self {
+            shared,
+            writer: Mutex::new(Some((thread, lock))),
+            opened,
+            public_key,
+            path: path.to_owned(),
+        })
     }
 
     /// Queues a record and returns at once; touches no file. Records are written in the order in which this
@@ -315,6 +322,12 @@ impl AuditLog {
         };
         let unwritten = unwritten.into_iter().map(give_back).collect();
         finished.map(|()| head).map_err(|reason| CloseError { reason, unwritten })
+    }
+
+    /// Its file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What opening found.

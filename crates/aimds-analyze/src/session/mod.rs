@@ -6,6 +6,7 @@ mod refusal;
 mod risk;
 mod split;
 mod trajectory;
+mod words;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -24,6 +25,18 @@ use history::History;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
 
+/// Looks at a session that are remembered one by one.
+const LOOKS: usize = 16;
+
+/// What one look at a session, at a request or at an answer, came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Look {
+    /// The highest score of a single message.
+    pub score: f32,
+    /// The risk of the session's messages together, afterwards.
+    pub risk: f32,
+}
+
 /// The state of one session.
 ///
 /// ```
@@ -38,6 +51,8 @@ pub struct Session {
     turns: u64,
     peak: f32,
     last_seen: Timestamp,
+    /// The last ones; the one of turn n lies at n modulo their number.
+    looks: [Look; LOOKS],
     trajectory: Trajectory,
     history: History,
 }
@@ -65,6 +80,7 @@ impl Session {
             turns: 0,
             peak: 0.0,
             last_seen: Timestamp(0),
+            looks: [Look::default(); LOOKS],
             trajectory: Trajectory::default(),
             history: History::default(),
         }
@@ -106,14 +122,22 @@ impl Session {
         session_risk(&self.features())
     }
 
+    /// The last looks at it, at most 16, the oldest first.
+    pub fn looks(&self) -> impl Iterator<Item = Look> {
+        let kept = self.turns.min(LOOKS as u64);
+        (self.turns - kept..self.turns).filter_map(|turn| self.looks.get(place(turn)).copied())
+    }
+
     /// Takes the texts of a request that it has not seen yet: chat interfaces send the whole conversation again with each turn.
     ///
-    /// `risks` and `findings` are those of the request's messages. Linear in the texts.
+    /// `risks` and `findings` are those of the request's messages; `joined` are the messages that completed a payload which was
+    /// split over several. Linear in the texts.
     pub fn follow(
         &mut self,
         conversation: &Conversation,
         risks: &[MessageRisk],
         findings: &[Finding],
+        joined: &[usize],
         now: Timestamp,
     ) -> SessionRisk {
         let first = self.history.first_new(conversation);
@@ -121,6 +145,9 @@ impl Session {
         let mut result = SessionRisk::default();
         for (at, event) in events.into_iter().enumerate().skip(first) {
             self.trajectory.push(&event);
+            if joined.contains(&at) {
+                self.trajectory.joined();
+            }
             if matches!(event.origin, Origin::System | Origin::Model) {
                 continue;
             }
@@ -136,10 +163,18 @@ impl Session {
     }
 
     pub(crate) fn observe(&mut self, score: f32, now: Timestamp) {
+        let risk = self.risk();
+        if let Some(look) = self.looks.get_mut(place(self.turns)) {
+            *look = Look { score, risk };
+        }
         self.turns = self.turns.saturating_add(1);
         self.peak = self.peak.max(score);
         self.last_seen = self.last_seen.max(now);
     }
+}
+
+fn place(turn: u64) -> usize {
+    (turn % LOOKS as u64) as usize
 }
 
 /// What the trajectory sees of each message from the first new one on.

@@ -21,6 +21,13 @@ impl RiskFeatures {
         let Features { cusum, accumulated, repeated, .. } = *features;
         Self([cusum.ln_1p(), accumulated.ln_1p(), (repeated - 1.0).max(0.0)])
     }
+
+    /// What each of them adds to the log-odds of the risk, in the same order.
+    #[must_use]
+    pub fn log_odds(mut self) -> [f32; MEASURES] {
+        self.0.iter_mut().zip(WEIGHTS).for_each(|(measure, weight)| *measure *= weight);
+        self.0
+    }
 }
 
 /// What weighs most in a session's risk.
@@ -48,7 +55,7 @@ impl Cause {
         if features.suspicious < 2 {
             return None;
         }
-        let [cusum, accumulated, repeated] = weighed(features);
+        let [cusum, accumulated, repeated] = RiskFeatures::of(features).log_odds();
         Some(if repeated > cusum + accumulated { Self::Repeating } else { Self::Rising })
     }
 }
@@ -61,12 +68,6 @@ pub fn session_risk(features: &Features) -> f32 {
     if features.suspicious < 2 {
         return 0.0;
     }
-    let logit = BIAS + weighed(features).iter().sum::<f32>();
+    let logit = BIAS + RiskFeatures::of(features).log_odds().iter().sum::<f32>();
     1.0 / (1.0 + (-logit).exp())
-}
-
-fn weighed(features: &Features) -> [f32; MEASURES] {
-    let mut measures = RiskFeatures::of(features).0;
-    measures.iter_mut().zip(WEIGHTS).for_each(|(measure, weight)| *measure *= weight);
-    measures
 }

@@ -102,14 +102,14 @@ impl Joined {
 
     /// Gives what the detectors say about the whole to its last part, which completed it: the risk, if it is higher than that of
     /// each part and at least one half; the strongest finding of manipulation then, over the whole part; and always that the
-    /// whole was not looked at completely.
+    /// whole was not looked at completely. Says whether the risk was raised.
     pub fn attribute(
         &self,
         whole: &MessageRisk,
         found: Vec<Finding>,
         risks: &mut [MessageRisk],
         findings: &mut Vec<Finding>,
-    ) {
+    ) -> bool {
         let parts = risks.iter().filter(|risk| self.parts.contains(&risk.message));
         let highest = parts.map(|risk| risk.score).fold(TELLING, f32::max);
         let raised = whole.score > highest;
@@ -134,6 +134,7 @@ impl Joined {
             )),
             ..finding
         }));
+        raised
     }
 }
 

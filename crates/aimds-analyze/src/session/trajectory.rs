@@ -132,6 +132,8 @@ pub struct Features {
     /// Calls of tools that the session had not called before. A filter of 256 bits: some are taken for known, never the
     /// other way round.
     pub new_tools: u32,
+    /// Payloads that were split over several texts and put together again.
+    pub joined: u32,
 }
 
 /// The state of one session: a few hundred bytes, whatever the traffic.
@@ -176,6 +178,11 @@ impl Trajectory {
             }
             Origin::User | Origin::Tool | Origin::Document => self.judge(event),
         }
+    }
+
+    /// A text completed a payload that had been split over several.
+    pub fn joined(&mut self) {
+        self.features.joined = self.features.joined.saturating_add(1);
     }
 
     /// What has been seen so far.

@@ -10,8 +10,7 @@ use clap::Args;
 use crate::cli::usage;
 use crate::data_directory;
 
-/// The graph's name in the data directory, and that of what waits for a graph database.
-const GRAPH: &str = "graph.db";
+/// The name in the data directory of what waits for a graph database.
 const SPOOL: &str = "graph-spool.db";
 /// How long writes to a graph database are waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -91,7 +90,7 @@ impl Place {
     fn file(&self) -> anyhow::Result<PathBuf> {
         match &self.graph {
             Some(file) => Ok(file.clone()),
-            None => Ok(data_directory::find(self.data_dir.as_deref())?.join(GRAPH)),
+            None => Ok(data_directory::find(self.data_dir.as_deref())?.join(data_directory::GRAPH)),
         }
     }
 }

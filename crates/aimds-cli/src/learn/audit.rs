@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use aimds_gateway::Untold;
 use aimds_store::{AuditLog, Options, Record};
 use anyhow::Context as _;
-use serde_json::Value;
 
 use super::state::now_ms;
 
@@ -18,13 +18,16 @@ pub(super) fn open(path: &Path) -> anyhow::Result<AuditLog> {
     AuditLog::open(path, options).with_context(|| format!("cannot write to the audit log {}", path.display()))
 }
 
-/// Appends one record and waits until it is on disk.
-pub(super) fn append(log: &AuditLog, body: Value, at_ms: u64) -> anyhow::Result<()> {
-    let (request_id, tenant, kind) = (String::new(), String::new(), "learn".to_owned());
-    let ticket = log.append(Record { at_ms, request_id, tenant, kind, body })?;
+/// Appends what the log was not told of yet, and waits until it is on disk.
+pub(super) fn append(log: &AuditLog, untold: Vec<Untold>) -> anyhow::Result<()> {
+    let mut last = None;
+    for Untold { at_ms, body, .. } in untold {
+        let (request_id, tenant, kind) = (String::new(), String::new(), "learn".to_owned());
+        last = Some(log.append(Record { at_ms, request_id, tenant, kind, body })?);
+    }
     let closed = log.close(PATIENCE);
-    // A log that fails only at its closing checkpoint holds the record all the same.
-    if let Some(Ok(_)) = ticket.outcome() {
+    // A log that fails only at its closing checkpoint holds the records all the same: they are in order.
+    if last.is_none_or(|ticket| matches!(ticket.outcome(), Some(Ok(_)))) {
         return Ok(());
     }
     closed?;

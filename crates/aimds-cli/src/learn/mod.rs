@@ -3,7 +3,6 @@
 mod audit;
 mod page;
 mod replay;
-mod rows;
 mod state;
 
 use std::io::Write as _;
@@ -15,10 +14,6 @@ use serde_json::Value;
 use crate::Status;
 use crate::cli::Global;
 use crate::terminal::Paint;
-use state::State;
-
-/// The responses, weakest first, as rows name them.
-const ACTIONS: [&str; 5] = ["allow", "flag", "redact", "escalate", "block"];
 
 /// The subcommands of `aimds learn`.
 #[derive(Debug, Subcommand)]
@@ -84,7 +79,7 @@ pub struct Decide {
     /// Why
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
-    /// Append the decision to this audit log; the gateway must not be writing to it
+    /// Append the decision to this audit log. A gateway that runs with this state does it by itself, and holds its log
     #[arg(long, value_name = "FILE")]
     pub audit: Option<PathBuf>,
     /// Which state.
@@ -101,7 +96,7 @@ pub struct Stop {
     /// Go on again
     #[arg(long)]
     pub resume: bool,
-    /// Append the decision to this audit log; the gateway must not be writing to it
+    /// Append the decision to this audit log. A gateway that runs with this state does it by itself, and holds its log
     #[arg(long, value_name = "FILE")]
     pub audit: Option<PathBuf>,
     /// Which state.
@@ -128,7 +123,7 @@ pub enum Format {
 pub fn run(learn: &Learn, global: &Global) -> anyhow::Result<Status> {
     match learn {
         Learn::Status(show) => {
-            let state = State::open(&show.place)?;
+            let state = state::open(&show.place)?;
             write(show.format, global, &page::status(&state.learner), |paint| {
                 page::text(&state.learner, paint)
             })?;
@@ -143,7 +138,7 @@ pub fn run(learn: &Learn, global: &Global) -> anyhow::Result<Status> {
 }
 
 fn propose(show: &Show, global: &Global) -> anyhow::Result<Status> {
-    let mut state = State::open(&show.place)?;
+    let mut state = state::open(&show.place)?;
     let notes = state.learner.adapt()?;
     state.save()?;
     let mut told = page::status(&state.learner);
@@ -159,7 +154,7 @@ fn propose(show: &Show, global: &Global) -> anyhow::Result<Status> {
 }
 
 fn decided(decide: &Decide, global: &Global, promote: bool) -> anyhow::Result<Status> {
-    let mut state = State::open(&decide.place)?;
+    let mut state = state::open(&decide.place)?;
     let log = decide.audit.as_deref().map(audit::open).transpose()?;
     let (by, reason, now_ms) = (decide.by.as_str(), decide.reason.as_str(), state::now_ms());
     let ledger = state.learner.ledger_mut();
@@ -180,7 +175,7 @@ fn decided(decide: &Decide, global: &Global, promote: bool) -> anyhow::Result<St
     let version = state.learner.ledger().live().version;
     let record = serde_json::json!({ "event": event, "proposal": decide.proposal, "kind": told.get("kind"), "by": by,
         "reason": reason, "live_version": version });
-    state.save_with(log, record, now_ms)?;
+    state::decide(&state, log, record, now_ms)?;
     write(decide.format, global, &told, |paint| {
         format!(
             "{}  proposal {}; the live set is version {version}\n",
@@ -192,11 +187,11 @@ fn decided(decide: &Decide, global: &Global, promote: bool) -> anyhow::Result<St
 }
 
 fn stopped(stop: &Stop, global: &Global) -> anyhow::Result<Status> {
-    let mut state = State::open(&stop.place)?;
+    let mut state = state::open(&stop.place)?;
     let log = stop.audit.as_deref().map(audit::open).transpose()?;
     state.learner.ledger_mut().stop(!stop.resume);
     let event = if stop.resume { "learning_resumed" } else { "learning_stopped" };
-    state.save_with(log, serde_json::json!({ "event": event }), state::now_ms())?;
+    state::decide(&state, log, serde_json::json!({ "event": event }), state::now_ms())?;
     let told = serde_json::json!({ "stopped": !stop.resume });
     write(stop.format, global, &told, |_| format!("{}\n", event.replace('_', " ")))?;
     Ok(Status::Clean)

@@ -5,8 +5,9 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::state::State;
-use super::{ACTIONS, Format, Where, page, rows, write};
+use aimds_gateway::{LearnState, RESPONSES, parse_row, source_number};
+
+use super::{Format, Where, page, state, write};
 use crate::Status;
 use crate::chunks::{Chunks, Line, Source};
 use crate::cli::{Global, usage};
@@ -84,13 +85,13 @@ pub(super) fn run(arguments: &Replay, global: &Global) -> anyhow::Result<Status>
     let progress = Progress::over(std::slice::from_ref(&source), global);
     let mut chunks = Chunks::new(source.open(&progress)?);
     let mut taken = Taken::default();
-    let mut state: Option<State> = None;
+    let mut state: Option<LearnState> = None;
     while let Some(chunk) =
         chunks.next().transpose().with_context(|| format!("cannot read {}", source.name()))?
     {
         for (number, line) in chunk.lines() {
             let parsed = match line {
-                Line::Bytes(bytes) => rows::parse(bytes),
+                Line::Bytes(bytes) => parse_row(bytes),
                 Line::TooLong => Err("the line is too long".into()),
             };
             match parsed {
@@ -117,10 +118,10 @@ pub(super) fn run(arguments: &Replay, global: &Global) -> anyhow::Result<Status>
 }
 
 /// Opens the state, or begins one with as many features as the first row.
-fn open(arguments: &Replay, first: &Row) -> anyhow::Result<State> {
-    let mut state = State::open_or(&arguments.place, || {
+fn open(arguments: &Replay, first: &Row) -> anyhow::Result<LearnState> {
+    let mut state = state::open_or(&arguments.place, || {
         let features = first.experience.map_or(1, |experience| experience.features.len());
-        let mut config = LearnerConfig::new(features, ACTIONS.len());
+        let mut config = LearnerConfig::new(features, RESPONSES.len());
         config.false_alarms = arguments.false_alarms;
         config.adapt_every = arguments.adapt_every;
         config.levels.max_depth = arguments.levels;
@@ -131,12 +132,12 @@ fn open(arguments: &Replay, first: &Row) -> anyhow::Result<State> {
         Learner::new(config, arguments.seed).map_err(usage)
     })?;
     for (name, trust) in &arguments.trust {
-        state.learner.set_trust(rows::hash(name), *trust)?;
+        state.learner.set_trust(source_number(name), *trust)?;
     }
     Ok(state)
 }
 
-fn observe(state: &mut State, row: &Row, number: u64, taken: &mut Taken) {
+fn observe(state: &mut LearnState, row: &Row, number: u64, taken: &mut Taken) {
     match state.learner.observe(row) {
         Ok(notes) => {
             taken.rows += 1;

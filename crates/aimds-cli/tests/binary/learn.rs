@@ -190,7 +190,10 @@ fn what_is_missing_or_broken_is_said() {
     let state = folder.path().join("learn.state").to_str().unwrap().to_owned();
     let ran = run(&["learn", "status", "--data-dir", folder.path().to_str().unwrap()]);
     assert_eq!(ran.status, 3);
-    assert_eq!(ran.stderr, format!("error: no state at {state}: `aimds learn replay FILE` begins one\n"));
+    assert_eq!(
+        ran.stderr,
+        format!("error: no state at {state}: `aimds learn replay FILE` or a gateway begins one\n")
+    );
     std::fs::write(&state, b"something else that is long enough to be looked at").unwrap();
     let ran = run(&["learn", "status", "--state", &state]);
     assert_eq!(

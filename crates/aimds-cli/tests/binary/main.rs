@@ -29,6 +29,8 @@ mod router;
 mod scan;
 // `aimds serve`: keys, paths, start and stop.
 mod serve;
+// `aimds session`, against a gateway.
+mod session;
 // `aimds scan --input jsonl`: order, bad lines, compression, pipes.
 mod stream;
 // `aimds token`: tokens and keys, with a gateway that takes them.

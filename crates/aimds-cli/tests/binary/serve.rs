@@ -41,6 +41,11 @@ impl Running {
         Self { child, stdout, address }
     }
 
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// The status and the body of `POST /v1/guard` for one message.
     fn guard(&self, key: &str, content: &str) -> (u16, Value) {
         self.post(key, &serde_json::json!({"messages": [{"role": "user", "content": content}]}))
@@ -64,6 +69,12 @@ impl Running {
         (status, serde_json::from_str(body).unwrap_or_default())
     }
 
+    /// Ends it as a crash would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Tells it to stop; gives what else it said.
     pub fn stop(mut self) -> String {
         let id = self.child.id().to_string();
@@ -81,6 +92,13 @@ impl Drop for Running {
         _ = self.child.kill();
         _ = self.child.wait();
     }
+}
+
+/// A gateway with its state in the data directory, and a key that may do everything.
+#[cfg(unix)]
+pub fn admin_gateway(folder: &Folder) -> (Running, String) {
+    let key = key_in(&Running::start(folder, &[]).stop());
+    (Running::start(folder, &[]), key)
 }
 
 pub fn key_in(said: &str) -> String {

@@ -14,13 +14,15 @@ pub enum Scope {
     Proxy,
     /// Read /metrics.
     Metrics,
+    /// Say what became of decisions. Nobody has it unnamed.
+    Feedback,
     /// Release sessions from quarantine, revoke and reinstate keys, see who may do what. Nobody has it unnamed.
     Admin,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 4] = [Self::Guard, Self::Proxy, Self::Metrics, Self::Admin];
+    pub const ALL: [Self; 5] = [Self::Guard, Self::Proxy, Self::Metrics, Self::Feedback, Self::Admin];
 
     /// The scopes of an API key that names neither scopes nor roles.
     pub const DEFAULT: [Self; 3] = [Self::Guard, Self::Proxy, Self::Metrics];
@@ -32,6 +34,7 @@ impl Scope {
             Self::Guard => "guard",
             Self::Proxy => "proxy",
             Self::Metrics => "metrics",
+            Self::Feedback => "feedback",
             Self::Admin => "admin",
         }
     }
@@ -43,6 +46,7 @@ impl Scope {
             Self::Guard => "ask for verdicts",
             Self::Proxy => "reach models through the gateway",
             Self::Metrics => "read the metrics",
+            Self::Feedback => "say what became of decisions",
             Self::Admin => "manage holds and revocations, see who may do what",
         }
     }

@@ -6,7 +6,9 @@ mod audit;
 mod auth;
 mod block;
 mod error;
+mod graph;
 mod issuers;
+mod learn;
 mod limits;
 mod listen;
 mod log;
@@ -31,7 +33,9 @@ pub use audit::{AuditConfig, AuditFile, Durability, OnFull};
 pub use auth::{AuthFile, CertificateFile, KeyFile, RoleFile};
 pub use block::{Block, BlockFile, BlockShape};
 pub use error::ConfigError;
+pub use graph::{GraphConfig, GraphFile, GraphStore};
 pub use issuers::{IssuerConfig, IssuerFile, KeyPlace, TenantOf};
+pub use learn::{LearnConfig, LearnFile, LearnMode};
 pub use limits::{Limits, LimitsFile};
 pub use listen::ListenFile;
 pub use log::{LogFile, LogFormat, LogLevel};
@@ -88,6 +92,10 @@ pub struct GatewayConfig {
     pub mitigation: MitigationFile,
     /// What is remembered of sessions.
     pub sessions: SessionsFile,
+    /// The causal memory.
+    pub graph: GraphFile,
+    /// The learner.
+    pub learn: LearnFile,
     /// Who is told when a playbook says so.
     pub notify: NotifyFile,
     /// The program's own log.
@@ -162,6 +170,10 @@ pub struct Config {
     pub mitigation: MitigationConfig,
     /// What is remembered of sessions, if anything is.
     pub sessions: Option<aimds_engine::SessionLimits>,
+    /// The causal memory, if there is one.
+    pub graph: Option<GraphConfig>,
+    /// The learner, if there is one.
+    pub learn: Option<LearnConfig>,
     /// Who is told when a playbook says so.
     pub notify: Option<NotifyConfig>,
     /// Least severe level that is logged.
@@ -218,6 +230,8 @@ impl Config {
             policy,
             mitigation,
             sessions,
+            graph,
+            learn,
             notify,
             log,
         } = file;
@@ -246,6 +260,8 @@ impl Config {
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
             mitigation: mitigation::resolve(mitigation),
             sessions: sessions::resolve(&sessions)?,
+            graph: graph::resolve(graph)?,
+            learn: learn::resolve(learn),
             notify: notify::resolve(&notify)?,
             log_level: log.level,
             log_format: log.format,

@@ -239,7 +239,7 @@ pub(super) fn sees(call: &Call, tenant: &str) -> bool {
     call.tenant().is_empty() || call.tenant() == tenant
 }
 
-fn tenant_of(call: &Call, asked: Option<String>) -> Result<String, Failure> {
+pub(super) fn tenant_of(call: &Call, asked: Option<String>) -> Result<String, Failure> {
     let tenant = asked.unwrap_or_else(|| call.tenant().to_owned());
     if sees(call, &tenant) {
         Ok(tenant)

@@ -4,6 +4,8 @@
 mod access;
 mod admin;
 mod attempts;
+mod feedback;
+mod graph;
 mod guard;
 mod lakera;
 mod litellm;
@@ -12,6 +14,7 @@ mod ops;
 mod prompt_shield;
 mod proxy;
 mod relay;
+mod sessions;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -218,6 +221,18 @@ pub(crate) static ROUTES: &[Route] = &[
         handler: |call, request| Box::pin(proxy::answer(providers::GEMINI, call, request)),
     },
     Route {
+        method: Method::POST,
+        path: "/v1/feedback",
+        access: Access::Staff(Scope::Feedback),
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Say what became of a decision: whether the request was an attack, or how good the response turned out.",
+        request: Some(schema::<feedback::FeedbackRequest>),
+        answer: (JSON, schema::<feedback::FeedbackAnswer>),
+        provider: None,
+        handler: |call, request| Box::pin(feedback::hear(call, request)),
+    },
+    Route {
         method: Method::GET,
         path: "/healthz",
         access: Access::Open,
@@ -312,6 +327,44 @@ pub(crate) static ROUTES: &[Route] = &[
         answer: (JSON, schema::<access::AccessAnswer>),
         provider: None,
         handler: |call, _| Box::pin(std::future::ready(access::answer(&call))),
+    },
+    Route {
+        method: Method::GET,
+        path: "/admin/sessions",
+        access: Access::Staff(Scope::Admin),
+        shape: Shape::Native,
+        guarded: false,
+        summary: "What remembered sessions have shown, the riskiest first: ?tenant=, ?name= (one session by its name), ?limit=.",
+        request: None,
+        answer: (JSON, schema::<sessions::SessionsAnswer>),
+        provider: None,
+        handler: |call, request| Box::pin(std::future::ready(sessions::list(&call, request.uri()))),
+    },
+    Route {
+        method: Method::GET,
+        path: "/admin/sessions/{id}",
+        access: Access::Staff(Scope::Admin),
+        shape: Shape::Native,
+        guarded: false,
+        summary: "What one session has shown, in words with the numbers behind. ?tenant= where several have it.",
+        request: None,
+        answer: (JSON, schema::<sessions::SessionAnswer>),
+        provider: None,
+        handler: |call, request| Box::pin(std::future::ready(sessions::show(&call, request.uri()))),
+    },
+    Route {
+        method: Method::GET,
+        path: "/admin/graph/{question}",
+        access: Access::Staff(Scope::Admin),
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Asks the causal memory, as aimds graph does: related, chain, root, blast (?id=) or campaigns; ?tenant=, \
+                  ?format=json|mermaid|svg, and the bounds hops, window_hours, fan_out, nodes, from_ms, to_ms, gap_hours, alike, \
+                  min_size, attacks.",
+        request: None,
+        answer: (JSON, schema::<Map<String, Value>>),
+        provider: None,
+        handler: |call, request| Box::pin(graph::ask(call, request.uri().clone())),
     },
     Route {
         method: Method::GET,

@@ -43,6 +43,12 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
     }
     call.app.mitigations.expose(&mut exposed);
     call.app.sessions.expose(&mut exposed);
+    if let Some(memory) = &call.app.memory {
+        memory.expose(&mut exposed);
+    }
+    if let Some(learning) = &call.app.learning {
+        learning.expose(&mut exposed);
+    }
     call.app.callers.tokens().expose(&mut exposed);
     let mut response = plain(exposed);
     let exposition = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

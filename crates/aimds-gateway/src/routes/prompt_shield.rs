@@ -68,7 +68,11 @@ fn is_attack(inspection: &Inspection, position: usize) -> bool {
     let decision = &inspection.outcome.decision;
     decision.reasons().iter().any(|reason| {
         let manipulation = match reason.code {
-            ReasonCode::Risk | ReasonCode::Budget | ReasonCode::Session | ReasonCode::Temporal => true,
+            ReasonCode::Risk
+            | ReasonCode::Budget
+            | ReasonCode::Session
+            | ReasonCode::Temporal
+            | ReasonCode::Learnt => true,
             ReasonCode::Finding | ReasonCode::Playbook => {
                 reason.category.is_none_or(|category| !category.is_data())
             }

@@ -45,6 +45,18 @@ pub enum BindError {
     /// The vault does not open.
     #[error("the vault does not open")]
     Vault(#[from] VaultOpenError),
+    /// What is made from the audit log needs one.
+    #[error("[{what}] needs the audit log: set audit.path")]
+    NoLog {
+        /// The part of the configuration.
+        what: &'static str,
+    },
+    /// The system gives no thread.
+    #[error("no thread for what follows the audit log")]
+    Thread {
+        /// Why.
+        source: std::io::Error,
+    },
     /// Mitigations cannot be carried out, or what was kept of them cannot be read.
     #[error(transparent)]
     Mitigation(#[from] MitigationError),

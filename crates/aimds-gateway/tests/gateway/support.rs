@@ -161,7 +161,7 @@ where
 
 /// Waits until something becomes true.
 pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..400 {
+    for _ in 0..3_000 {
         if holds().await {
             return;
         }

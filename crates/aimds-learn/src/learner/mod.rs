@@ -281,6 +281,12 @@ impl Learner {
         &self.config
     }
 
+    /// What was learnt so far, whether or not it was proposed.
+    #[must_use]
+    pub fn candidate(&self) -> &Model {
+        &self.candidate
+    }
+
     /// Proposals and what is in force.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {

@@ -4,7 +4,7 @@ use aimds_detect::lexical::{Family, features};
 use aimds_learn::{Action, Case, Experience, Features, Row, Trust};
 use serde::Deserialize;
 
-use super::ACTIONS;
+use super::context::RESPONSES;
 
 /// Longest text that is hashed.
 const LONGEST_TEXT: usize = 16 << 10;
@@ -58,19 +58,19 @@ fn weakest() -> String {
     "allow".into()
 }
 
-/// Reads a line; `None` for an audit record that is no experience. What is wrong is said without what the line holds.
-pub(super) fn parse(line: &[u8]) -> Result<Option<Row>, String> {
+/// Reads a line of experience, as `aimds learn replay --help` describes it, or a record of the audit log; `None` for a record
+/// that is no experience.
+///
+/// # Errors
+/// What is wrong, without what the line holds.
+pub fn parse_row(line: &[u8]) -> Result<Option<Row>, String> {
     // The messages of serde quote values, and lines may hold texts: only the place is told.
     if let Ok(record) = serde_json::from_slice::<Record>(line) {
         if record.kind != "experience" {
             return Ok(None);
         }
-        let mut body = record.body.ok_or("a record without a body")?;
-        body.entry("id").or_insert_with(|| record.request_id.into());
-        body.entry("at_ms").or_insert_with(|| record.at_ms.into());
-        let line =
-            serde_json::from_value(body.into()).map_err(|_| "the body of the record is not an experience")?;
-        return row(line).map(Some);
+        let body = record.body.ok_or("a record without a body")?;
+        return of_record(&record.request_id, record.at_ms, body).map(Some);
     }
     match serde_json::from_slice::<Line>(line) {
         Ok(line) => row(line).map(Some),
@@ -78,6 +78,24 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<Row>, String> {
             Err(missing(line).unwrap_or_else(|| format!("not an experience, at column {}", error.column())))
         }
     }
+}
+
+/// Reads the body of a record of kind `experience`.
+pub(super) fn row_of(request_id: &str, at_ms: u64, body: &str) -> Result<Row, String> {
+    let body = serde_json::from_str(body).map_err(|_| "a record without a body")?;
+    of_record(request_id, at_ms, body)
+}
+
+fn of_record(
+    request_id: &str,
+    at_ms: u64,
+    mut body: serde_json::Map<String, serde_json::Value>,
+) -> Result<Row, String> {
+    body.entry("id").or_insert_with(|| request_id.into());
+    body.entry("at_ms").or_insert_with(|| at_ms.into());
+    let line =
+        serde_json::from_value(body.into()).map_err(|_| "the body of the record is not an experience")?;
+    row(line)
 }
 
 /// A missing or unknown name is the commonest mistake, and can be told without quoting a value.
@@ -97,8 +115,8 @@ fn row(line: Line) -> Result<Row, String> {
         return Err("neither \"features\" with \"action\", \"propensity\" and \"reward\", nor \"label\" with \"score\"".into());
     }
     Ok(Row {
-        id: hash(&line.id),
-        source: hash(&line.source),
+        id: source_number(&line.id),
+        source: source_number(&line.source),
         trust: line.trust,
         at_ms: line.at_ms,
         experience,
@@ -142,19 +160,20 @@ fn case(line: &Line) -> Result<Option<Case>, String> {
 }
 
 fn named(what: &str, name: &str) -> Result<Action, String> {
-    let place = ACTIONS.iter().position(|known| *known == name);
-    let place = place.ok_or_else(|| format!("{what:?} is none of {}", ACTIONS.join(", ")))?;
+    let place = RESPONSES.iter().position(|known| *known == name);
+    let place = place.ok_or_else(|| format!("{what:?} is none of {}", RESPONSES.join(", ")))?;
     Ok(Action(place as u8))
 }
 
 /// A name as a number: what is kept of it.
-pub(super) fn hash(name: &str) -> u64 {
+#[must_use]
+pub fn source_number(name: &str) -> u64 {
     let digest = blake3::hash(name.as_bytes());
     u64::from_le_bytes(*digest.as_bytes().first_chunk().unwrap_or(&[0; 8]))
 }
 
 fn word(word: &str) -> u32 {
-    hash(word) as u32
+    source_number(word) as u32
 }
 
 #[cfg(test)]
@@ -162,24 +181,24 @@ mod tests {
     use super::*;
 
     fn error(line: &str) -> String {
-        parse(line.as_bytes()).unwrap_err()
+        parse_row(line.as_bytes()).unwrap_err()
     }
 
     #[test]
     fn lines_and_audit_records_are_the_same() {
         let line = r#"{"id":"r1","at_ms":5,"source":"soc","trust":"trusted","features":[1,0.5],"action":"flag","propensity":0.5,"reward":1}"#;
         let record = r#"{"segment":1,"seq":9,"at_ms":5,"request_id":"r1","tenant":"","kind":"experience","body":{"action":"flag","features":[1,0.5],"propensity":0.5,"reward":1,"source":"soc","trust":"trusted"},"prev_hash":"","hash":""}"#;
-        let row = parse(line.as_bytes()).unwrap().unwrap();
-        assert_eq!(parse(record.as_bytes()).unwrap().unwrap(), row);
+        let row = parse_row(line.as_bytes()).unwrap().unwrap();
+        assert_eq!(parse_row(record.as_bytes()).unwrap().unwrap(), row);
         assert_eq!(row.experience.unwrap().action, Action(1));
         let other = record.replace("experience", "decision");
-        assert_eq!(parse(other.as_bytes()), Ok(None));
+        assert_eq!(parse_row(other.as_bytes()), Ok(None));
     }
 
     #[test]
     fn texts_become_hashes() {
         let line = r#"{"id":"r1","at_ms":5,"trust":"verified","label":"attack","score":0.5,"text":"Ignore all, ignore"}"#;
-        let case = parse(line.as_bytes()).unwrap().unwrap().case.unwrap();
+        let case = parse_row(line.as_bytes()).unwrap().unwrap().case.unwrap();
         assert_eq!((case.score, case.attack, case.tokens.len()), (0.0, true, 3));
         assert_eq!(case.tokens[0], case.tokens[2]);
         assert!(case.indices.len() > 5);
