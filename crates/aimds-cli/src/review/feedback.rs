@@ -38,6 +38,10 @@ pub(super) fn export(source: &Source) -> anyhow::Result<Status> {
 /// The line of a review; `None` where nobody said what the texts are, or they are not kept any more.
 fn line(review: &Value) -> Option<Value> {
     let text = |name: &str| review.get(name)?.as_str();
+    // What a model wrote is no example of what comes in.
+    if text("part") == Some("response") {
+        return None;
+    }
     let texts = review.get("texts")?.as_array()?;
     let decisive = review.get("decisive").and_then(Value::as_u64).and_then(|at| usize::try_from(at).ok());
     let of_user = || texts.iter().rposition(|text| text.get("role").is_some_and(|role| role == "user"));
@@ -75,6 +79,9 @@ mod tests {
             line(&review)
         };
         assert_eq!(without("decisive").unwrap()["text"], "first");
+        let mut answer = review.clone();
+        answer["part"] = "response".into();
+        assert_eq!(line(&answer), None);
         for name in ["label", "by", "texts", "verdict"] {
             assert_eq!(without(name), None, "{name}");
         }

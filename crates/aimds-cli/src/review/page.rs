@@ -52,6 +52,7 @@ pub(super) fn review(review: &Value, paint: Paint) -> String {
     for (name, value) in [
         ("asked by", format!("{} of tenant {}", text(review, "requester"), text(review, "tenant"))),
         ("at", text(review, "route")),
+        ("what", text(review, "part")),
         ("opened", time(review, "opened_ms")),
         ("until", time(review, "ends_ms")),
         ("decided", format!("{} by {}", time(review, "decided_ms"), text(review, "by"))),

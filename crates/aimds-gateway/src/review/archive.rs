@@ -62,7 +62,10 @@ pub(crate) struct ReviewDetail {
     /// The item.
     #[serde(flatten)]
     row: ReviewRow,
-    /// The texts of the request; left out where they are not kept any more.
+    /// `request`, or `response` where the answer of the model waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
+    /// The texts; left out where they are not kept any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     texts: Option<Vec<ReviewText>>,
     /// Which text is the reason for the decision.
@@ -89,11 +92,13 @@ impl ReviewDetail {
         let (reason, label, edits) =
             said.map_or((None, None, Vec::new()), |said| (Some(said.reason), said.label, said.edits));
         let editable = content.as_ref().is_some_and(|content| content.body.is_some());
-        let (texts, decisive, verdict) = match content {
-            Some(content) => (Some(content.texts), content.decisive, Some(content.verdict)),
-            None => (None, None, None),
+        let (part, texts, decisive, verdict) = match content {
+            Some(content) => {
+                (Some(content.part), Some(content.texts), content.decisive, Some(content.verdict))
+            }
+            None => (None, None, None, None),
         };
-        Self { row: item.into(), texts, decisive, verdict, editable, reason, label, edits }
+        Self { row: item.into(), part, texts, decisive, verdict, editable, reason, label, edits }
     }
 }
 

@@ -5,9 +5,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::metrics::Direction;
+
 /// Everything that a reviewer sees.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Content {
+    /// `request` or `response`.
+    pub(crate) part: String,
     /// Path and query.
     pub(crate) uri: String,
     /// The body, where its texts can be edited.
@@ -37,6 +41,7 @@ pub(crate) struct ReviewText {
 
 impl Content {
     pub(crate) fn new(
+        part: Direction,
         uri: &str,
         body: Option<&str>,
         conversation: &Conversation,
@@ -50,6 +55,7 @@ impl Content {
             text: message.text.clone(),
         };
         Self {
+            part: part.as_str().to_owned(),
             uri: uri.to_owned(),
             body: body.map(str::to_owned),
             texts: conversation.messages.iter().enumerate().map(text).collect(),

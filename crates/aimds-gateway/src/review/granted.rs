@@ -1,12 +1,13 @@
 //! From an approval to a permit.
 
-use aimds_engine::{Action, Approval, Decision, Permit};
+use aimds_engine::{Action, Approval, Decision, Party, Permit};
 use axum::http::Uri;
 
 use super::content::EditedText;
 use super::{Answer, Escalated};
 use crate::app::Call;
 use crate::error::Failure;
+use crate::metrics::Direction;
 
 /// An approval that was used up just now.
 pub(crate) struct Approved {
@@ -28,7 +29,10 @@ impl Call {
     /// As [`Reviews::ask`](super::Reviews::ask).
     pub(crate) async fn ask_for_review(&self, request: &Escalated<'_>) -> Result<Answer, Failure> {
         match &self.app.reviews {
-            Some(reviews) if request.inspection.outcome.decision.action() == Action::Escalate => {
+            Some(reviews)
+                if request.inspection.outcome.decision.action() == Action::Escalate
+                    && reviews.is_for(request.direction) =>
+            {
                 reviews.ask(self, request).await
             }
             _ => Ok(Answer::NobodyAsked),
@@ -36,8 +40,15 @@ impl Call {
     }
 
     /// The approval that was used up, for the bytes that are to go on.
-    pub(crate) fn granted(&self, approved: Approved, uri: &Uri, body: &[u8]) -> Option<Granted> {
-        let of = self.app.reviews.as_ref()?.digest(self.tenant(), self.key_id(), uri, body);
+    pub(crate) fn granted(
+        &self,
+        approved: Approved,
+        direction: Direction,
+        uri: &Uri,
+        body: &[u8],
+    ) -> Option<Granted> {
+        let party = Party { tenant: self.tenant(), name: self.key_id() };
+        let of = self.app.reviews.as_ref()?.digest(party, direction, uri, body);
         Some(Granted { approval: approved.approval, of })
     }
 }

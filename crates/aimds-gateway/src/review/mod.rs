@@ -30,6 +30,7 @@ pub use shelf::ReviewOpenError;
 use crate::app::{App, Call, Inspection, now_ms};
 use crate::config::ReviewConfig;
 use crate::error::Failure;
+use crate::metrics::Direction;
 use crate::reload::Current;
 use events::{Event, Events};
 use shelf::{ReviewKey, Shelf, ShelfError, about_content, about_said};
@@ -54,6 +55,8 @@ pub(crate) struct Reviews {
 
 /// A request that the policy has escalated.
 pub(crate) struct Escalated<'a> {
+    /// Which half of the exchange it is.
+    pub(crate) direction: Direction,
     pub(crate) uri: &'a Uri,
     pub(crate) body: &'a [u8],
     /// Whether its texts stand in the body so that they can be edited.
@@ -144,19 +147,19 @@ impl Reviews {
     pub(crate) async fn ask(&self, call: &Call, request: &Escalated<'_>) -> Result<Answer, Failure> {
         let id = call.id.as_str().to_owned();
         let (tenant, requester) = (call.tenant().to_owned(), call.key_id().to_owned());
-        let (uri, body) = (asked(request.uri).to_owned(), request.body.to_vec());
+        let (part, uri, body) = (request.direction, asked(request.uri).to_owned(), request.body.to_vec());
         let text = std::str::from_utf8(request.body).ok().filter(|_| request.editable);
         let Inspection { outcome, verdict, .. } = request.inspection;
         let reasons = outcome.decision.reasons().iter();
         let decisive =
             reasons.filter(|reason| reason.action == Action::Escalate).find_map(|reason| reason.message);
-        let content = Content::new(&uri, text, request.conversation, verdict, decisive);
+        let content = Content::new(part, &uri, text, request.conversation, verdict, decisive);
         let now = now_ms();
         let ends_ms = now.saturating_add(millis(self.config.timeout));
         let limits = ReviewLimits { pending: self.config.max_pending, bytes: self.config.max_bytes };
         let (make_room, route) = (self.config.make_room, call.route.path);
         let found = self.shelf(move |shelf| {
-            let digest = shelf.key.digest(&tenant, &requester, &uri, &body);
+            let digest = shelf.key.digest(&[&tenant, &requester, part.as_str(), &uri], &body);
             if let Some(item) = shelf.file.standing(&digest, now)? {
                 return Ok(Some((item, None)));
             }
@@ -231,9 +234,15 @@ impl Reviews {
         }
     }
 
-    /// The hash of a request of a caller.
-    pub(crate) fn digest(&self, tenant: &str, requester: &str, uri: &Uri, body: &[u8]) -> [u8; 32] {
-        self.key.digest(tenant, requester, asked(uri), body)
+    /// The hash of a request of a caller, or of the answer to it.
+    pub(crate) fn digest(&self, party: Party<'_>, part: Direction, uri: &Uri, body: &[u8]) -> [u8; 32] {
+        self.key.digest(&[party.tenant, party.name, part.as_str(), asked(uri)], body)
+    }
+
+    /// Whether a person is asked about this half of an exchange. An answer that is refused cannot be asked for again byte by
+    /// byte, so that only one that is held is worth a person's time.
+    fn is_for(&self, part: Direction) -> bool {
+        part == Direction::Request || self.config.waits
     }
 
     /// An item with what is sealed of it.

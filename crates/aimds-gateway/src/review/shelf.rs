@@ -61,9 +61,11 @@ pub(crate) enum ShelfError {
 pub(crate) struct ReviewKey(Key);
 
 impl ReviewKey {
-    /// The hash by which a request is known again.
-    pub(crate) fn digest(&self, tenant: &str, requester: &str, uri: &str, body: &[u8]) -> [u8; 32] {
-        self.0.hash(DIGEST, &[tenant.as_bytes(), requester.as_bytes(), uri.as_bytes(), body])
+    /// The hash by which a request is known again: of its tenant, who asks, which half of the exchange it is, where it came in,
+    /// and its bytes.
+    pub(crate) fn digest(&self, names: &[&str; 4], body: &[u8]) -> [u8; 32] {
+        let [tenant, requester, part, uri] = names.map(str::as_bytes);
+        self.0.hash(DIGEST, &[tenant, requester, part, uri, body])
     }
 }
 
@@ -197,7 +199,10 @@ mod tests {
         assert!(!item.said.as_deref().unwrap().windows(6).any(|window| window == b"needle"));
         let other = ReviewItem { id: "b".into(), ..item };
         assert!(matches!(shelf.said(&other), Err(ShelfError::Sealed)));
-        assert_ne!(shelf.key.digest("a", "b", "/x", b"y"), shelf.key.digest("a", "b", "/xy", b""));
+        assert_ne!(
+            shelf.key.digest(&["a", "b", "c", "/x"], b"y"),
+            shelf.key.digest(&["a", "b", "c", "/xy"], b"")
+        );
         std::fs::write(beside(&path), "01".repeat(32)).unwrap();
         assert!(matches!(Shelf::open(&path, None), Err(ReviewOpenError::WrongKey(_))));
         std::fs::remove_file(beside(&path)).unwrap();

@@ -192,6 +192,7 @@ pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Res
     let Collector { conversation, unscanned, .. } = collector;
     let inspection = call.inspect(Direction::Request, &conversation)?;
     let escalated = Escalated {
+        direction: Direction::Request,
         uri: &parts.uri,
         body: &bytes,
         editable: false,
@@ -206,7 +207,7 @@ pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Res
         }
         Reviewed::Approved(approved) => {
             asked = Some(GuardReview { id: approved.id.clone(), state: ReviewState::Approved.as_str() });
-            granted = call.granted(approved, &parts.uri, &bytes);
+            granted = call.granted(approved, Direction::Request, &parts.uri, &bytes);
         }
     }
     let Inspection { outcome, mut verdict, decided: decided_at, .. } = inspection;

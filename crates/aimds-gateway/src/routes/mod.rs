@@ -14,6 +14,7 @@ mod ops;
 mod prompt_shield;
 mod proxy;
 mod relay;
+mod release;
 mod review;
 mod sessions;
 

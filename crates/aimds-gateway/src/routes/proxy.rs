@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode, Uri};
 use super::attempts;
 use super::decided;
 use super::relay;
+use super::release;
 use super::review;
 use crate::app::{Call, Inspection, now_ms};
 use crate::config::BlockShape;
@@ -21,7 +22,7 @@ use crate::error::{Failure, json_response};
 use crate::json::{self, Document, Kind};
 use crate::metrics::Direction;
 use crate::mitigation::{Done, Ordered, Prepared, Refused};
-use crate::providers::{self, Found, Outbound, Provider, Refusal, Reply};
+use crate::providers::{self, Found, Outbound, Provider, Refusal};
 use crate::review::{Answer as Reviewed, Escalated, Standing, permit};
 use crate::router::{Desk, Journey, Question, Signs, Surface};
 use crate::upstream::{Answer, Server, Upstream};
@@ -62,7 +63,7 @@ pub(crate) async fn answer(
                 read = Read::parse(&call, provider, &parts.uri, body.into())?;
                 inspection = call.inspect(Direction::Request, &read.conversation)?;
             }
-            granted = call.granted(approved, &parts.uri, &read.original);
+            granted = call.granted(approved, Direction::Request, &parts.uri, &read.original);
         }
     }
     let Read { original, document, conversation, spans, model, stream, path, usage } = read;
@@ -120,7 +121,10 @@ pub(crate) async fn answer(
     let said = Said { conversation: cleared.into_conversation(), assessment };
     let released = match reply.stream {
         Some(events) => return relay::answer(exchange, wanted, said, reply.head, events).await,
-        None => release(&exchange.call, &wanted, &said, &reply, own_key),
+        None => {
+            let answer = (&reply.head, reply.body.clone());
+            release::release(&exchange.call, &wanted, &said, &parts.uri, answer, own_key).await
+        }
     };
     let result = match &released {
         Ok(_) => "answered",
@@ -163,6 +167,7 @@ impl Call {
     /// Whether somebody has approved what the policy escalates.
     async fn reviewed(&self, uri: &Uri, read: &Read, inspection: &Inspection) -> Result<Reviewed, Failure> {
         let escalated = Escalated {
+            direction: Direction::Request,
             uri,
             body: &read.original,
             editable: true,
@@ -223,49 +228,6 @@ fn renamed(path: &str, model: &str) -> String {
         }
         _ => path.to_owned(),
     }
-}
-
-/// Inspects what came back and shapes it for the caller.
-fn release(
-    call: &Call,
-    wanted: &Wanted,
-    said: &Said,
-    reply: &Answer,
-    own_key: bool,
-) -> Result<(Response<Body>, Action), Failure> {
-    let status = reply.head.status;
-    let required = match status.as_u16() {
-        // An answer that was to come in events came without them.
-        200..=299 if wanted.stream => return Err(Failure::UpstreamGarbage),
-        200..=299 => wanted.provider.required(),
-        // The gateway's own key is not the caller's business.
-        401 | 403 if own_key => return Err(Failure::UpstreamFailed),
-        400..=499 => &["error"],
-        504 => return Err(Failure::UpstreamSlow),
-        500..=599 => return Err(Failure::UpstreamFailed),
-        _ => return Err(Failure::UpstreamGarbage),
-    };
-    let parsed = Reply::parse(&reply.body, required)?;
-    let Found { conversation, spans, repetitions } = parsed.texts()?;
-    let inspection = match call.inspect_answer(&said.asked(), &conversation) {
-        Err(Failure::Invalid(_)) => return Err(Failure::UpstreamGarbage),
-        other => other?,
-    };
-    let action = inspection.outcome.decision.action();
-    let about = call.about("", inspection.decided);
-    let Some(permit) = inspection.outcome.decision.into_permit() else {
-        call.done(&about, &Done::ok("refuse", "response", 1));
-        return Ok((blocked(call, wanted), action));
-    };
-    let cleared = Cleared::new(permit, conversation);
-    if !cleared.edits().is_empty() {
-        call.done(&about, &Done::ok("redact", "response", cleared.edits().len()));
-    }
-    let body =
-        parsed.release(&cleared, &spans, &repetitions, wanted.restoration.as_ref(), reply.body.clone())?;
-    let mut response = json_response(status, body);
-    response.headers_mut().extend(reply.head.headers.clone());
-    Ok((response, action))
 }
 
 /// Answers a request that does not go on.

@@ -17,6 +17,7 @@ use super::{ROUTES, admin};
 use crate::app::{Call, beside, now_ms};
 use crate::error::{Failure, json_response};
 use crate::json::{self, Document};
+use crate::metrics::Direction;
 use crate::review::{
     Content, EditedText, Label, Refusal, ReviewDetail, ReviewRow, Reviews, Said, Standing, Verdicted,
 };
@@ -186,7 +187,8 @@ fn inspected(
         beside(|| call.app.engine.inspect_until(&conversation, &mut session, Timestamp(now_ms()), &expired));
     match outcome.decision.action() {
         action if action.forwards() || action == Action::Escalate => {
-            Ok(reviews(call)?.digest(&item.tenant, &item.requester, &uri, body.as_bytes()))
+            let party = Party { tenant: &item.tenant, name: &item.requester };
+            Ok(reviews(call)?.digest(party, Direction::Request, &uri, body.as_bytes()))
         }
         _ => Err(Refusal::EditBlocked.into()),
     }

@@ -1,10 +1,11 @@
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::{CHAT, Office, review_of, risky};
-use crate::support::eventually;
+use super::{CHAT, IBAN, Office, review_of, risky};
+use crate::support::{EMAIL, PLACEHOLDER, chat, completion, eventually};
 
 const WAIT: &str = "mode = \"wait\"\nwait_ms = 20000\n";
 
@@ -65,6 +66,37 @@ async fn of_two_who_wait_for_the_same_bytes_one_passes() {
     let mut decisions = [one.decision(), two.decision()];
     decisions.sort_unstable();
     assert_eq!((decisions, office.arrived().len()), (["escalate", "flag"], 1));
+}
+
+#[tokio::test]
+async fn an_answer_in_one_piece_is_held_as_well() {
+    let office = Office::open(WAIT, "").await;
+    let body = chat("what is the account?").to_string();
+    office.upstream.answers(200, completion(&format!("It is {IBAN}, {EMAIL}.")));
+    let (reply, id) = tokio::join!(office.ask(&body), async {
+        let id = waiting(&office).await;
+        let shown = office.get_as(&office.ann, &format!("/admin/reviews/{id}")).await.json();
+        assert_eq!((&shown["part"], &shown["editable"]), (&json!("response"), &json!(false)));
+        assert!(shown["texts"].to_string().contains(IBAN), "{shown}");
+        office.decide(&id, "approve").await;
+        id
+    });
+    assert_eq!((reply.status.as_u16(), reply.decision()), (200, "redact"));
+    let said = &reply.json()["choices"][0]["message"]["content"];
+    assert_eq!(said, &format!("It is {IBAN}, {PLACEHOLDER}."));
+    let (reply, again) = tokio::join!(office.ask(&body), async {
+        let id = waiting(&office).await;
+        office.decide(&id, "deny").await;
+        id
+    });
+    assert_ne!(again, id, "the same answer needs a person again");
+    assert_eq!((review_of(&reply), reply.header("x-aimds-review-state")), (again, "denied"));
+    assert!(!reply.text().contains(IBAN));
+
+    let office = Office::open("mode = \"ticket\"\n", "").await;
+    office.upstream.answers(200, completion(IBAN));
+    let refused = office.ask(&body).await;
+    assert_eq!((review_of(&refused).as_str(), refused.text().contains(IBAN)), ("", false));
 }
 
 #[tokio::test]
