@@ -59,6 +59,7 @@ mod routes;
 mod server;
 mod session_key;
 mod sessions;
+mod siem;
 mod stream;
 mod tls;
 mod upstream;
@@ -77,9 +78,10 @@ pub use config::{
     Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile,
     NamedRateFile, NotifyConfig, NotifyFile, OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig,
     QuicFile, RateLimitsConfig, RateLimitsFile, ReloadFile, RoleFile, RouteFile, RouterConfig, RouterFile,
-    Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace,
-    TenantOf, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode,
-    VaultSessions, VaultStore, WithoutSession, config_schema,
+    Secret, ServiceConfig, ServiceFile, SessionsFile, SiemConfig, SiemFile, SiemFormat, StreamConfig,
+    StreamFile, SyslogAddress, TargetFile, TargetPlace, TenantOf, TlsConfig, TlsFile, UpstreamConfig,
+    UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession,
+    config_schema,
 };
 pub use learning::{LearnState, LearnStateError, RESPONSES, Untold, parse_row, source_number};
 pub use mitigation::{MitigationError, StateError};
@@ -87,5 +89,6 @@ pub use rate_limits::Rate;
 pub use reload::{Cause, Digest, Reloads, Setup, Source};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
+pub use siem::SiemError;
 pub use tls::{Certificates, PeerIdentity, TlsError};
 pub use vault::VaultOpenError;

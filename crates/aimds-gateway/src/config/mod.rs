@@ -21,6 +21,7 @@ mod rate_limits;
 mod reload;
 mod router;
 mod sessions;
+mod siem;
 mod stream;
 mod tls;
 mod upstream;
@@ -52,6 +53,7 @@ pub use rate_limits::{NamedRateFile, RateLimitsConfig, RateLimitsFile};
 pub use reload::ReloadFile;
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use sessions::SessionsFile;
+pub use siem::{SiemConfig, SiemFile, SiemFormat, SyslogAddress};
 pub use stream::{StreamConfig, StreamFile};
 pub use tls::{ClientAuth, TlsConfig, TlsFile};
 pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
@@ -115,6 +117,8 @@ pub struct GatewayConfig {
     pub log: LogFile,
     /// When configuration and policy are read again.
     pub reload: ReloadFile,
+    /// Where detections are sent while they happen.
+    pub siem: SiemFile,
 }
 
 impl GatewayConfig {
@@ -203,6 +207,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How often configuration and policy are looked at for changes; `None` for never.
     pub watch: Option<Duration>,
+    /// Where detections are sent while they happen, if anywhere.
+    pub siem: Option<SiemConfig>,
 }
 
 impl Config {
@@ -260,6 +266,7 @@ impl Config {
             notify,
             log,
             reload,
+            siem,
         } = file;
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
         let (require_auth, public_metrics) = (auth.require, auth.public_metrics);
@@ -295,6 +302,7 @@ impl Config {
             log_level: log.level,
             log_format: log.format,
             watch: reload::resolve(&reload),
+            siem: siem::resolve(siem)?,
         })
     }
 }

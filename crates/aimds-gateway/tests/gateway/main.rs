@@ -24,6 +24,7 @@ mod quic;
 mod rate_limits;
 mod router;
 mod sessions;
+mod siem;
 mod streaming;
 mod support;
 mod tokens;
