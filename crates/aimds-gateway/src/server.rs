@@ -34,6 +34,7 @@ use crate::mitigation::{Mitigations, record_waivers};
 use crate::quic::Listener;
 use crate::rate_limits::RateLimits;
 use crate::reload::{Current, Reloads, Setup, Source};
+use crate::review::{self, Reviews};
 use crate::router::Desk;
 use crate::routes::{ROUTES, Route};
 use crate::sessions::Remembered;
@@ -108,6 +109,7 @@ impl Gateway {
             on_full,
             vault,
             mitigation,
+            review,
             sessions,
             graph,
             learn,
@@ -155,6 +157,7 @@ impl Gateway {
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Arc::new(Metrics::new(routes.iter().map(|route| route.path))),
             mitigations: Arc::new(mitigations),
+            reviews: review.map(Reviews::open).transpose()?.map(Arc::new),
             sessions: Arc::new(Remembered::new(sessions)),
             memory: memory.map(Arc::new),
             learning: learning.map(Arc::new),
@@ -166,6 +169,9 @@ impl Gateway {
         };
         let max_connections = Arc::new(Semaphore::new(limits.max_connections));
         let current = Arc::new(Current::from_pointee(app));
+        if current.load().reviews.is_some() {
+            tokio::spawn(review::sweep(Arc::downgrade(&current)));
+        }
         Ok(BoundGateway { listener, local_addr, quic, tls, current, max_connections })
     }
 }
