@@ -3,8 +3,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use aimds_engine::{DEFAULT_POLICY, PolicyFile};
-use aimds_gateway::{Config as GatewayConfig, DEFAULT_CONFIG, KeyPlace, VaultKey, config_schema};
+use aimds_engine::{DEFAULT_POLICY, Policy, PolicyFile};
+use aimds_gateway::{
+    Config as Checked, DEFAULT_CONFIG, Digest, GatewayConfig, KeyPlace, Setup, VaultKey, config_schema,
+};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
@@ -74,20 +76,45 @@ fn say_valid(path: &Path, global: &Global) {
     }
 }
 
-/// Reads a configuration, or the embedded one, and checks the policy that it names. Relative paths in it start from its
-/// directory.
+/// Reads a configuration, or the embedded one, and the policy that it names. Relative paths in it start from its directory.
 ///
 /// # Errors
 /// Either is refused or cannot be read: the operator's to mend.
-pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<GatewayConfig> {
-    let Some(path) = path else { return Ok(GatewayConfig::embedded_default()?) };
+pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<Setup> {
+    let Some(path) = path else {
+        return setup(GatewayConfig::parse(DEFAULT_CONFIG)?, Checked::embedded_default()?, DEFAULT_CONFIG);
+    };
     let named = || path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(named).map_err(misconfigured)?;
-    let mut config = GatewayConfig::parse(&text).with_context(named).map_err(misconfigured)?;
+    let file = GatewayConfig::parse(&text).with_context(named).map_err(misconfigured)?;
+    let mut config = Checked::from_file(file.clone()).with_context(named).map_err(misconfigured)?;
+    start_from(&mut config, path.parent().unwrap_or(Path::new("")));
+    setup(file, config, &text)
+}
+
+fn setup(file: GatewayConfig, config: Checked, text: &str) -> anyhow::Result<Setup> {
+    let (policy, policy_digest) = match &config.policy {
+        None => (Policy::parse(DEFAULT_POLICY)?, Digest::of(DEFAULT_POLICY)),
+        Some(path) => {
+            let text = loading::policy_text(path)?;
+            (loading::parse_policy(path, &text)?, Digest::of(&text))
+        }
+    };
+    Ok(Setup { file, config, policy, config_digest: Digest::of(text), policy_digest })
+}
+
+/// The files that [`read`] reads: the configuration, and the policy where it names one that is to be found.
+pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
+    let named = std::fs::read_to_string(path).ok().and_then(|text| GatewayConfig::parse(&text).ok());
+    let policy = named.map(|file| file.policy.path).filter(|policy| !policy.is_empty());
     let directory = path.parent().unwrap_or(Path::new(""));
+    std::iter::once(path.to_owned()).chain(policy.map(|policy| directory.join(policy))).collect()
+}
+
+/// Lets relative paths start from a directory.
+fn start_from(config: &mut Checked, directory: &Path) {
     if let Some(policy) = &mut config.policy {
         *policy = directory.join(&policy);
-        loading::policy(policy)?;
     }
     if let Some(ledger) = config.router.as_mut().and_then(|router| router.ledger.as_mut()) {
         *ledger = directory.join(&ledger);
@@ -118,5 +145,4 @@ pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<GatewayConfig> {
             *path = directory.join(&path);
         }
     }
-    Ok(config)
 }

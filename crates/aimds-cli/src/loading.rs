@@ -26,9 +26,27 @@ pub(crate) fn engine(policy: Option<&Path>, deep: Deep) -> anyhow::Result<Engine
 /// # Errors
 /// As [`engine`].
 pub(crate) fn policy(path: &Path) -> anyhow::Result<Policy> {
-    let named = || format!("policy {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(named).map_err(misconfigured)?;
-    Policy::parse(&text).with_context(named).map_err(misconfigured)
+    parse_policy(path, &policy_text(path)?)
+}
+
+/// The text of a policy file.
+///
+/// # Errors
+/// As [`engine`].
+pub(crate) fn policy_text(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| named(path)).map_err(misconfigured)
+}
+
+/// The policy that a text holds, of which errors say where it came from.
+///
+/// # Errors
+/// As [`engine`].
+pub(crate) fn parse_policy(path: &Path, text: &str) -> anyhow::Result<Policy> {
+    Policy::parse(text).with_context(|| named(path)).map_err(misconfigured)
+}
+
+fn named(path: &Path) -> String {
+    format!("policy {}", path.display())
 }
 
 /// Marks an error so that it ends the process with the status for usage and configuration.

@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aimds_engine::Engine;
 use aimds_gateway::{
-    ApiKey, AuditConfig, BindError, BoundGateway, Certificates, Config, Durability, Gateway, GraphConfig,
-    GraphStore, LearnConfig, LogFormat, LogLevel, Scope, install_panic_hook,
+    ApiKey, AuditConfig, BindError, BoundGateway, Cause, Certificates, Config, Durability, Gateway,
+    GraphConfig, GraphStore, KeyHash, LearnConfig, LogFormat, LogLevel, Reloads, Scope, Setup, Source,
+    install_panic_hook,
 };
 use aimds_store::{AuditLog, Opened, Options};
 use anyhow::Context as _;
@@ -19,9 +20,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Global, usage};
 use crate::local_key::LocalKey;
-use crate::scan::Deep;
 use crate::status::Status;
-use crate::{config, data_directory, loading};
+use crate::{config, data_directory, ordered};
 
 /// How long closing the audit log waits for a store that fails.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,7 +34,8 @@ const SPOOL: usize = 65_536;
 certificate, the audit log in the data directory, and an API key for this machine that is printed once, on the first \
 start. Only its hash is stored.
 
-SIGHUP reads the certificates of [tls] again, which else happens every tls.watch_seconds.
+SIGHUP reads configuration, policy and the certificates of [tls] again, which else happens every reload.watch_seconds and \
+tls.watch_seconds. What is not in order changes nothing; the log says why.
 
 A key for this machine is made as well when the configuration has no key and asks for one. Relative paths in the \
 configuration start from its directory.
@@ -64,18 +65,18 @@ pub struct Serve {
 /// # Errors
 /// A configuration that is refused; an address, a directory or an audit log that cannot be had.
 pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
-    let mut config = config::read(serve.config.as_deref())?;
+    let mut setup = config::read(serve.config.as_deref())?;
+    let config = &mut setup.config;
     config.http = serve.listen.unwrap_or(config.http);
     if let Some(address) = serve.listen_quic {
         let quic =
             config.quic.as_mut().ok_or_else(|| usage("--listen-quic: the configuration turns QUIC off"))?;
         quic.address = address;
     }
-    start_log(&config, global);
+    start_log(config, global);
     install_panic_hook();
-    let engine = Arc::new(loading::engine(config.policy.as_deref(), Deep::Auto)?);
-    let nobody = config.keys.is_empty() && config.certificates.is_empty() && config.issuers.is_empty();
-    let needs_key = config.require_auth && nobody;
+    let engine = Engine::with_policy(setup.policy.clone())?.with_threads(ordered::workers(None));
+    let needs_key = needs_key(config);
     if serve.new_key && !needs_key {
         return Err(usage("--new-key: the configuration has keys of its own or asks for none"));
     }
@@ -98,11 +99,13 @@ pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
         .map(|directory| LocalKey::load_or_make(directory, serve.new_key))
         .transpose()?;
     if let Some(key) = &key {
-        config.keys.push(ApiKey::new("local", key.hash(), "", &Scope::ALL));
+        config.keys.push(local(key.hash()));
     }
+    let source = serve.config.clone().map(|path| Files { path, key: key.as_ref().map(LocalKey::hash) });
     let log = config.audit.as_ref().map(open_log).transpose()?.map(Arc::new);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(listen(config, engine, log.clone(), key.as_ref().zip(directory.as_deref())))?;
+    let told = key.as_ref().zip(directory.as_deref());
+    runtime.block_on(listen(setup, Arc::new(engine), log.clone(), told, source))?;
     // What is still running has no request any more.
     runtime.shutdown_timeout(Duration::from_secs(1));
     if let Some(log) = log {
@@ -111,19 +114,54 @@ pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
     Ok(Status::Clean)
 }
 
+/// The files that configuration and policy come from.
+struct Files {
+    path: PathBuf,
+    /// The key of this machine, where the configuration had none of its own.
+    key: Option<KeyHash>,
+}
+
+impl Source for Files {
+    fn files(&self) -> Vec<PathBuf> {
+        config::files(&self.path)
+    }
+
+    fn read(&self) -> Result<Setup, Box<dyn std::error::Error + Send + Sync>> {
+        let mut setup = config::read(Some(&self.path))?;
+        let config = &mut setup.config;
+        if let Some(key) = self.key.filter(|_| needs_key(config)) {
+            config.keys.push(local(key));
+        }
+        Ok(setup)
+    }
+}
+
+/// Whether a key is asked for and there is nobody who has one.
+fn needs_key(config: &Config) -> bool {
+    let nobody = config.keys.is_empty() && config.certificates.is_empty() && config.issuers.is_empty();
+    config.require_auth && nobody
+}
+
+fn local(key: KeyHash) -> ApiKey {
+    ApiKey::new("local", key, "", &Scope::ALL)
+}
+
 async fn listen(
-    config: Config,
+    setup: Setup,
     engine: Arc<Engine>,
     log: Option<Arc<AuditLog>>,
     key: Option<(&LocalKey, &Path)>,
+    source: Option<Files>,
 ) -> anyhow::Result<()> {
     // Before the address is told: whoever waits for it may stop us at once.
     let stopped = stop_signal()?;
-    let bound = Gateway::bind(config, engine, log).await.map_err(|error| match error {
+    let bound = Gateway::bind(setup.config.clone(), engine, log).await.map_err(|error| match error {
         BindError::Mitigation(_) => anyhow::Error::new(error).context("cannot start"),
         error => error.into(),
     })?;
-    let hang_ups = reload_on_hang_up(bound.certificates())?;
+    let reloads = source.map(|source| bound.reloads(&setup, source));
+    let hang_ups = reload_on_hang_up(bound.certificates(), reloads.clone())?;
+    let watching = reloads.zip(setup.config.watch).map(|(reloads, every)| tokio::spawn(reloads.watch(every)));
     if let Some((key, directory)) = key {
         // Not before the address is ours: another instance may run with the key that is stored.
         key.store(directory)?;
@@ -131,11 +169,15 @@ async fn listen(
     greet(&bound, key)?;
     bound.serve(stopped).await;
     hang_ups.abort();
+    watching.inspect(|watching| watching.abort());
     Ok(())
 }
 
-/// Reads the certificates again at every SIGHUP.
-fn reload_on_hang_up(certificates: Certificates) -> std::io::Result<tokio::task::JoinHandle<()>> {
+/// Reads the certificates, the configuration and the policy again at every SIGHUP.
+fn reload_on_hang_up(
+    certificates: Certificates,
+    reloads: Option<Reloads>,
+) -> std::io::Result<tokio::task::JoinHandle<()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -143,11 +185,14 @@ fn reload_on_hang_up(certificates: Certificates) -> std::io::Result<tokio::task:
         Ok(tokio::spawn(async move {
             while hang_up.recv().await.is_some() {
                 certificates.reload_and_tell().await;
+                if let Some(reloads) = &reloads {
+                    reloads.reload_beside(Cause::Signal).await;
+                }
             }
         }))
     }
     #[cfg(not(unix))]
-    Ok(tokio::spawn(async { drop(certificates) }))
+    Ok(tokio::spawn(async { drop((certificates, reloads)) }))
 }
 
 /// Installs the handlers and gives a future that ends when the process is told to stop.

@@ -1,6 +1,7 @@
 //! The life of a request between receive and respond, on one screen.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aimds_analyze::{
     Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp, assess, splits, taints, taints_after,
@@ -74,7 +75,7 @@ pub enum EngineError {
 /// Rules, models and policy, ready for use. Immutable: share one instance between threads.
 #[derive(Debug)]
 pub struct Engine {
-    scanner: Scanner,
+    scanner: Arc<Scanner>,
     policy: Policy,
     /// Rules that a tenant's allow-list switches off; the empty name is everybody else.
     masks: HashMap<String, RuleMask>,
@@ -102,6 +103,18 @@ impl Engine {
     /// # Errors
     /// [`EngineError::UnknownRule`] if the policy's allow-list names a rule that the scanner does not have.
     pub fn new(scanner: Scanner, policy: Policy) -> Result<Self, EngineError> {
+        Self::of(Arc::new(scanner), policy)
+    }
+
+    /// Another engine with the same rules and models, which both share, and another policy.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn with_other_policy(&self, policy: Policy) -> Result<Self, EngineError> {
+        Self::of(Arc::clone(&self.scanner), policy)
+    }
+
+    fn of(scanner: Arc<Scanner>, policy: Policy) -> Result<Self, EngineError> {
         let masks = policy
             .tenants()
             .chain([""])
@@ -114,10 +127,15 @@ impl Engine {
         Ok(Self { scanner, policy, masks })
     }
 
-    /// The same with the deep path of `threads` requests beside each other; one unless told otherwise.
+    /// The same with the deep path of `threads` requests beside each other; one unless told otherwise. Rules and models that
+    /// are shared with another engine stay as they are.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
-        Self { scanner: self.scanner.with_threads(threads), ..self }
+        let scanner = match Arc::try_unwrap(self.scanner) {
+            Ok(scanner) => Arc::new(scanner.with_threads(threads)),
+            Err(shared) => shared,
+        };
+        Self { scanner, ..self }
     }
 
     /// The policy in force.

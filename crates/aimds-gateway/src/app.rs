@@ -1,8 +1,8 @@
 //! What every request shares ([`App`]) and what belongs to one ([`Call`]): reading its body, asking the engine,
 //! recording the answer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aimds_engine::vault::Met;
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::address::Network;
 use crate::audit::{self, Recorder, Subject};
 use crate::auth::{Callers, Principal};
 use crate::config::{Block, Limits, OnFull};
@@ -23,6 +24,7 @@ use crate::learning::{Considered, Learning};
 use crate::memory::Memory;
 use crate::metrics::{Direction, Metrics};
 use crate::mitigation::{Concerned, Mitigations};
+use crate::rate_limits::RateLimits;
 use crate::request_id::RequestId;
 use crate::router::{Desk, Journey};
 use crate::routes::Route;
@@ -42,11 +44,16 @@ pub(crate) const MAX_TEXTS: usize = 4096;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 const DISCARD_TIMES_LIMIT: usize = 4;
 
-/// What every request shares.
+/// What every request shares. A reload makes another one, with the same counters, sessions, holds and records.
 pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) callers: Callers,
     pub(crate) public_metrics: bool,
+    pub(crate) rate_limits: Arc<RateLimits>,
+    /// Proxies whose word about the address of a client counts.
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// Networks from which the routes for those who run the gateway are reached; none: from everywhere.
+    pub(crate) admin_networks: Vec<Network>,
     pub(crate) limits: Limits,
     pub(crate) block: Block,
     pub(crate) recorder: Recorder,
@@ -58,17 +65,19 @@ pub(crate) struct App {
     pub(crate) vaults: Option<Arc<Vaults>>,
     /// How streams are held back.
     pub(crate) window: Window,
-    pub(crate) metrics: Metrics,
-    pub(crate) mitigations: Mitigations,
-    pub(crate) sessions: Remembered,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) mitigations: Arc<Mitigations>,
+    pub(crate) sessions: Arc<Remembered>,
     /// The causal memory, if there is one.
-    pub(crate) memory: Option<Memory>,
+    pub(crate) memory: Option<Arc<Memory>>,
     /// The learner, if there is one.
-    pub(crate) learning: Option<Learning>,
+    pub(crate) learning: Option<Arc<Learning>>,
     pub(crate) in_flight: Arc<Semaphore>,
     /// Places on the deep path; who gets none is answered by the fast path, degraded.
-    pub(crate) deep: Semaphore,
+    pub(crate) deep: Arc<Semaphore>,
     pub(crate) routes: &'static [Route],
+    /// Their description, once somebody has asked for it.
+    pub(crate) openapi: OnceLock<Bytes>,
 }
 
 /// One request that has been let in.

@@ -19,6 +19,7 @@ const MAX_FINDINGS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The log, or the operator's choice to have none.
+#[derive(Clone)]
 pub(crate) struct Recorder {
     log: Option<Arc<AuditLog>>,
 }

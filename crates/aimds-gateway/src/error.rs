@@ -81,6 +81,10 @@ pub(crate) enum Failure {
     UpstreamGarbage,
     /// The upstream failed by its own account.
     UpstreamFailed,
+    /// So many requests are not wanted; for so many seconds.
+    RateLimited { wait_s: u64 },
+    /// The route is not open to the caller's address.
+    Address,
     /// The key, or the session, is held.
     Held(Refused),
     /// Blocked by policy, shaped as an error.
@@ -130,8 +134,8 @@ impl Failure {
             Self::UpstreamDown | Self::UpstreamTooLarge | Self::UpstreamGarbage | Self::UpstreamFailed => {
                 StatusCode::BAD_GATEWAY
             }
-            Self::Held(Refused::Throttled { .. }) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Held(_) => StatusCode::FORBIDDEN,
+            Self::RateLimited { .. } | Self::Held(Refused::Throttled { .. }) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Address | Self::Held(_) => StatusCode::FORBIDDEN,
             Self::Blocked { status, .. } => *status,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -168,6 +172,8 @@ impl Failure {
             Self::UpstreamTooLarge => "upstream_answer_too_large",
             Self::UpstreamGarbage => "upstream_invalid_answer",
             Self::UpstreamFailed => "upstream_error",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Address => "address_not_allowed",
             Self::Held(Refused::Throttled { .. }) => "throttled",
             Self::Held(Refused::Quarantined) => "session_quarantined",
             Self::Held(Refused::Revoked) => "key_revoked",
@@ -179,7 +185,7 @@ impl Failure {
     /// What `x-aimds-decision` says of an answer that is none.
     pub(crate) fn decision(&self) -> &'static str {
         match self {
-            Self::Held(Refused::Throttled { .. }) => "throttle",
+            Self::RateLimited { .. } | Self::Held(Refused::Throttled { .. }) => "throttle",
             Self::Held(_) => "block",
             _ => "error",
         }
@@ -217,6 +223,8 @@ impl Failure {
                 "the request is private or carries personal data, and no local model takes it".into()
             }
             Self::BudgetUsedUp { .. } => "the budget of this tenant or key is used up".into(),
+            Self::RateLimited { wait_s } => format!("too many requests; try again in {wait_s} s"),
+            Self::Address => "this route is not open to your address".into(),
             Self::UpstreamDown => "the upstream model cannot be reached".into(),
             Self::UpstreamSlow => "the upstream model did not answer in time".into(),
             Self::UpstreamTooLarge => "the answer of the upstream model is too large".into(),
@@ -300,6 +308,9 @@ impl Failure {
         let mut response = json_response(status, body.to_string());
         if matches!(self, Self::Overloaded | Self::Unrecorded) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::RateLimited { wait_s } = self {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*wait_s));
         }
         if let Self::BudgetUsedUp { left_s } = self {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*left_s));

@@ -37,6 +37,7 @@
 )]
 #![forbid(unsafe_code)]
 
+mod address;
 mod app;
 mod audit;
 mod auth;
@@ -50,6 +51,8 @@ mod metrics;
 mod mitigation;
 mod providers;
 mod quic;
+mod rate_limits;
+mod reload;
 mod request_id;
 pub mod router;
 mod routes;
@@ -61,23 +64,27 @@ mod tls;
 mod upstream;
 mod vault;
 
+pub use address::Network;
 pub use auth::{
     Algorithm, ApiKey, CertificateCaller, CertificateName, Claims, Credential, KeyHash, KeySetError,
     KeysUnavailable, NewKey, NoRandom, Principal, Roles, Scope, Scopes, SigningKey, SigningKeyError,
     generate_key,
 };
 pub use config::{
-    AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode, CertificateFile,
-    ClientAuth, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, GraphConfig, GraphFile,
-    GraphStore, IssuerConfig, IssuerFile, KeyFile, KeyPlace, LearnConfig, LearnFile, LearnMode, Limits,
-    LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile, NotifyConfig,
-    NotifyFile, OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig, QuicFile, RoleFile,
-    RouteFile, RouterConfig, RouterFile, Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig,
-    StreamFile, TargetFile, TargetPlace, TenantOf, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile,
-    VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession, config_schema,
+    AdminFile, AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode,
+    CertificateFile, ClientAuth, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, GraphConfig,
+    GraphFile, GraphStore, IssuerConfig, IssuerFile, KeyFile, KeyPlace, LearnConfig, LearnFile, LearnMode,
+    Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile,
+    NamedRateFile, NotifyConfig, NotifyFile, OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig,
+    QuicFile, RateLimitsConfig, RateLimitsFile, ReloadFile, RoleFile, RouteFile, RouterConfig, RouterFile,
+    Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace,
+    TenantOf, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode,
+    VaultSessions, VaultStore, WithoutSession, config_schema,
 };
 pub use learning::{LearnState, LearnStateError, RESPONSES, Untold, parse_row, source_number};
 pub use mitigation::{MitigationError, StateError};
+pub use rate_limits::Rate;
+pub use reload::{Cause, Digest, Reloads, Setup, Source};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
 pub use tls::{Certificates, PeerIdentity, TlsError};

@@ -105,6 +105,11 @@ pub(crate) struct Metrics {
     /// Streams that were blocked for something that had already been sent on.
     pub(crate) late: AtomicU64,
     pub(crate) unrecorded: AtomicU64,
+    /// Configurations and policies that were put into force while running, and those that were not.
+    pub(crate) reloads_applied: AtomicU64,
+    pub(crate) reloads_refused: AtomicU64,
+    /// 1 while the files on the disk are not what is in force, because they are not in order.
+    pub(crate) reload_refused: AtomicI64,
 }
 
 impl Metrics {
@@ -127,6 +132,9 @@ impl Metrics {
             cancelled: AtomicU64::new(0),
             late: AtomicU64::new(0),
             unrecorded: AtomicU64::new(0),
+            reloads_applied: AtomicU64::new(0),
+            reloads_refused: AtomicU64::new(0),
+            reload_refused: AtomicI64::new(0),
         }
     }
 
@@ -254,6 +262,19 @@ impl Metrics {
             "counter",
             "Events that the audit log did not take.",
             one(load(&self.unrecorded).into()),
+        );
+        let reloads = [("applied", &self.reloads_applied), ("refused", &self.reloads_refused)];
+        family(
+            "aimds_reloads_total",
+            "counter",
+            "Changes of configuration or policy, by what came of them.",
+            reloads.map(|(result, count)| (format!("{{result=\"{result}\"}}"), load(count).into())).to_vec(),
+        );
+        family(
+            "aimds_reload_refused",
+            "gauge",
+            "Whether the files on the disk are refused, so that the last good ones are in force.",
+            gauge(&self.reload_refused),
         );
         if let Some(audit) = audit {
             family(

@@ -1,51 +1,52 @@
-//! Sockets and the frame around every request: admission, authentication, isolation of panics, the headers that every
-//! answer carries.
+//! The gateway from its configuration to its sockets. The frame around every request is in `frame`.
 
 mod bind_error;
+mod frame;
+mod patient;
 mod tcp;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aimds_engine::Engine;
 use aimds_store::AuditLog;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response};
+use axum::http::{HeaderValue, Request};
 use axum::routing::{MethodFilter, MethodRouter, on};
-use futures_util::FutureExt as _;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use crate::app::{App, Call, Gauge, now_ms};
+use crate::address::Peer;
+use crate::app::{App, now_ms};
 use crate::audit::Recorder;
-use crate::auth::{Callers, Denied, Principal, Tokens};
+use crate::auth::{Callers, Tokens};
 use crate::config::{Config, QuicConfig};
-use crate::error::{Failure, Shape};
+use crate::error::Failure;
 use crate::learning::Learning;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::mitigation::{Mitigations, record_waivers};
 use crate::quic::Listener;
-use crate::request_id::RequestId;
+use crate::rate_limits::RateLimits;
+use crate::reload::{Current, Reloads, Setup, Source};
 use crate::router::Desk;
-use crate::routes::{Access, DECISION, ROUTES, Route};
-use crate::session_key::SessionKey;
+use crate::routes::{ROUTES, Route};
 use crate::sessions::Remembered;
 use crate::stream::hold_back::Window;
-use crate::tls::{Certificates, PeerIdentity, Tls};
+use crate::tls::{Certificates, Tls};
 use crate::upstream::Upstream;
 use crate::vault::Vaults;
 use tcp::Connection;
 
 pub use bind_error::BindError;
+pub(crate) use frame::{REQUEST_ID, turned_away};
 
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-aimds-request-id");
+use frame::answer;
 
 /// Pause after a failed accept: it fails for lack of file descriptors, and then fails again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -60,7 +61,7 @@ pub struct BoundGateway {
     local_addr: SocketAddr,
     quic: Option<(Listener, SocketAddr)>,
     tls: Arc<Tls>,
-    app: Arc<App>,
+    current: Arc<Current>,
     max_connections: Arc<Semaphore>,
 }
 
@@ -92,6 +93,9 @@ impl Gateway {
             limits,
             require_auth,
             public_metrics,
+            trusted_proxies,
+            rate_limits,
+            admin_networks,
             keys,
             certificates,
             issuers,
@@ -132,8 +136,11 @@ impl Gateway {
         };
         let app = App {
             engine,
-            callers: Callers::new(keys, certificates, Tokens::open(issuers)?, roles, require_auth),
+            callers: Callers::new(keys, certificates, Arc::new(Tokens::open(issuers)?), roles, require_auth),
             public_metrics,
+            rate_limits: Arc::new(RateLimits::new(rate_limits)),
+            trusted_proxies,
+            admin_networks,
             limits,
             block,
             recorder: Recorder::new(audit),
@@ -142,18 +149,20 @@ impl Gateway {
             router: router.map(Arc::new),
             vaults: vault.map(Vaults::start).transpose()?,
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
-            metrics: Metrics::new(routes.iter().map(|route| route.path)),
-            mitigations,
-            sessions: Remembered::new(sessions),
-            memory,
-            learning,
+            metrics: Arc::new(Metrics::new(routes.iter().map(|route| route.path))),
+            mitigations: Arc::new(mitigations),
+            sessions: Arc::new(Remembered::new(sessions)),
+            memory: memory.map(Arc::new),
+            learning: learning.map(Arc::new),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // A short queue for each core: who waits longer than that would miss the deadline anyway.
-            deep: Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from)),
+            deep: Arc::new(Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from))),
             routes,
+            openapi: OnceLock::new(),
         };
         let max_connections = Arc::new(Semaphore::new(limits.max_connections));
-        Ok(BoundGateway { listener, local_addr, quic, tls, app: Arc::new(app), max_connections })
+        let current = Arc::new(Current::from_pointee(app));
+        Ok(BoundGateway { listener, local_addr, quic, tls, current, max_connections })
     }
 }
 
@@ -200,15 +209,29 @@ impl BoundGateway {
         Certificates::of(&self.tls)
     }
 
+    /// Configuration and policy, which can be exchanged while the gateway serves. `setup` is what it was bound with, `source`
+    /// where the next ones come from.
+    #[must_use]
+    pub fn reloads(&self, setup: &Setup, source: impl Source) -> Reloads {
+        Reloads::new(Arc::clone(&self.current), setup, Box::new(source))
+    }
+
     /// Answers requests until `shutdown` is ready, then lets those in progress finish within `limits.drain_timeout_ms`.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, quic, tls, app, max_connections, .. } = self;
+        let Self { listener, quic, tls, current, max_connections, .. } = self;
+        // What belongs to the listeners does not change while they are open.
+        let app = current.load_full();
         let limits = app.limits;
-        let router = router(&app);
+        let router = router(&current);
         let builder = Arc::new(tcp::connection_builder(&limits));
         let (stop, stopped) = watch::channel(false);
         let quic = quic.map(|(quic, _)| {
-            tokio::spawn(quic.serve(Arc::clone(&app), router.clone(), Arc::clone(&max_connections), stopped))
+            tokio::spawn(quic.serve(
+                Arc::clone(&current),
+                router.clone(),
+                Arc::clone(&max_connections),
+                stopped,
+            ))
         });
         let watching = tokio::spawn(Certificates::of(&tls).watch());
         let issuers = Arc::clone(&app);
@@ -221,8 +244,8 @@ impl BoundGateway {
                 accepted = listener.accept() => accepted,
                 () = &mut shutdown => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, from) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "accept failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -237,13 +260,16 @@ impl BoundGateway {
                 continue;
             };
             let _ = stream.set_nodelay(true);
-            let connection =
-                Connection { app: Arc::clone(&app), router: router.clone(), tls: tls.tcp(), _place: place };
+            let connection = Connection {
+                app: Arc::clone(&app),
+                router: router.clone(),
+                peer: Peer(from.ip()),
+                tls: tls.tcp(),
+                _place: place,
+            };
             let builder = Arc::clone(&builder);
             let watcher = graceful.watcher();
-            tokio::spawn(async move {
-                connection.run(stream, &builder, watcher, limits.header_read_timeout).await
-            });
+            tokio::spawn(async move { connection.run(stream, &builder, watcher, limits).await });
         }
         drop(listener);
         watching.abort();
@@ -270,12 +296,14 @@ impl BoundGateway {
     }
 }
 
-fn router(app: &Arc<App>) -> Router {
+fn router(current: &Arc<Current>) -> Router {
     let mut paths: Vec<(&'static str, MethodRouter)> = Vec::new();
-    for (number, route) in app.routes.iter().enumerate() {
+    let routes = current.load().routes;
+    for (number, route) in routes.iter().enumerate() {
         let Ok(filter) = MethodFilter::try_from(route.method.clone()) else { continue };
-        let app = Arc::clone(app);
-        let handler = move |request: Request<Body>| answer(Arc::clone(&app), number, route, request);
+        let current = Arc::clone(current);
+        // A request ends with what is in force when it begins.
+        let handler = move |request: Request<Body>| answer(current.load_full(), number, route, request);
         match paths.iter_mut().find(|(path, _)| *path == route.path) {
             Some((_, methods)) => *methods = std::mem::take(methods).on(filter, handler),
             None => paths.push((route.path, on(filter, handler))),
@@ -283,9 +311,9 @@ fn router(app: &Arc<App>) -> Router {
     }
     let mut router = Router::new();
     for (path, methods) in paths {
-        let (wrong, allowed) = (Arc::clone(app), allowed(app.routes, path));
+        let (wrong, allowed) = (Arc::clone(current), allowed(routes, path));
         let fallback = move |_: Request<Body>| {
-            let (app, allowed) = (Arc::clone(&wrong), allowed.clone());
+            let (app, allowed) = (wrong.load_full(), allowed.clone());
             async move {
                 let mut response = turned_away(&app, &Failure::Method);
                 response.headers_mut().extend(allowed.map(|allowed| (axum::http::header::ALLOW, allowed)));
@@ -294,9 +322,9 @@ fn router(app: &Arc<App>) -> Router {
         };
         router = router.route(path, methods.fallback(fallback));
     }
-    let app = Arc::clone(app);
+    let current = Arc::clone(current);
     router.fallback(move |_: Request<Body>| {
-        let app = Arc::clone(&app);
+        let app = current.load_full();
         async move { turned_away(&app, &Failure::NotFound) }
     })
 }
@@ -305,117 +333,6 @@ fn allowed(routes: &[Route], path: &str) -> Option<HeaderValue> {
     let methods: Vec<_> =
         routes.iter().filter(|route| route.path == path).map(|route| route.method.as_str()).collect();
     HeaderValue::try_from(methods.join(", ")).ok()
-}
-
-/// A request that no route takes.
-pub(crate) fn turned_away(app: &App, failure: &Failure) -> Response<Body> {
-    let id = RequestId::new();
-    app.metrics.failed(failure);
-    app.metrics.answered(usize::MAX, failure.status().as_u16(), Duration::ZERO);
-    stamped(failure.respond(Shape::Native, id.as_str()), &id)
-}
-
-fn stamped(mut response: Response<Body>, id: &RequestId) -> Response<Body> {
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-    response
-}
-
-/// The frame around every handler.
-async fn answer(
-    app: Arc<App>,
-    number: usize,
-    route: &'static Route,
-    request: Request<Body>,
-) -> Response<Body> {
-    let started = Instant::now();
-    let id = RequestId::new();
-    let in_flight = Gauge::up(Arc::clone(&app), |metrics| &metrics.in_flight);
-    let result = admitted(Arc::clone(&app), route, id, (started, in_flight), request).await;
-    let response = result.unwrap_or_else(|failure| {
-        app.metrics.failed(&failure);
-        let mut response = failure.respond(route.shape, id.as_str());
-        if route.guarded {
-            response.headers_mut().insert(DECISION, HeaderValue::from_static(failure.decision()));
-        }
-        response
-    });
-    let took = started.elapsed();
-    app.metrics.answered(number, response.status().as_u16(), took);
-    tracing::debug!(
-        request_id = id.as_str(),
-        route = route.path,
-        status = response.status().as_u16(),
-        took_us = crate::audit::micros(took),
-        "answered"
-    );
-    stamped(response, &id)
-}
-
-async fn admitted(
-    app: Arc<App>,
-    route: &'static Route,
-    id: RequestId,
-    (started, in_flight): (Instant, Gauge),
-    request: Request<Body>,
-) -> Result<Response<Body>, Failure> {
-    check_head(&request, app.limits.header_bytes)?;
-    let principal = authenticate(&app, route, request.headers(), request.extensions()).await?;
-    let mut session = None;
-    if let Some(principal) = &principal {
-        session = SessionKey::of_headers(principal.tenant(), request.headers())?;
-        app.mitigations.admit(principal, session.filter(|_| route.guarded), route.guarded, now_ms()).await?;
-    }
-    // Operations stay visible while the gateway is busy.
-    let place = match route.guarded {
-        true => Some(Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| Failure::Overloaded)?),
-        false => None,
-    };
-    let call = Call {
-        app: Arc::clone(&app),
-        id,
-        principal,
-        session,
-        route,
-        started,
-        _place: place,
-        _in_flight: in_flight,
-    };
-    let answer = AssertUnwindSafe(async { (route.handler)(call, request).await }).catch_unwind().await;
-    answer.unwrap_or_else(|_| {
-        tracing::error!(request_id = id.as_str(), route = route.path, "a handler panicked");
-        Err(Failure::Internal)
-    })
-}
-
-fn check_head(request: &Request<Body>, limit: usize) -> Result<(), Failure> {
-    let headers = request.headers().iter();
-    let lines: usize = headers.map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if lines + target > limit { Err(Failure::HeadTooLarge { limit }) } else { Ok(()) }
-}
-
-/// Who is calling, if the route asks and lets them.
-async fn authenticate(
-    app: &App,
-    route: &Route,
-    headers: &HeaderMap,
-    extensions: &Extensions,
-) -> Result<Option<Arc<Principal>>, Failure> {
-    let Some(scope) = route.access.scope() else { return Ok(None) };
-    if route.access == Access::Metrics && app.public_metrics {
-        return Ok(None);
-    }
-    let certificate = extensions.get::<Arc<PeerIdentity>>().map(Arc::as_ref);
-    let found = app.callers.authenticate(headers, certificate).await;
-    match found.and_then(|principal| principal.may(scope).then_some(principal).ok_or(Denied::Scope)) {
-        Ok(principal) => Ok(Some(principal)),
-        Err(denied) => {
-            tracing::info!(route = route.path, ?denied, "caller turned away");
-            Err(Failure::Denied(denied, scope))
-        }
-    }
 }
 
 /// Makes panics log their place and nothing else: the message of a panic can quote the text that it failed on. For the

@@ -24,6 +24,7 @@ mod learn;
 // `aimds policy`.
 mod policy;
 // `aimds router`: replayed logs.
+mod reload;
 mod router;
 // `aimds scan` on texts and files: pages, JSON, SARIF, exit statuses.
 mod scan;

@@ -47,7 +47,7 @@ impl Running {
     }
 
     /// The status and the body of `POST /v1/guard` for one message.
-    fn guard(&self, key: &str, content: &str) -> (u16, Value) {
+    pub fn guard(&self, key: &str, content: &str) -> (u16, Value) {
         self.post(key, &serde_json::json!({"messages": [{"role": "user", "content": content}]}))
     }
 
@@ -72,6 +72,12 @@ impl Running {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, serde_json::from_str(body).unwrap_or_default())
+    }
+
+    /// Tells it to read its files again.
+    pub fn hang_up(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
     }
 
     /// Ends it as a crash would.
@@ -155,8 +161,7 @@ fn the_first_start_shows_a_key_that_later_starts_know() {
 fn quic_is_announced_and_a_hang_up_ends_nothing() {
     let folder = Folder::new();
     let running = Running::start(&folder, &["--listen-quic", "127.0.0.1:0"]);
-    let id = running.child.id().to_string();
-    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    running.hang_up();
     assert_eq!(running.guard("aimds_wrong", "hello").0, 401);
     let said = running.stop();
     let line = said.lines().next().unwrap();

@@ -65,17 +65,31 @@ enum Kind {
     Gap,
 }
 
+/// The kinds of the ASCII characters.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which would refuse to build")]
+static ASCII: [Kind; 128] = {
+    let mut kinds = [Kind::Letter; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        kinds[byte] = match byte as u8 {
+            b'a'..=b'z' | b'0'..=b'9' | b'\'' => Kind::Letter,
+            b' ' | b'\n' | b'\t' => Kind::Gap,
+            b'!'..=b'~' => Kind::Punctuation,
+            _ => Kind::Letter,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
 fn kind(c: char) -> Kind {
     match c {
-        'a'..='z' | '0'..='9' | '\'' => Kind::Letter,
-        ' ' | '\n' | '\t' => Kind::Gap,
-        '!'..='~' => Kind::Punctuation,
+        '\0'..='\x7f' => ASCII.get(c as usize).copied().unwrap_or(Kind::Letter),
         '\u{e00}'..='\u{eff}'
         | '\u{3040}'..='\u{30ff}'
         | '\u{3400}'..='\u{9fff}'
         | '\u{20000}'..='\u{3134f}' => Kind::Alone,
         _ if c.is_alphanumeric() || ('\u{900}'..='\u{dff}').contains(&c) => Kind::Letter,
-        _ if c.is_ascii() => Kind::Letter,
         _ => Kind::Punctuation,
     }
 }

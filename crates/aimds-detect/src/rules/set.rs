@@ -151,7 +151,7 @@ pub struct RuleSet {
 
 /// A pattern that has walked one byte for so many bytes of the text, from places where it failed, is searched for once
 /// in the rest of the text instead: that is faster for each byte, and bounds what a text made of beginnings may cost.
-const BYTES_PER_STEP: usize = 2;
+const BYTES_PER_STEP: usize = 4;
 /// Steps that every pattern has, and that one place costs besides the bytes that are walked.
 const STEPS: usize = 1024;
 const STEPS_PER_PLACE: usize = 4;

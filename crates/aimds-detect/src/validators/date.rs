@@ -54,6 +54,19 @@ pub(super) fn birth(input: Input<'_>, number: &Number, around: &mut Around<'_>) 
     })
 }
 
+/// Whether a word that begins with a digit has letters after one or two digits that no date goes on with: "4ll". Nothing
+/// that begins with such a number is of interest to any family.
+pub(super) fn is_no_day(word: &[u8]) -> bool {
+    let digits = word.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
+    let letters = word.get(digits..).unwrap_or_default();
+    let goes_on = ORDINALS.iter().chain(FILLERS).any(|start| letters.starts_with(start)) || month(letters);
+    digits <= 2 && !letters.is_empty() && !goes_on
+}
+
+const ORDINALS: &[&[u8]] = &[b"st", b"nd", b"rd", b"th"];
+/// What stands between a day and its month.
+const FILLERS: &[&[u8]] = &[b"of", b"de"];
+
 /// "12 March 1980", "12th of March, 1980", "March 12, 1980", "1980年3月12日".
 fn written(input: Input<'_>, number: &Number) -> Option<(usize, usize)> {
     let (start, end) = (number.start, number.end(1));
@@ -84,7 +97,7 @@ fn written(input: Input<'_>, number: &Number) -> Option<(usize, usize)> {
     }
     // after the day: an ordinal ending, then a year after a comma or a month after a space
     let mut at = end;
-    if [b"st", b"nd", b"rd", b"th"].iter().any(|ordinal| input.slice(at, at + 2) == *ordinal) {
+    if ORDINALS.contains(&input.slice(at, at + 2)) {
         at += 2;
     }
     let before = input.slice(start.saturating_sub(12), start);
@@ -100,8 +113,8 @@ fn written(input: Input<'_>, number: &Number) -> Option<(usize, usize)> {
     }
     at += input.slice(at, at + 1).iter().filter(|byte| matches!(byte, b' ' | b'-' | b'.')).count();
     at += usize::from(input.at(at) == b' ');
-    for filler in ["of ", "de "] {
-        if input.slice(at, at + 3) == filler.as_bytes() {
+    for filler in FILLERS {
+        if input.slice(at, at + 2) == *filler && input.at(at + 2) == b' ' {
             at += 3;
         }
     }
@@ -131,18 +144,41 @@ fn year(input: Input<'_>, at: usize) -> Option<usize> {
 
 /// Whether the word names a month in English, German, French, Spanish, Italian, Portuguese or Dutch.
 fn month(word: &[u8]) -> bool {
-    const STEMS: [&[u8]; 28] = [
-        b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
-        b"mai", b"mei", b"mrt", b"okt", b"dez", b"ene", b"abr", b"ago", b"dic", b"gen", b"mag", b"giu",
-        b"lug", b"set", b"ott", b"out",
-    ];
-    word.len() >= 3
-        && word.get(..3).is_some_and(|head| {
-            STEMS.iter().any(|stem| stem.eq_ignore_ascii_case(head))
-                || [b"f\xc3\xa9".as_slice(), b"d\xc3\xa9", b"m\xc3\xa4", b"ao\xc3"]
-                    .iter()
-                    .any(|stem| head.starts_with(stem))
-        })
+    let Some(head) = word.first_chunk::<3>() else { return false };
+    match head.map(|byte| byte.to_ascii_lowercase()) {
+        [b'f', 0xc3, 0xa9] | [b'd', 0xc3, 0xa9] | [b'm', 0xc3, 0xa4] | [b'a', b'o', 0xc3] => true,
+        lower => matches!(
+            &lower,
+            b"jan"
+                | b"feb"
+                | b"mar"
+                | b"apr"
+                | b"may"
+                | b"jun"
+                | b"jul"
+                | b"aug"
+                | b"sep"
+                | b"oct"
+                | b"nov"
+                | b"dec"
+                | b"mai"
+                | b"mei"
+                | b"mrt"
+                | b"okt"
+                | b"dez"
+                | b"ene"
+                | b"abr"
+                | b"ago"
+                | b"dic"
+                | b"gen"
+                | b"mag"
+                | b"giu"
+                | b"lug"
+                | b"set"
+                | b"ott"
+                | b"out"
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -422,7 +422,7 @@ impl Scan<'_> {
             return;
         }
         self.hits.extend(address::at_word(input, start, end));
-        if start < self.numbers {
+        if start < self.numbers || date::is_no_day(input.slice(start, end)) {
             return;
         }
         if !self.last.advance(input, start) && !self.last.read(input, start) {

@@ -38,7 +38,7 @@ pub(crate) enum Denied {
 pub(crate) struct Callers {
     keys: Keys,
     certificates: Vec<CertificateCaller>,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     /// Whoever shows nothing, where nobody is asked.
     anonymous: Option<Arc<Principal>>,
     roles: Roles,
@@ -49,7 +49,7 @@ impl Callers {
     pub(crate) fn new(
         keys: Vec<ApiKey>,
         certificates: Vec<CertificateCaller>,
-        tokens: Tokens,
+        tokens: Arc<Tokens>,
         roles: Roles,
         require: bool,
     ) -> Self {
@@ -87,7 +87,7 @@ impl Callers {
     }
 
     /// The issuers of tokens that are trusted.
-    pub(crate) fn tokens(&self) -> &Tokens {
+    pub(crate) fn tokens(&self) -> &Arc<Tokens> {
         &self.tokens
     }
 
@@ -131,8 +131,13 @@ mod tests {
     async fn a_key_is_found_in_every_header_and_only_there() {
         let new = generate_key().unwrap();
         let keys = vec![ApiKey::new("k", new.hash, "acme", &[Scope::Guard])];
-        let callers =
-            Callers::new(keys, Vec::new(), Tokens::open(Vec::new()).unwrap(), Roles::default(), true);
+        let callers = Callers::new(
+            keys,
+            Vec::new(),
+            Arc::new(Tokens::open(Vec::new()).unwrap()),
+            Roles::default(),
+            true,
+        );
         for (name, value) in [
             ("authorization", format!("Bearer {}", new.secret)),
             ("authorization", format!("bearer  {}", new.secret)),

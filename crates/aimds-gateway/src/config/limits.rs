@@ -25,6 +25,8 @@ pub struct LimitsFile {
     pub deep_deadline_ms: u64,
     /// Time in which a request head must arrive, in milliseconds.
     pub header_read_timeout_ms: u64,
+    /// Time in which a client must take some of the answer that is sent to it, in milliseconds.
+    pub answer_timeout_ms: u64,
     /// Connections open at the same time.
     pub max_connections: NonZeroUsize,
     /// Requests in progress at the same time.
@@ -42,6 +44,7 @@ impl Default for LimitsFile {
             request_timeout_ms: 15_000,
             deep_deadline_ms: 250,
             header_read_timeout_ms: 10_000,
+            answer_timeout_ms: 30_000,
             max_connections: at_least_one(4096),
             max_in_flight: at_least_one(1024),
             drain_timeout_ms: 10_000,
@@ -64,6 +67,8 @@ pub struct Limits {
     pub deep_deadline: Duration,
     /// Time in which a request head must arrive.
     pub header_read_timeout: Duration,
+    /// Time in which a client must take some of its answer.
+    pub answer_timeout: Duration,
     /// Connections open at the same time.
     pub max_connections: usize,
     /// Requests in progress at the same time.
@@ -90,6 +95,7 @@ pub(super) fn resolve(file: &LimitsFile) -> Result<Limits, ConfigError> {
         request_timeout: positive("limits.request_timeout_ms", file.request_timeout_ms)?,
         deep_deadline: positive("limits.deep_deadline_ms", file.deep_deadline_ms)?,
         header_read_timeout: positive("limits.header_read_timeout_ms", file.header_read_timeout_ms)?,
+        answer_timeout: positive("limits.answer_timeout_ms", file.answer_timeout_ms)?,
         max_connections: file.max_connections.get().min(tokio::sync::Semaphore::MAX_PERMITS),
         max_in_flight: file.max_in_flight.get().min(tokio::sync::Semaphore::MAX_PERMITS),
         drain_timeout: Duration::from_millis(file.drain_timeout_ms),

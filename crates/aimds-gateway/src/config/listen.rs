@@ -15,11 +15,13 @@ pub struct ListenFile {
     pub http: String,
     /// Address and port of the QUIC listener; empty for none.
     pub quic: String,
+    /// Networks of proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<String>,
 }
 
 impl Default for ListenFile {
     fn default() -> Self {
-        Self { http: "127.0.0.1:8080".into(), quic: "127.0.0.1:4433".into() }
+        Self { http: "127.0.0.1:8080".into(), quic: "127.0.0.1:4433".into(), trusted_proxies: Vec::new() }
     }
 }
 

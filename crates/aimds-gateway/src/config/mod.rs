@@ -2,9 +2,11 @@
 //! form that the rest of the crate uses ([`Config`]). One file here for each table of the file; `default.toml` is the
 //! reference, and a test keeps it complete.
 
+mod admin;
 mod audit;
 mod auth;
 mod block;
+mod differences;
 mod error;
 mod graph;
 mod issuers;
@@ -15,6 +17,8 @@ mod log;
 mod mitigation;
 mod notify;
 mod quic;
+mod rate_limits;
+mod reload;
 mod router;
 mod sessions;
 mod stream;
@@ -25,10 +29,12 @@ mod vault;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use admin::AdminFile;
 pub use audit::{AuditConfig, AuditFile, Durability, OnFull};
 pub use auth::{AuthFile, CertificateFile, KeyFile, RoleFile};
 pub use block::{Block, BlockFile, BlockShape};
@@ -42,6 +48,8 @@ pub use log::{LogFile, LogFormat, LogLevel};
 pub use mitigation::{MitigationConfig, MitigationFile, WithoutSession};
 pub use notify::{NotifyConfig, NotifyFile, Secret};
 pub use quic::{QuicConfig, QuicFile};
+pub use rate_limits::{NamedRateFile, RateLimitsConfig, RateLimitsFile};
+pub use reload::ReloadFile;
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use sessions::SessionsFile;
 pub use stream::{StreamConfig, StreamFile};
@@ -51,6 +59,7 @@ pub use vault::{
     OnVaultError, Placeholders, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore,
 };
 
+use crate::address::Network;
 use crate::auth::{ApiKey, CertificateCaller, Roles};
 
 /// The reference configuration, every key commented, every value the default.
@@ -70,6 +79,10 @@ pub struct GatewayConfig {
     pub limits: LimitsFile,
     /// Who may use it.
     pub auth: AuthFile,
+    /// How often callers may ask.
+    pub rate_limits: RateLimitsFile,
+    /// Who may reach the routes for those who run the gateway.
+    pub admin: AdminFile,
     /// The models behind the in-line proxy: OpenAI or whoever speaks its API, and what holds for all of them.
     pub upstream: UpstreamFile,
     /// Anthropic behind the in-line proxy.
@@ -100,6 +113,8 @@ pub struct GatewayConfig {
     pub notify: NotifyFile,
     /// The program's own log.
     pub log: LogFile,
+    /// When configuration and policy are read again.
+    pub reload: ReloadFile,
 }
 
 impl GatewayConfig {
@@ -136,6 +151,8 @@ pub struct Config {
     pub quic: Option<QuicConfig>,
     /// Certificates of the listeners; without, HTTP has no TLS and QUIC a certificate of its own making.
     pub tls: Option<TlsConfig>,
+    /// Proxies whose word about the address of a client counts.
+    pub trusted_proxies: Vec<Network>,
     /// What is refused, and how long things may take.
     pub limits: Limits,
     /// Whether a request needs a key, a client certificate or a token.
@@ -150,6 +167,10 @@ pub struct Config {
     pub issuers: Vec<IssuerConfig>,
     /// Names for sets of scopes.
     pub roles: Roles,
+    /// How often callers may ask.
+    pub rate_limits: RateLimitsConfig,
+    /// Networks from which the routes for those who run the gateway are reached; none: from everywhere.
+    pub admin_networks: Vec<Network>,
     /// The models behind the in-line proxy.
     pub upstream: UpstreamConfig,
     /// The model router, if there is one.
@@ -180,6 +201,8 @@ pub struct Config {
     pub log_level: LogLevel,
     /// Text or JSON.
     pub log_format: LogFormat,
+    /// How often configuration and policy are looked at for changes; `None` for never.
+    pub watch: Option<Duration>,
 }
 
 impl Config {
@@ -219,6 +242,8 @@ impl Config {
             quic,
             limits,
             auth,
+            rate_limits,
+            admin,
             upstream,
             anthropic,
             gemini,
@@ -234,6 +259,7 @@ impl Config {
             learn,
             notify,
             log,
+            reload,
         } = file;
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
         let (require_auth, public_metrics) = (auth.require, auth.public_metrics);
@@ -242,6 +268,7 @@ impl Config {
         Ok(Self {
             http: listen::resolve(&listen)?,
             quic: quic::resolve(&listen.quic, &quic)?,
+            trusted_proxies: admin::networks("listen.trusted_proxies", &listen.trusted_proxies)?,
             tls: tls::resolve(tls)?,
             limits: limits::resolve(&limits)?,
             require_auth,
@@ -250,6 +277,8 @@ impl Config {
             certificates,
             issuers,
             roles,
+            rate_limits: rate_limits::resolve(rate_limits)?,
+            admin_networks: admin::resolve(&admin)?,
             router: router::resolve(router, upstream.timeout)?,
             upstream,
             stream: stream::resolve(&stream)?,
@@ -265,6 +294,7 @@ impl Config {
             notify: notify::resolve(&notify)?,
             log_level: log.level,
             log_format: log.format,
+            watch: reload::resolve(&reload),
         })
     }
 }
@@ -328,6 +358,10 @@ mod tests {
         check("[tls]\nkey = \"k.pem\"\n", "tls.certificate: is missing; there is a tls.key");
         check("[tls]\ncertificate = \"c.pem\"\n", "tls.key: is missing; there is a tls.certificate");
         check("[tls]\nclient_ca = \"ca.pem\"\n", "tls.client_ca: needs tls.certificate and tls.key");
+        let network =
+            "must be an address or a network such as \"10.0.0.0/8\", with nothing beyond its prefix";
+        check("[admin]\nallow = [\"::1\", \"10.1.0.0/8\"]\n", &format!("admin.allow[1]: {network}"));
+        check("[listen]\ntrusted_proxies = [\"here\"]\n", &format!("listen.trusted_proxies[0]: {network}"));
         check("[block]\nstatus = 200\n", "block.status: must be between 400 and 499");
         check(
             "[upstream]\nbase_url = \"ftp://x\"\n",

@@ -26,8 +26,10 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::address;
 use crate::app::{App, Gauge};
 use crate::config::QuicConfig;
+use crate::reload::Current;
 use crate::routes::Route;
 use crate::tls::{NATIVE, PeerIdentity, Tls, identify};
 use turns::Turns;
@@ -60,7 +62,10 @@ pub(crate) struct Listener {
 
 /// What all connections share.
 struct Shared {
+    /// As it was at the start: what belongs to connections and does not change.
     app: Arc<App>,
+    /// As it is.
+    current: Arc<Current>,
     service: TowerToHyperService<Router>,
     turns: Arc<Turns>,
     config: QuicConfig,
@@ -90,16 +95,18 @@ impl Listener {
     /// Answers until `stop` holds true; then lets what is in progress finish within the drain time.
     pub(crate) async fn serve(
         self,
-        app: Arc<App>,
+        current: Arc<Current>,
         router: Router,
         places: Arc<Semaphore>,
         mut stop: watch::Receiver<bool>,
     ) {
+        let app = current.load_full();
         let drain = app.limits.drain_timeout;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let shared = Arc::new(Shared {
             turns: Turns::new(2 * cores, app.limits.max_in_flight),
             app,
+            current,
             service: TowerToHyperService::new(router),
             config: self.config,
             greeting: AtomicUsize::new(0),
@@ -202,6 +209,8 @@ impl Drop for Greeting {
 struct Peer {
     shared: Arc<Shared>,
     identity: Option<Arc<PeerIdentity>>,
+    /// Where it began; a connection may move later, but stays with whom it began.
+    address: address::Peer,
     /// True once the handshake is complete: what comes then comes from who we talk to, and is no replay.
     complete: watch::Receiver<bool>,
 }
@@ -225,7 +234,8 @@ async fn greet(
     };
     let Shaken { connection, native, identity, rest } = shaken;
     let (tell, complete) = watch::channel(rest.is_none());
-    let peer = Peer { shared, identity, complete };
+    let address = address::Peer(connection.remote_address().ip());
+    let peer = Peer { shared, identity, address, complete };
     let finish = async {
         let in_time = match rest {
             Some(rest) => tokio::time::timeout(limit, rest).await.is_ok(),
@@ -305,6 +315,7 @@ impl Peer {
 
     /// Asks the router.
     fn ask(&self, mut request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + use<> {
+        request.extensions_mut().insert(self.address);
         if let Some(identity) = &self.identity {
             request.extensions_mut().insert(Arc::clone(identity));
         }

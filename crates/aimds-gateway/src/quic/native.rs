@@ -99,7 +99,7 @@ async fn read(
     reading: &Semaphore,
     peer: &Peer,
 ) -> Result<(Priority, Request<Body>), Failure> {
-    let limits = &peer.shared.app.limits;
+    let limits = peer.shared.current.load().limits;
     let whole = async {
         // Closed never: whoever waits gets a place or runs out of time.
         let _place = reading.acquire().await;
@@ -143,7 +143,8 @@ async fn turn(priority: Priority, route: Option<&Route>, peer: &Peer) -> Result<
     if !route.is_some_and(|route| route.guarded && route.provider.is_none()) {
         return Ok(None);
     }
-    let turn = tokio::time::timeout(shared.app.limits.request_timeout, shared.turns.wait(priority));
+    let limit = shared.current.load().limits.request_timeout;
+    let turn = tokio::time::timeout(limit, shared.turns.wait(priority));
     turn.await.unwrap_or(Err(Shed)).map(Some)
 }
 

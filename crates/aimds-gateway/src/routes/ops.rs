@@ -57,7 +57,9 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
 }
 
 pub(crate) fn openapi(call: &Call) -> Response<Body> {
-    json_response(StatusCode::OK, super::describe(call.app.routes).to_string())
+    // Made once: everyone may ask for it, as often as they like.
+    let document = call.app.openapi.get_or_init(|| super::describe(call.app.routes).to_string().into());
+    json_response(StatusCode::OK, document.clone())
 }
 
 fn plain(text: String) -> Response<Body> {

@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::patient::Patient;
+use crate::address::Peer;
 use crate::app::{App, Gauge};
 use crate::config::Limits;
 use crate::tls::{self, PeerIdentity};
@@ -31,6 +33,7 @@ const HEAD_SLACK: usize = 64 << 10;
 pub(super) struct Connection {
     pub(super) app: Arc<App>,
     pub(super) router: Router,
+    pub(super) peer: Peer,
     /// With TLS, what it is greeted with.
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,
     pub(super) _place: OwnedSemaphorePermit,
@@ -42,13 +45,13 @@ impl Connection {
         stream: TcpStream,
         builder: &auto::Builder<TokioExecutor>,
         watcher: Watcher,
-        head_timeout: Duration,
+        limits: Limits,
     ) {
         let Some(tls) = self.tls.take() else {
-            return self.speak(stream, None, builder, watcher, head_timeout).await;
+            return self.speak(stream, None, builder, watcher, limits).await;
         };
-        match Box::pin(tls::shake_hands(tls, stream, head_timeout)).await {
-            Ok((stream, peer)) => self.speak(stream, peer, builder, watcher, head_timeout).await,
+        match Box::pin(tls::shake_hands(tls, stream, limits.header_read_timeout)).await {
+            Ok((stream, peer)) => self.speak(stream, peer, builder, watcher, limits).await,
             Err(error) => tracing::debug!(%error, "TLS handshake failed"),
         }
     }
@@ -59,26 +62,28 @@ impl Connection {
         peer: Option<Arc<PeerIdentity>>,
         builder: &auto::Builder<TokioExecutor>,
         watcher: Watcher,
-        head_timeout: Duration,
+        limits: Limits,
     ) {
         let _open = Gauge::up(Arc::clone(&self.app), |metrics| &metrics.connections);
         let begun = Arc::new(AtomicBool::new(false));
         let service = {
             let begun = Arc::clone(&begun);
-            let router = TowerToHyperService::new(self.router);
+            let (from, router) = (self.peer, TowerToHyperService::new(self.router));
             hyper::service::service_fn(move |request: Request<Incoming>| {
                 begun.store(true, Ordering::Relaxed);
                 let mut request = request.map(Body::new);
+                request.extensions_mut().insert(from);
                 if let Some(peer) = &peer {
                     request.extensions_mut().insert(Arc::clone(peer));
                 }
                 hyper::service::Service::call(&router, request)
             })
         };
+        let stream = Patient::new(stream, limits.answer_timeout);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = std::pin::pin!(watcher.watch(connection));
         // hyper's own timer starts with the first bytes of a head; before them, it waits for the protocol without end.
-        let silence = std::pin::pin!(tokio::time::sleep(head_timeout));
+        let silence = std::pin::pin!(tokio::time::sleep(limits.header_read_timeout));
         match futures_util::future::select(connection, silence).await {
             futures_util::future::Either::Left((ended, _)) => log_end(ended),
             futures_util::future::Either::Right(((), connection)) => {
@@ -102,8 +107,8 @@ pub(super) fn connection_builder(limits: &Limits) -> auto::Builder<TokioExecutor
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_timeout)
-        .max_buf_size(limits.header_bytes.saturating_add(HEAD_SLACK))
-        .pipeline_flush(true);
+        // Not pipeline_flush: it gathers answers without bound for as long as requests come.
+        .max_buf_size(limits.header_bytes.saturating_add(HEAD_SLACK));
     builder
         .http2()
         .timer(TokioTimer::new())

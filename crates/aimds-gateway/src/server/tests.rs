@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::auth::{ApiKey, KeyHash, Scope, generate_key};
-use axum::http::{Method, StatusCode};
+use crate::error::Shape;
+use crate::routes::Access;
+use axum::http::{Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;

@@ -90,14 +90,20 @@ pub(super) fn hex(text: &str, runs: &Runs) -> Option<Decoded> {
     pieces.finish(Transform::Hex)
 }
 
-/// Base 85 as in Adobe's Ascii85, in RFC 1924 and in ZeroMQ.
-pub(super) fn base85(text: &str) -> Option<Decoded> {
+/// Base 85 as in Adobe's Ascii85, in RFC 1924 and in ZeroMQ, where no word of it begins in a stretch that is `known` to be
+/// something else.
+pub(super) fn base85(text: &str, known: &[Range<usize>]) -> Option<Decoded> {
+    let mut known = known.iter().peekable();
     let mut pieces = Pieces::default();
     let mut at = 0;
     for word in text.split_inclusive(|c: char| c.is_whitespace()) {
         let start = at;
         at += word.len();
         let word = word.trim_end();
+        while known.next_if(|stretch| stretch.end <= start).is_some() {}
+        if known.peek().is_some_and(|stretch| stretch.start <= start) {
+            continue;
+        }
         if word.len() < SHORTEST_BASE85 || !word.is_ascii() || word.contains("://") {
             continue;
         }
@@ -196,6 +202,16 @@ impl Runs {
             }
         }
         Self(found)
+    }
+
+    /// The runs that begin in none of some stretches, which are in order.
+    pub(super) fn outside(mut self, stretches: &[Range<usize>]) -> Self {
+        let mut stretches = stretches.iter().peekable();
+        self.0.retain(|run| {
+            while stretches.next_if(|stretch| stretch.end <= run.start).is_some() {}
+            stretches.peek().is_none_or(|stretch| run.start < stretch.start)
+        });
+        self
     }
 
     /// The runs with the padding that follows them.

@@ -49,14 +49,19 @@ pub(crate) fn layers(raw: &str, exact: &str, canonical: &str, hidden: bool, room
         layers.from_raw.extend(smuggling::zero_width_bits(raw));
     }
     let profile = Profile::of(exact);
+    let mut known = Vec::new();
     if profile.longest_run >= alphabets::SHORTEST {
         let runs = alphabets::Runs::of(exact);
-        layers.from_exact.extend(alphabets::base64(exact, &runs));
+        let base64 = alphabets::base64(exact, &runs);
+        known = base64.as_ref().map_or(known, |found| found.sources.clone());
+        layers.from_exact.extend(base64);
+        // What reads well in one alphabet is noise in the others.
+        let runs = runs.outside(&known);
         layers.from_exact.extend(alphabets::base32(exact, &runs));
         layers.from_exact.extend(alphabets::hex(exact, &runs));
     }
     if profile.longest_word >= alphabets::SHORTEST_BASE85 {
-        layers.from_exact.extend(alphabets::base85(exact));
+        layers.from_exact.extend(alphabets::base85(exact, &known));
     }
     if profile.digits >= 16 {
         layers.from_exact.extend(digits::binary(exact));

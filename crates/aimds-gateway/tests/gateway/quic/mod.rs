@@ -2,7 +2,7 @@
 //! same libraries are in `tests/external`.
 
 mod certificates;
-mod client;
+pub mod client;
 mod early;
 mod native;
 mod pki;

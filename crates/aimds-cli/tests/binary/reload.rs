@@ -1,0 +1,130 @@
+//! Configuration and policy are exchanged while the gateway runs.
+#![cfg(unix)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::command::{BLOCK_EMAIL, Folder, WITH_EMAIL, run};
+use crate::serve::Running;
+
+const LOG: &str = "log.txt";
+const ALLOW: &str = "version = 1\n";
+
+fn config(more: &str) -> String {
+    format!(
+        "[listen]\nquic = \"\"\n[auth]\nrequire = false\n[policy]\npath = \"policy.toml\"\n\
+         [audit]\npath = \"audit.db\"\n{more}"
+    )
+}
+
+/// Waits until something becomes true.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("never: {what}");
+}
+
+fn log(folder: &Folder) -> String {
+    std::fs::read_to_string(folder.path().join(LOG)).unwrap()
+}
+
+/// The records of reloads, without what differs between runs.
+fn records(folder: &Folder) -> Vec<serde_json::Value> {
+    let path = folder.path().join("audit.db");
+    let exported = run(&["audit", "export", path.to_str().unwrap(), "--kind", "config"]);
+    assert_eq!(exported.status, 0, "{}", exported.stderr);
+    exported.lines().into_iter().map(|record| record["body"].clone()).collect()
+}
+
+#[test]
+fn a_good_change_takes_effect_and_a_bad_one_keeps_the_old_one_and_says_why() {
+    let folder = Folder::new();
+    let path = folder.file("aimds.toml", config("[reload]\nwatch_seconds = 0\n"));
+    folder.file("policy.toml", ALLOW);
+    let running = Running::start_logging(&folder, &["--config", &path], &folder.path().join(LOG));
+    assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "allow");
+
+    folder.file("policy.toml", BLOCK_EMAIL);
+    assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "allow", "nobody has said so");
+    running.hang_up();
+    eventually("the policy is in force", || running.guard("", WITH_EMAIL).1["decision"] == "block");
+
+    folder.file("policy.toml", "version = 1\nmode = \"sometimes\"\n");
+    running.hang_up();
+    eventually("the log says why", || log(&folder).contains("unknown variant `sometimes`"));
+    folder.file("policy.toml", BLOCK_EMAIL);
+    folder.file("aimds.toml", config("[limits]\nbody_byte = 10\n"));
+    running.hang_up();
+    eventually("the log says why", || log(&folder).contains("did you mean `body_bytes`?"));
+    assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "block");
+
+    folder.file("aimds.toml", config("[limits]\nbody_bytes = 10\n[sessions]\nper_tenant = 7\n"));
+    running.hang_up();
+    eventually("the limit is in force", || running.guard("", WITH_EMAIL).0 == 413);
+    assert!(log(&folder).contains("these changes take effect with the next start"), "{}", log(&folder));
+    running.stop();
+
+    let records = records(&folder);
+    let told: Vec<_> =
+        records.iter().map(|body| (body["event"].as_str().unwrap(), body["changed"].to_string())).collect();
+    assert_eq!(
+        told,
+        [
+            ("reloaded", "[\"policy\"]".to_owned()),
+            ("reload_refused", "null".to_owned()),
+            ("reload_refused", "null".to_owned()),
+            ("reloaded", "[\"limits\",\"sessions\",\"reload\"]".to_owned()),
+        ]
+    );
+    let last = &records[3];
+    assert_eq!(last["needs_restart"].to_string(), "[\"sessions\",\"reload\"]");
+    assert_eq!((&last["cause"], &last["policy"]), (&"signal".into(), &records[0]["policy"]));
+    assert_ne!(records[0]["policy"], records[0]["policy_before"]);
+    assert_eq!(last["config_before"], records[0]["config"]);
+}
+
+#[test]
+fn changed_files_are_seen_also_under_load_and_in_quick_succession() {
+    let folder = Folder::new();
+    let path = folder.file("aimds.toml", config("[reload]\nwatch_seconds = 1\n"));
+    folder.file("policy.toml", ALLOW);
+    let running = Arc::new(Running::start_logging(&folder, &["--config", &path], &folder.path().join(LOG)));
+    let ended = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = (0..3)
+        .map(|_| {
+            let (running, ended) = (Arc::clone(&running), Arc::clone(&ended));
+            std::thread::spawn(move || {
+                let mut answered = 0;
+                while !ended.load(Ordering::Relaxed) {
+                    let (status, verdict) = running.guard("", WITH_EMAIL);
+                    assert!(
+                        status == 200 && ["allow", "block"].contains(&verdict["decision"].as_str().unwrap())
+                    );
+                    answered += 1;
+                }
+                answered
+            })
+        })
+        .collect();
+    for number in 0..40 {
+        folder.file("policy.toml", if number % 2 == 0 { BLOCK_EMAIL } else { "version = " });
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    folder.file("policy.toml", BLOCK_EMAIL);
+    eventually("the last change is in force", || running.guard("", WITH_EMAIL).1["decision"] == "block");
+    folder.file("policy.toml", "version = ");
+    eventually("the broken one is refused", || log(&folder).contains("stay as they were"));
+    assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "block");
+    folder.file("policy.toml", ALLOW);
+    eventually("the next good one is in force", || running.guard("", WITH_EMAIL).1["decision"] == "allow");
+    ended.store(true, Ordering::Relaxed);
+    for caller in callers {
+        assert!(caller.join().unwrap() > 0);
+    }
+    Arc::try_unwrap(running).ok().unwrap().stop();
+}
