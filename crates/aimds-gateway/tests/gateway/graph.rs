@@ -126,7 +126,7 @@ async fn a_store_that_is_down_disturbs_no_request_and_misses_nothing() {
     attack(&gate).await;
     assert_eq!(gate.get("/readyz").await.status.as_u16(), 200);
     assert_eq!(gate.get("/admin/graph/campaigns").await.status.as_u16(), 503);
-    assert!(gate.metric("aimds_graph_waiting").await >= 2.0);
+    eventually("both wait", async || gate.metric("aimds_graph_waiting").await >= 2.0).await;
     std::fs::create_dir(&away).unwrap();
     eventually("both are linked", async || gate.metric("aimds_graph_linked_total").await == 2.0).await;
     eventually("it is well", async || gate.metric("aimds_graph_healthy").await == 1.0).await;
