@@ -130,11 +130,20 @@ fn start_from(config: &mut Checked, directory: &Path) {
     if let Some(state) = &mut config.mitigation.state {
         *state = directory.join(&state);
     }
+    if let Some(review) = &mut config.review {
+        review.path = directory.join(&review.path);
+        if let Some(VaultKey::File(path)) = &mut review.key {
+            *path = directory.join(&path);
+        }
+    }
     if let Some(graph) = &mut config.graph {
         graph.start_from(directory);
     }
     if let Some(learn) = &mut config.learn {
         learn.state = directory.join(&learn.state);
+    }
+    if let Some(file) = config.siem.as_mut().and_then(|siem| siem.file.as_mut()) {
+        *file = directory.join(&file);
     }
     if let Some(audit) = &mut config.audit {
         audit.path = directory.join(&audit.path);

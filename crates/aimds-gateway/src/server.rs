@@ -34,9 +34,11 @@ use crate::mitigation::{Mitigations, record_waivers};
 use crate::quic::Listener;
 use crate::rate_limits::RateLimits;
 use crate::reload::{Current, Reloads, Setup, Source};
+use crate::review::{self, Reviews};
 use crate::router::Desk;
 use crate::routes::{ROUTES, Route};
 use crate::sessions::Remembered;
+use crate::siem::Siem;
 use crate::stream::hold_back::Window;
 use crate::tls::{Certificates, Tls};
 use crate::upstream::Upstream;
@@ -107,10 +109,12 @@ impl Gateway {
             on_full,
             vault,
             mitigation,
+            review,
             sessions,
             graph,
             learn,
             notify,
+            siem,
             ..
         } = config;
         if require_auth && keys.is_empty() && certificates.is_empty() && issuers.is_empty() {
@@ -122,8 +126,10 @@ impl Gateway {
         let local_addr = listener.local_addr().map_err(listen)?;
         let tls = Arc::new(Tls::load(tls, quic.map(|quic| quic.early_data))?);
         let quic = bind_quic(quic, &tls)?;
-        record_waivers(engine.policy().waived(), &Recorder::new(audit.clone()));
-        let mitigations = Mitigations::open(mitigation, notify, Recorder::new(audit.clone()), now_ms())?;
+        let siem = siem.map(|siem| Siem::start(siem, now_ms())).transpose()?.map(Arc::new);
+        let recorder = Recorder::new(audit.clone(), siem);
+        record_waivers(engine.policy().waived(), &recorder);
+        let mitigations = Mitigations::open(mitigation, notify, recorder.clone(), now_ms())?;
         let follows = |what| audit.clone().ok_or(BindError::NoLog { what });
         let thread = |source| BindError::Thread { source };
         let memory = match graph {
@@ -143,7 +149,7 @@ impl Gateway {
             admin_networks,
             limits,
             block,
-            recorder: Recorder::new(audit),
+            recorder,
             on_full,
             upstream: Upstream::new(upstream),
             router: router.map(Arc::new),
@@ -151,6 +157,7 @@ impl Gateway {
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Arc::new(Metrics::new(routes.iter().map(|route| route.path))),
             mitigations: Arc::new(mitigations),
+            reviews: review.map(Reviews::open).transpose()?.map(Arc::new),
             sessions: Arc::new(Remembered::new(sessions)),
             memory: memory.map(Arc::new),
             learning: learning.map(Arc::new),
@@ -162,6 +169,9 @@ impl Gateway {
         };
         let max_connections = Arc::new(Semaphore::new(limits.max_connections));
         let current = Arc::new(Current::from_pointee(app));
+        if current.load().reviews.is_some() {
+            tokio::spawn(review::sweep(Arc::downgrade(&current)));
+        }
         Ok(BoundGateway { listener, local_addr, quic, tls, current, max_connections })
     }
 }
@@ -286,6 +296,7 @@ impl BoundGateway {
         // After the last record of all.
         let behind = Arc::clone(&app);
         let closed = tokio::task::spawn_blocking(move || {
+            behind.recorder.siem().iter().for_each(|siem| siem.close(limits.drain_timeout));
             behind.learning.iter().for_each(|learning| learning.close(limits.drain_timeout));
             behind.memory.iter().for_each(|memory| memory.close(limits.drain_timeout));
         });

@@ -76,6 +76,7 @@ mod prove;
 mod read;
 mod record;
 mod report;
+mod review;
 mod rotate;
 mod sealed;
 mod session;
@@ -91,9 +92,12 @@ pub use key::PublicKey;
 pub use log::{AuditLog, Counters, Durability, Health, OpenCheck, Opened, Options};
 pub use proof::{ConsistencyProof, InclusionProof, Proof, ProofError, Proven, ProvenRecord, SignedHead};
 pub use prove::{ProveError, prove_consistency, prove_inclusion};
-pub use read::{Entry, Filter, Follow, Format, Reader, export};
+pub use read::{Entry, Filter, Follow, Format, Reader, export, write_event};
 pub use record::Record;
 pub use report::{Bad, Report, What};
+pub use review::{
+    Added, Decided, NewReview, ReviewCounts, ReviewFile, ReviewFilter, ReviewItem, ReviewLimits, ReviewState,
+};
 pub use rotate::{RotateError, Rotated, rotate_key};
 pub use sealed::{Change, SealedError, SealedFile};
 pub use ticket::Ticket;

@@ -29,6 +29,7 @@ impl GatewayConfig {
             vault,
             policy,
             mitigation,
+            review,
             sessions,
             notify,
             log,
@@ -37,6 +38,7 @@ impl GatewayConfig {
             learn,
             rate_limits,
             admin,
+            siem,
         } = self;
         let sections = [
             ("listen", false, *listen != other.listen),
@@ -55,10 +57,12 @@ impl GatewayConfig {
             ("vault", false, *vault != other.vault),
             ("policy", true, *policy != other.policy),
             ("mitigation", false, *mitigation != other.mitigation),
+            ("review", false, *review != other.review),
             ("sessions", false, *sessions != other.sessions),
             ("notify", false, *notify != other.notify),
             ("log", false, *log != other.log),
             ("reload", false, *reload != other.reload),
+            ("siem", false, *siem != other.siem),
             ("rate_limits", true, *rate_limits != other.rate_limits),
             ("admin", true, *admin != other.admin),
             ("graph", false, *graph != other.graph),

@@ -19,8 +19,10 @@ mod notify;
 mod quic;
 mod rate_limits;
 mod reload;
+mod review;
 mod router;
 mod sessions;
+mod siem;
 mod stream;
 mod tls;
 mod upstream;
@@ -50,8 +52,10 @@ pub use notify::{NotifyConfig, NotifyFile, Secret};
 pub use quic::{QuicConfig, QuicFile};
 pub use rate_limits::{NamedRateFile, RateLimitsConfig, RateLimitsFile};
 pub use reload::ReloadFile;
+pub use review::{OnQueueFull, OnTimeout, ReasonsFor, ReviewConfig, ReviewFile, ReviewMode};
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use sessions::SessionsFile;
+pub use siem::{SiemConfig, SiemFile, SiemFormat, SyslogAddress};
 pub use stream::{StreamConfig, StreamFile};
 pub use tls::{ClientAuth, TlsConfig, TlsFile};
 pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
@@ -103,6 +107,8 @@ pub struct GatewayConfig {
     pub policy: PolicyPathFile,
     /// What playbooks order beside a decision.
     pub mitigation: MitigationFile,
+    /// What a person decides on.
+    pub review: ReviewFile,
     /// What is remembered of sessions.
     pub sessions: SessionsFile,
     /// The causal memory.
@@ -115,6 +121,8 @@ pub struct GatewayConfig {
     pub log: LogFile,
     /// When configuration and policy are read again.
     pub reload: ReloadFile,
+    /// Where detections are sent while they happen.
+    pub siem: SiemFile,
 }
 
 impl GatewayConfig {
@@ -189,6 +197,8 @@ pub struct Config {
     pub policy: Option<PathBuf>,
     /// What playbooks order beside a decision.
     pub mitigation: MitigationConfig,
+    /// What a person decides on; `None` where nobody is asked.
+    pub review: Option<ReviewConfig>,
     /// What is remembered of sessions, if anything is.
     pub sessions: Option<aimds_engine::SessionLimits>,
     /// The causal memory, if there is one.
@@ -203,6 +213,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How often configuration and policy are looked at for changes; `None` for never.
     pub watch: Option<Duration>,
+    /// Where detections are sent while they happen, if anywhere.
+    pub siem: Option<SiemConfig>,
 }
 
 impl Config {
@@ -254,12 +266,14 @@ impl Config {
             vault,
             policy,
             mitigation,
+            review,
             sessions,
             graph,
             learn,
             notify,
             log,
             reload,
+            siem,
         } = file;
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
         let (require_auth, public_metrics) = (auth.require, auth.public_metrics);
@@ -288,6 +302,7 @@ impl Config {
             vault: vault::resolve(vault)?,
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
             mitigation: mitigation::resolve(mitigation),
+            review: review::resolve(review)?,
             sessions: sessions::resolve(&sessions)?,
             graph: graph::resolve(graph)?,
             learn: learn::resolve(learn),
@@ -295,6 +310,7 @@ impl Config {
             log_level: log.level,
             log_format: log.format,
             watch: reload::resolve(&reload),
+            siem: siem::resolve(siem)?,
         })
     }
 }
