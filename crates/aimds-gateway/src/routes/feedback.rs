@@ -74,7 +74,7 @@ pub(crate) async fn hear(call: Call, request: Request<Body>) -> Result<Response<
 }
 
 /// Makes an experience of what the caller says and waits until the log has it; false where the decision had its outcome.
-async fn take(call: &Call, request_id: &str, trust: Trust, heard: Heard) -> Result<bool, Failure> {
+pub(super) async fn take(call: &Call, request_id: &str, trust: Trust, heard: Heard) -> Result<bool, Failure> {
     let learning = call.app.learning.as_ref().ok_or(Failure::NotThere(NO_LEARNER))?;
     // A caller of the default tenant speaks for every tenant's requests.
     let tenant = Some(call.tenant()).filter(|tenant| !tenant.is_empty());
