@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures a part of AIMDS and its rivals one after the other, and prints what `aimds bench` says of all of them.
 
-    python3 rivals/engines.py temporal|scheduler|attractor|learn [--binary FILE] [-- further arguments of aimds bench]
+    python3 rivals/engines.py temporal|scheduler|attractor|learn [--binary FILE] [further arguments of aimds bench]
 
 Exports the workload with `aimds bench NAME --export`, gives it to every rival, keeps their results under
 target/rivals-engines, and runs `aimds bench NAME --rivals` with them. Installs the rivals under target/ on the first run.
@@ -41,14 +41,14 @@ def rust(bench):
 
 
 def main():
-    arguments = parse()
+    arguments, further = parse()
     bench, binary = arguments.bench, arguments.binary
     if binary is None:
         run(["cargo", "build", "--release", "--quiet", "-p", "aimds-cli"])
         binary = TARGET / "release" / "aimds"
     WORK.mkdir(parents=True, exist_ok=True)
     cases = WORK / f"{bench}.jsonl"
-    run([binary, "bench", bench, *arguments.further, "--export", cases])
+    run([binary, "bench", bench, *further, "--export", cases])
     rivals = []
     for kind, prepare in contenders(bench):
         try:
@@ -57,7 +57,7 @@ def main():
         except (OSError, subprocess.CalledProcessError) as error:
             print(f"left out: the rivals in {kind}: {error}", file=sys.stderr)
     files = [argument for file in rivals for argument in ("--rivals", file)]
-    sys.exit(subprocess.run([binary, "bench", bench, *arguments.further, *files], cwd=ROOT).returncode)
+    sys.exit(subprocess.run([binary, "bench", bench, *further, *files], cwd=ROOT).returncode)
 
 
 def contenders(bench):
@@ -74,11 +74,11 @@ def play(command, cases, results):
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter, allow_abbrev=False)
     parser.add_argument("bench", choices=sorted({*PYTHON, *RUST}))
-    parser.add_argument("--binary", type=Path, help="an `aimds` to use instead of building one")
-    parser.add_argument("further", nargs="*", help="for both the export and the measurement, such as --runs 5")
-    return parser.parse_args()
+    parser.add_argument("--binary", type=lambda file: Path(file).resolve(), help="an `aimds` to use instead of building one")
+    return parser.parse_known_args()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    Status, attractor, audit, bench, calibrate, config, eval, graph, learn, policy, router, scan, serve,
-    session, token,
+    Status, attractor, audit, bench, calibrate, config, eval, graph, learn, policy, review, router, scan,
+    serve, session, token,
 };
 
 /// AIMDS: a firewall for LLM applications and agents.
@@ -80,6 +80,9 @@ pub enum Command {
     /// Verify, export and watch the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// What the policy escalates: list it, decide on it, export what reviewers said
+    #[command(subcommand)]
+    Review(review::Review),
     /// What routing, prices and the cache of answers come to on a log of requests
     #[command(subcommand)]
     Router(router::Router),
@@ -111,6 +114,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
         Command::Attractor(attractor) => attractor::run(&attractor, &cli.global),
         Command::Token(token) => token::run(&token, &cli.global),
         Command::Audit(audit) => audit::run(&audit, &cli.global),
+        Command::Review(review) => review::run(&review, &cli.global),
         Command::Router(router) => router::run(&router, &cli.global),
         Command::Learn(learn) => learn::run(&learn, &cli.global),
         Command::Graph(graph) => graph::run(&graph, &cli.global),

@@ -130,6 +130,12 @@ fn start_from(config: &mut Checked, directory: &Path) {
     if let Some(state) = &mut config.mitigation.state {
         *state = directory.join(&state);
     }
+    if let Some(review) = &mut config.review {
+        review.path = directory.join(&review.path);
+        if let Some(VaultKey::File(path)) = &mut review.key {
+            *path = directory.join(&path);
+        }
+    }
     if let Some(graph) = &mut config.graph {
         graph.start_from(directory);
     }

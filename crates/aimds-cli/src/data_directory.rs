@@ -15,6 +15,9 @@ pub(crate) const LEARN: &str = "learn.state";
 /// The name of the file with revoked keys and quarantines in the data directory.
 pub(crate) const MITIGATION: &str = "mitigation.json";
 
+/// The review queue's name in the data directory.
+pub(crate) const REVIEW: &str = "review.db";
+
 /// The directory that was asked for, else `$XDG_DATA_HOME/aimds`, else `~/.local/share/aimds`.
 ///
 /// # Errors

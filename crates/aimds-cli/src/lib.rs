@@ -36,6 +36,7 @@ pub mod eval;
 pub mod graph;
 pub mod learn;
 pub mod policy;
+pub mod review;
 pub mod router;
 pub mod scan;
 pub mod serve;

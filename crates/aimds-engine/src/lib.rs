@@ -33,13 +33,14 @@ pub use aimds_detect::{
     lexical, rules, validators,
 };
 pub use aimds_policy::{
-    Action, Asked, Checked, Decision, DeepBand, DeepMode, Measure, Neutral, Order, Permit, Policy,
-    PolicyError, PolicyFile, Reason, ReasonCode, Redaction, Removal, Said, Spotlight,
+    Action, Approval, ApprovalError, Asked, Checked, Decision, DeepBand, DeepMode, Escalation, Measure,
+    Neutral, Order, Party, Permit, Policy, PolicyError, PolicyFile, Reason, ReasonCode, Redaction, Removal,
+    Said, Spotlight, Violation, WitnessStep,
 };
 pub use aimds_respond::{Cleared, Edit, Kept, Marked, neutralise, placeholder, redact, spotlight, vault};
 pub use embedded::{DEFAULT_POLICY, rule_files};
 pub use pipeline::{Depth, Engine, EngineError, Outcome};
-pub use verdict::{Verdict, VerdictFinding};
+pub use verdict::{Verdict, VerdictFinding, VerdictStep, VerdictViolation};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

@@ -2,7 +2,7 @@
 
 use aimds_analyze::Assessment;
 use aimds_detect::{Conversation, Finding};
-use aimds_policy::{Decision, ReasonCode};
+use aimds_policy::{Decision, ReasonCode, Violation, WitnessStep};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -38,6 +38,9 @@ pub struct Verdict {
     pub findings: Vec<VerdictFinding>,
     /// Why the decision was taken, strongest first, without text of the request.
     pub reasons: Vec<String>,
+    /// The temporal policies that do not hold, with what proves it; left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub violations: Vec<VerdictViolation>,
     /// `fast` or `deep`.
     pub path: &'static str,
     /// Why the verdict rests on less than the full analysis.
@@ -49,6 +52,32 @@ pub struct Verdict {
     /// How long the engine took, in microseconds; measured by the caller, the core has no clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_us: Option<u64>,
+}
+
+/// A temporal policy that does not hold, on the wire.
+#[derive(Clone, Debug, Serialize)]
+pub struct VerdictViolation {
+    /// Its name in the policy file.
+    pub policy: String,
+    /// `violated`, or `limit_reached` where it could not be followed any further, which counts as a violation.
+    pub verdict: &'static str,
+    /// The steps that explain it, in order: where what was violated began, if that is a step of its own, and where it was
+    /// violated.
+    pub witness: Vec<VerdictStep>,
+}
+
+/// One step of a witness on the wire.
+#[derive(Clone, Debug, Serialize)]
+pub struct VerdictStep {
+    /// Number of the text, from 0: those of the request, then those of its answer.
+    pub step: usize,
+    /// `response` for a text of the answer that is decided on, `request` for what came before: the request, and of a stream
+    /// what has left.
+    pub part: &'static str,
+    /// Index of the provider message in that part.
+    pub message: usize,
+    /// Which events of the formula happen there, as the formula writes them.
+    pub events: Vec<String>,
 }
 
 /// One finding on the wire.
@@ -89,12 +118,28 @@ impl Verdict {
             categories: categories(assessment, decision),
             findings: wire_findings(&assessment.findings, conversation, single),
             reasons: decision.reasons().iter().map(|reason| reason.text.clone()).collect(),
+            violations: violations(decision),
             path: outcome.path.as_str(),
             degraded: assessment.degraded().map(|degraded| degraded.as_str()),
             exhausted: assessment.exhausted().map(|exhausted| exhausted.as_str()),
             latency_us,
         }
     }
+}
+
+fn violations(decision: &Decision) -> Vec<VerdictViolation> {
+    let step = |step: &WitnessStep| VerdictStep {
+        step: step.step,
+        part: if step.answer { "response" } else { "request" },
+        message: step.message,
+        events: step.events.clone(),
+    };
+    let violation = |violation: &Violation| VerdictViolation {
+        policy: violation.policy.clone(),
+        verdict: if violation.followed { "violated" } else { "limit_reached" },
+        witness: violation.witness.iter().map(step).collect(),
+    };
+    decision.reasons().iter().filter_map(|reason| reason.violation.as_ref()).map(violation).collect()
 }
 
 /// What was found in the texts, and what the conversation as a whole violates.

@@ -26,6 +26,7 @@ use crate::metrics::{Direction, Metrics};
 use crate::mitigation::{Concerned, Mitigations};
 use crate::rate_limits::RateLimits;
 use crate::request_id::RequestId;
+use crate::review::Reviews;
 use crate::router::{Desk, Journey};
 use crate::routes::Route;
 use crate::session_key::SessionKey;
@@ -67,6 +68,8 @@ pub(crate) struct App {
     pub(crate) window: Window,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) mitigations: Arc<Mitigations>,
+    /// Where escalated requests wait for a person; `None` where nobody is asked.
+    pub(crate) reviews: Option<Arc<Reviews>>,
     pub(crate) sessions: Arc<Remembered>,
     /// The causal memory, if there is one.
     pub(crate) memory: Option<Arc<Memory>>,
@@ -372,7 +375,7 @@ pub(crate) fn now_ms() -> u64 {
 }
 
 /// Does long work where it does not hold up other requests, if the runtime can replace a thread that is busy.
-fn beside<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn beside<T>(work: impl FnOnce() -> T) -> T {
     let may_block =
         Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
     if may_block { tokio::task::block_in_place(work) } else { work() }

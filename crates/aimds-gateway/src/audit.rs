@@ -120,6 +120,7 @@ pub(crate) fn decision(
         "categories": verdict.categories,
         "findings": findings,
         "findings_total": verdict.findings.len(),
+        "violations": verdict.violations,
         "path": verdict.path,
         "degraded": verdict.degraded,
         "exhausted": verdict.exhausted,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::auth::{Denied, Scope};
 use crate::mitigation::Refused;
+use crate::review::Refusal;
 
 /// A place in a request body, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,8 @@ pub(crate) enum Failure {
     Address,
     /// The key, or the session, is held.
     Held(Refused),
+    /// A review cannot be seen or decided on.
+    Review(Refusal),
     /// Blocked by policy, shaped as an error.
     Blocked { status: StatusCode, text: String },
     /// A bug in the gateway.
@@ -136,6 +139,7 @@ impl Failure {
             }
             Self::RateLimited { .. } | Self::Held(Refused::Throttled { .. }) => StatusCode::TOO_MANY_REQUESTS,
             Self::Address | Self::Held(_) => StatusCode::FORBIDDEN,
+            Self::Review(refusal) => refusal.status(),
             Self::Blocked { status, .. } => *status,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -177,6 +181,7 @@ impl Failure {
             Self::Held(Refused::Throttled { .. }) => "throttled",
             Self::Held(Refused::Quarantined) => "session_quarantined",
             Self::Held(Refused::Revoked) => "key_revoked",
+            Self::Review(refusal) => refusal.code(),
             Self::Blocked { .. } => "content_filter",
             Self::Internal => "internal_error",
         }
@@ -233,6 +238,7 @@ impl Failure {
             Self::Held(Refused::Throttled { .. }) => "too many suspicious requests; try again later".into(),
             Self::Held(Refused::Quarantined) => "the session is in quarantine".into(),
             Self::Held(Refused::Revoked) => "the API key has been revoked".into(),
+            Self::Review(refusal) => refusal.to_string(),
             Self::Blocked { text, .. } => text.clone(),
             Self::Internal => "the request could not be processed".into(),
         }

@@ -41,6 +41,7 @@ mod address;
 mod app;
 mod audit;
 mod auth;
+mod client;
 mod config;
 mod error;
 mod json;
@@ -54,6 +55,7 @@ mod quic;
 mod rate_limits;
 mod reload;
 mod request_id;
+mod review;
 pub mod router;
 mod routes;
 mod server;
@@ -70,21 +72,24 @@ pub use auth::{
     KeysUnavailable, NewKey, NoRandom, Principal, Roles, Scope, Scopes, SigningKey, SigningKeyError,
     generate_key,
 };
+pub use client::{AdminClient, ClientError};
 pub use config::{
     AdminFile, AuditConfig, AuditFile, AuthFile, Block, BlockFile, BlockShape, BudgetFile, CacheMode,
     CertificateFile, ClientAuth, Config, ConfigError, DEFAULT_CONFIG, Durability, GatewayConfig, GraphConfig,
     GraphFile, GraphStore, IssuerConfig, IssuerFile, KeyFile, KeyPlace, LearnConfig, LearnFile, LearnMode,
     Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile,
-    NamedRateFile, NotifyConfig, NotifyFile, OnFull, OnVaultError, Placeholders, PolicyPathFile, QuicConfig,
-    QuicFile, RateLimitsConfig, RateLimitsFile, ReloadFile, RoleFile, RouteFile, RouterConfig, RouterFile,
-    Secret, ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace,
-    TenantOf, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode,
+    NamedRateFile, NotifyConfig, NotifyFile, OnFull, OnQueueFull, OnTimeout, OnVaultError, Placeholders,
+    PolicyPathFile, QuicConfig, QuicFile, RateLimitsConfig, RateLimitsFile, ReasonsFor, ReloadFile,
+    ReviewConfig, ReviewFile, ReviewMode, RoleFile, RouteFile, RouterConfig, RouterFile, Secret,
+    ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TenantOf,
+    TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode,
     VaultSessions, VaultStore, WithoutSession, config_schema,
 };
 pub use learning::{LearnState, LearnStateError, RESPONSES, Untold, parse_row, source_number};
 pub use mitigation::{MitigationError, StateError};
 pub use rate_limits::Rate;
 pub use reload::{Cause, Digest, Reloads, Setup, Source};
+pub use review::{ArchiveError, ReviewArchive, ReviewOpenError};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
 pub use tls::{Certificates, PeerIdentity, TlsError};

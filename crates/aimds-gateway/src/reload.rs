@@ -299,6 +299,7 @@ impl App {
             vaults: self.vaults.clone(),
             metrics: Arc::clone(&self.metrics),
             mitigations: Arc::clone(&self.mitigations),
+            reviews: self.reviews.clone(),
             sessions: Arc::clone(&self.sessions),
             memory: self.memory.clone(),
             learning: self.learning.clone(),

@@ -35,6 +35,7 @@ use crate::mitigation::{Mitigations, record_waivers};
 use crate::quic::Listener;
 use crate::rate_limits::RateLimits;
 use crate::reload::{Current, Reloads, Setup, Source};
+use crate::review::{self, Reviews};
 use crate::router::Desk;
 use crate::routes::{ROUTES, Route};
 use crate::sessions::Remembered;
@@ -109,6 +110,7 @@ impl Gateway {
             on_full,
             vault,
             mitigation,
+            review,
             sessions,
             graph,
             learn,
@@ -153,6 +155,7 @@ impl Gateway {
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
             metrics: Arc::new(Metrics::new(routes.iter().map(|route| route.path))),
             mitigations: Arc::new(mitigations),
+            reviews: review.map(Reviews::open).transpose()?.map(Arc::new),
             sessions: Arc::new(Remembered::new(sessions)),
             memory: memory.map(Arc::new),
             learning: learning.map(Arc::new),
@@ -165,6 +168,9 @@ impl Gateway {
         let proxies = app.trusted_proxies.clone();
         let places = Places::new(limits.max_connections, limits.connections_per_address, proxies);
         let current = Arc::new(Current::from_pointee(app));
+        if current.load().reviews.is_some() {
+            tokio::spawn(review::sweep(Arc::downgrade(&current)));
+        }
         Ok(BoundGateway { listener, local_addr, quic, tls, current, places })
     }
 }

@@ -115,6 +115,33 @@ pub struct Reason {
     pub message: Option<usize>,
     /// In words, without text of the request.
     pub text: String,
+    /// The temporal policy and its witness, where one is the reason.
+    pub violation: Option<Violation>,
+}
+
+/// A temporal policy that a conversation violates, and the evidence. Holds names of the policy file only, never text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its name in the policy file.
+    pub policy: String,
+    /// False where a limit ended it, which counts as a violation.
+    pub followed: bool,
+    /// The steps that explain it, in order: where what was violated began, if that is a step of its own, and where it was
+    /// violated.
+    pub witness: Vec<WitnessStep>,
+}
+
+/// One step of a witness.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessStep {
+    /// Number of the text, from 0: those of the request, then those of its answer.
+    pub step: usize,
+    /// Whether the text is one of the answer, or of the part of it that is decided on: what has left before counts as asked.
+    pub answer: bool,
+    /// Index of the provider message that the text is of.
+    pub message: usize,
+    /// Which events of the formula happen there, as the formula writes them.
+    pub events: Vec<String>,
 }
 
 /// One place that must be replaced before the text goes on.
@@ -155,6 +182,16 @@ impl Permit {
         &self.removals
     }
 
+    /// What going on with this permit amounts to.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        match (self.spotlight.is_some(), self.redactions.is_empty() && self.removals.is_empty()) {
+            (true, _) => Action::Sandwich,
+            (false, false) => Action::Redact,
+            (false, true) => Action::Flag,
+        }
+    }
+
     /// Which texts must be marked as untrusted.
     #[must_use]
     pub fn spotlight(&self) -> Option<&Spotlight> {
@@ -191,7 +228,7 @@ impl Decision {
         }
         self.would = action;
         let code = ReasonCode::Learnt;
-        self.reasons.insert(0, Reason { code, action, category: None, message, text: why });
+        self.reasons.insert(0, Reason { code, action, category: None, message, text: why, violation: None });
     }
 
     /// What is done. In monitor mode never stronger than `Flag`.
@@ -254,10 +291,14 @@ impl Decision {
     #[must_use]
     pub fn into_permit(self) -> Option<Permit> {
         let action = self.action();
-        let Self { redactions, plan: Plan { removals, spotlight, .. }, .. } = self;
         let unchanged = || Permit { redactions: Vec::new(), removals: Vec::new(), spotlight: None };
-        let changed = Permit { redactions, removals, spotlight };
-        action.forwards().then(|| if action.changes_texts() { changed } else { unchanged() })
+        action.forwards().then(|| if action.changes_texts() { self.into_changed() } else { unchanged() })
+    }
+
+    /// The permit with everything changed that the policy wants changed.
+    pub(crate) fn into_changed(self) -> Permit {
+        let Self { redactions, plan: Plan { removals, spotlight, .. }, .. } = self;
+        Permit { redactions, removals, spotlight }
     }
 }
 

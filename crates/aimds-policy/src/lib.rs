@@ -26,6 +26,7 @@
     )
 )]
 
+mod approval;
 mod decision;
 mod file;
 mod playbook;
@@ -33,7 +34,8 @@ mod promise;
 mod resolve;
 mod temporal;
 
-pub use decision::{Action, Decision, Permit, Reason, ReasonCode, Redaction};
+pub use approval::{Approval, ApprovalError, Escalation, Party};
+pub use decision::{Action, Decision, Permit, Reason, ReasonCode, Redaction, Violation, WitnessStep};
 pub use file::{
     AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PlaybookEntry, PolicyFile,
     PromiseEntry, RiskBand, RiskBands, RiskRange, TemporalEntry, TenantFile,

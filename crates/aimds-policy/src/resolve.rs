@@ -355,6 +355,7 @@ impl Policy {
                     category: None,
                     message: Some(risk.message),
                     text: "the text is on the allow-list".into(),
+                    violation: None,
                 });
                 continue;
             }
@@ -369,6 +370,7 @@ impl Policy {
                     category: None,
                     message: Some(risk.message),
                     text: format!("the scan budget for {} ran out", exhausted.as_str()),
+                    violation: None,
                 });
             }
             if let Some(degraded) = risk.degraded {
@@ -386,6 +388,7 @@ impl Policy {
                         risk.origin.as_str(),
                         action.as_str()
                     ),
+                    violation: None,
                 });
             }
         }
@@ -412,6 +415,7 @@ impl Policy {
                 category: Some(finding.category),
                 message: Some(finding.message),
                 text: format!("{} in {} text", finding.category, message.origin.as_str()),
+                violation: None,
             });
         }
         let look = Look {
@@ -538,6 +542,7 @@ impl TenantPolicy {
             category: None,
             message: Some(risk.message),
             text: text.into(),
+            violation: None,
         }
     }
 
@@ -557,6 +562,7 @@ impl TenantPolicy {
                 "risk {:.3} of the session ({cause}) reaches the block threshold {threshold:.3}",
                 session.score
             ),
+            violation: None,
         })
     }
 

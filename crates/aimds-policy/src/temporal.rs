@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use aimds_analyze::{Assessment, MessageRisk, Taint};
 use aimds_detect::{Category, Conversation, Finding, Origin, Role, ToolUse, ToolUseKind};
-use aimds_temporal::{Atom, Event, Formula, Verdict};
+use aimds_temporal::{Atom, Event, Formula, Term, Verdict};
 
-use crate::decision::{Action, Reason, ReasonCode};
+use crate::decision::{Action, Reason, ReasonCode, Violation, WitnessStep};
 use crate::file::TemporalEntry;
 use crate::resolve::{PolicyError, not_for_playbooks};
 
@@ -194,10 +194,21 @@ impl TemporalPolicies {
         }
         let before = steps.events.len();
         self.follow(&mut steps, look);
+        let index = |step: usize| {
+            let message = match step.checked_sub(before) {
+                Some(own) => look.conversation.messages.get(own),
+                None => asked.and_then(|asked| asked.conversation.messages.get(step)),
+            };
+            message.map_or(0, |message| message.index)
+        };
         let violation = |entry: &Entry| {
             let mut reason = entry.violation(&steps.events)?;
             // What was violated before the answer was decided on with what violated it.
             reason.message = Some(reason.message?.checked_sub(before)?);
+            for step in reason.violation.iter_mut().flat_map(|violation| &mut violation.witness) {
+                step.message = index(step.step);
+                step.answer = asked.is_some() && step.step >= before;
+            }
             Some(reason)
         };
         self.concerned(look.conversation).filter_map(violation).collect()
@@ -289,16 +300,42 @@ impl Entry {
                 Verdict::True => return None,
                 Verdict::PresumablyTrue | Verdict::PresumablyFalse => continue,
             };
+            let happened = |&step: &usize| self.witnessed(step, steps);
             return Some(Reason {
                 code: ReasonCode::Temporal,
                 action: self.action,
                 category: Some(Category::PolicyViolation),
                 message: Some(at),
                 text,
+                violation: Some(Violation {
+                    policy: self.name.clone(),
+                    followed: verdict == Verdict::False,
+                    witness: monitor.witness().iter().map(happened).collect(),
+                }),
             });
         }
         None
     }
+
+    /// A step, and what of the formula happens there; whose text it is, the caller knows.
+    fn witnessed(&self, step: usize, steps: &[Vec<Event>]) -> WitnessStep {
+        let happened = steps.get(step).map(Vec::as_slice).unwrap_or_default();
+        let atoms = self.policy.formula().atoms();
+        let happens = |atom: &&Atom| happened.iter().any(|event| is_of(event, atom));
+        let events = atoms.into_iter().filter(happens).map(ToString::to_string).collect();
+        WitnessStep { step, answer: false, message: 0, events }
+    }
+}
+
+/// Whether an event is what an atom of a formula speaks of, for any values of its variables.
+fn is_of(event: &Event, atom: &Atom) -> bool {
+    let same = |(term, value): (&Term, &String)| match term {
+        Term::Constant(constant) => constant == value,
+        Term::Variable(_) => true,
+    };
+    event.name == atom.name
+        && event.args.len() == atom.args.len()
+        && atom.args.iter().zip(&event.args).all(same)
 }
 
 fn events_of_message(message: &aimds_detect::Message) -> Vec<Event> {

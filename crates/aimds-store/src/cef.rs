@@ -43,12 +43,13 @@ fn extension<'a>(event: &'a Event<'_>) -> Vec<(&'static str, Cow<'a, str>)> {
         ("suser", text("key")),
         ("reason", text("reason")),
     ];
-    let labelled: [(_, _, &str, Cow<'_, str>); 9] = [
+    let labelled: [(_, _, &str, Cow<'_, str>); 10] = [
         ("cs1Label", "cs1", "tenant", entry.tenant.as_str().into()),
         ("cs2Label", "cs2", "categories", event.categories().join(",").into()),
         ("cs3Label", "cs3", "rules", event.rules().join(",").into()),
         ("cs4Label", "cs4", "recordHash", entry.hash.to_string().into()),
         ("cs5Label", "cs5", "direction", text("direction")),
+        ("cs6Label", "cs6", "violations", event.violations_in_short().into()),
         ("cn1Label", "cn1", "record", entry.seq.to_string().into()),
         ("cn2Label", "cn2", "segment", entry.segment.to_string().into()),
         ("cn3Label", "cn3", "findings", number("findings_total")),

@@ -3,12 +3,14 @@
 //! Only fields named here leave the log, so that a caller who put more into a body than it should does not have it
 //! copied into every system that collects logs.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::read::Entry;
 
 /// The most findings of one record that are told one by one.
 const MAX_FINDINGS: usize = 64;
+/// The same for violated policies, and for the steps and events of each.
+const MAX_VIOLATIONS: usize = 16;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,11 +140,49 @@ impl<'a> Event<'a> {
         rules
     }
 
+    /// The temporal policies that do not hold, each with the steps that prove it.
+    pub(crate) fn violations(&self) -> Vec<Value> {
+        let violations = self.body.get("violations").and_then(Value::as_array);
+        violations.into_iter().flatten().take(MAX_VIOLATIONS).filter_map(violated).collect()
+    }
+
+    /// The same in a line: `no sending@1+4`.
+    pub(crate) fn violations_in_short(&self) -> String {
+        let short = |violation: Value| {
+            let steps = violation.get("witness").and_then(Value::as_array).into_iter().flatten();
+            let steps: Vec<String> =
+                steps.filter_map(|step| step.get("step")).map(ToString::to_string).collect();
+            format!(
+                "{}@{}",
+                violation.get("policy").and_then(Value::as_str).unwrap_or_default(),
+                steps.join("+")
+            )
+        };
+        self.violations().into_iter().map(short).collect::<Vec<_>>().join(",")
+    }
+
     /// What was found: where and why, never the text.
     pub(crate) fn findings(&self) -> impl Iterator<Item = Map<String, Value>> {
         let findings = self.body.get("findings").and_then(Value::as_array);
         findings.into_iter().flatten().filter_map(Value::as_object).take(MAX_FINDINGS).map(told)
     }
+}
+
+/// Of a violation its policy, and of its steps numbers and events.
+fn violated(violation: &Value) -> Option<Value> {
+    let text = |value: &Value, key: &str| Some(value.get(key)?.as_str()?.to_owned());
+    let steps = violation.get("witness").and_then(Value::as_array).into_iter().flatten();
+    let step = |step: &Value| {
+        let events = step.get("events").and_then(Value::as_array).into_iter().flatten();
+        let events: Vec<&str> = events.filter_map(Value::as_str).take(MAX_VIOLATIONS).collect();
+        let number = |key: &str| step.get(key).and_then(Value::as_u64);
+        Some(
+            json!({ "step": number("step")?, "part": text(step, "part")?, "message": number("message")?, "events": events }),
+        )
+    };
+    let witness: Vec<Value> = steps.take(MAX_VIOLATIONS).filter_map(step).collect();
+    let policy = text(violation, "policy")?;
+    Some(json!({ "policy": policy, "verdict": text(violation, "verdict")?, "witness": witness }))
 }
 
 /// Of a finding, labels that are texts and places that are numbers.

@@ -76,6 +76,7 @@ mod prove;
 mod read;
 mod record;
 mod report;
+mod review;
 mod rotate;
 mod sealed;
 mod session;
@@ -94,6 +95,9 @@ pub use prove::{ProveError, prove_consistency, prove_inclusion};
 pub use read::{Entry, Filter, Follow, Format, Reader, export};
 pub use record::Record;
 pub use report::{Bad, Report, What};
+pub use review::{
+    Added, Decided, NewReview, ReviewCounts, ReviewFile, ReviewFilter, ReviewItem, ReviewLimits, ReviewState,
+};
 pub use rotate::{RotateError, Rotated, rotate_key};
 pub use sealed::{Change, SealedError, SealedFile};
 pub use ticket::Ticket;

@@ -64,6 +64,10 @@ fn unmapped(event: &Event<'_>) -> Value {
             set(&mut value, key, text.into());
         }
     }
+    let violations = event.violations();
+    if !violations.is_empty() {
+        set(&mut value, "violations", violations.into());
+    }
     for key in ["score", "findings_total", "engine_us", "upstream_status", "duration_us"] {
         if let Some(number) = event.number(key) {
             set(&mut value, key, number.clone());

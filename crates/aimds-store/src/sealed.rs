@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-/// `user_version` of the files written here.
-const FORMAT: i64 = 1;
-/// `application_id`: "AIMV".
-const APPLICATION: i64 = 0x4149_4d56;
+/// "AIMV".
+const KIND: Kind = Kind { application: 0x4149_4d56, format: 1, schema: SCHEMA };
 
 const SCHEMA: &str = "CREATE TABLE proof (id INTEGER PRIMARY KEY CHECK (id = 0), sealed BLOB NOT NULL) STRICT;
 CREATE TABLE sessions (id BLOB PRIMARY KEY, expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -29,14 +27,68 @@ pub enum SealedError {
         source: std::io::Error,
     },
     /// The file is something else, or of a later version.
-    #[error("{} is not a vault file that this program knows", path.display())]
+    #[error("{} is not a file of this kind, or of a version that this program does not know", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
     /// SQLite failed: no space, no permission, locked by another process, or damaged.
-    #[error("the vault file failed")]
+    #[error("the database failed")]
     Database(#[from] rusqlite::Error),
+}
+
+impl SealedError {
+    pub(crate) fn foreign(path: &Path) -> Self {
+        Self::Foreign { path: path.to_owned() }
+    }
+}
+
+/// What tells files of one kind from others.
+pub(crate) struct Kind {
+    /// `application_id`.
+    pub(crate) application: i64,
+    /// `user_version`.
+    pub(crate) format: i64,
+    pub(crate) schema: &'static str,
+}
+
+impl Kind {
+    pub(crate) fn is_of(&self, connection: &Connection) -> Result<bool, rusqlite::Error> {
+        Ok(marks(connection)? == (self.application, self.format))
+    }
+}
+
+fn marks(connection: &Connection) -> Result<(i64, i64), rusqlite::Error> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    Ok((number("application_id")?, number("user_version")?))
+}
+
+/// Opens or creates a file of a kind, readable for its owner only.
+pub(crate) fn open(path: &Path, kind: &Kind, settings: &str) -> Result<Connection, SealedError> {
+    create(path).map_err(|source| SealedError::Create { path: path.to_owned(), source })?;
+    let connection = Connection::open(path)?;
+    connection.execute_batch(settings)?;
+    if marks(&connection)? == (0, 0) {
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables == 0 {
+            let Kind { application, format, schema } = kind;
+            let marks = format!("PRAGMA application_id = {application}; PRAGMA user_version = {format};");
+            connection.execute_batch(&format!("BEGIN IMMEDIATE; {schema} {marks} COMMIT;"))?;
+        }
+    }
+    if kind.is_of(&connection)? { Ok(connection) } else { Err(SealedError::foreign(path)) }
+}
+
+/// The row by which a key is recognised.
+pub(crate) fn proof(connection: &Connection) -> Result<Option<Vec<u8>>, SealedError> {
+    let query = "SELECT sealed FROM proof WHERE id = 0";
+    Ok(connection.query_row(query, [], |row| row.get(0)).optional()?)
+}
+
+/// Sets it, once.
+pub(crate) fn set_proof(connection: &Connection, sealed: &[u8]) -> Result<(), SealedError> {
+    connection.execute("INSERT INTO proof (id, sealed) VALUES (0, ?1)", params![sealed])?;
+    Ok(())
 }
 
 /// What changes in one transaction.
@@ -79,27 +131,9 @@ impl SealedFile {
     /// # Errors
     /// Anything that [`SealedError`] names.
     pub fn open(path: &Path) -> Result<Self, SealedError> {
-        create(path).map_err(|source| SealedError::Create { path: path.to_owned(), source })?;
-        let connection = Connection::open(path)?;
-        connection.execute_batch(
-            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
-             PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;",
-        )?;
-        let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        let known = match (number("application_id")?, number("user_version")?) {
-            (0, 0) => {
-                let tables: i64 =
-                    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-                if tables == 0 {
-                    let marks =
-                        format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT};");
-                    connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {marks} COMMIT;"))?;
-                }
-                tables == 0
-            }
-            marks => marks == (APPLICATION, FORMAT),
-        };
-        if known { Ok(Self { connection }) } else { Err(SealedError::Foreign { path: path.to_owned() }) }
+        let settings = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
+            PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;";
+        Ok(Self { connection: open(path, &KIND, settings)? })
     }
 
     /// The row by which a key is recognised.
@@ -107,8 +141,7 @@ impl SealedFile {
     /// # Errors
     /// [`SealedError::Database`].
     pub fn proof(&self) -> Result<Option<Vec<u8>>, SealedError> {
-        let query = "SELECT sealed FROM proof WHERE id = 0";
-        Ok(self.connection.query_row(query, [], |row| row.get(0)).optional()?)
+        proof(&self.connection)
     }
 
     /// Sets the row by which a key is recognised, once.
@@ -116,8 +149,7 @@ impl SealedFile {
     /// # Errors
     /// [`SealedError::Database`], also where there is one already.
     pub fn set_proof(&self, sealed: &[u8]) -> Result<(), SealedError> {
-        self.connection.execute("INSERT INTO proof (id, sealed) VALUES (0, ?1)", params![sealed])?;
-        Ok(())
+        set_proof(&self.connection, sealed)
     }
 
     /// The rows of a session that has not ended, in the order of their numbers.
@@ -180,7 +212,7 @@ impl SealedFile {
     }
 }
 
-fn signed(ms: u64) -> i64 {
+pub(crate) fn signed(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
 

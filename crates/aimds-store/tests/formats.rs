@@ -132,6 +132,27 @@ fn every_action_has_its_outcome() {
 }
 
 #[test]
+fn violated_policies_are_told_with_their_witness_and_nothing_else() {
+    let step = |step: u64, event: &str| json!({ "step": step, "part": "request", "message": 0, "events": [event], "text": "a@example.org" });
+    let body = json!({
+        "decision": "block",
+        "violations": [{ "policy": "no sending", "verdict": "violated", "text": "a@example.org",
+            "witness": [step(1, "untrusted"), step(4, "sends")] }],
+    });
+    let record = || Record { body: body.clone(), ..record(1) };
+    let (ocsf, _) = lines(vec![record()], Format::Ocsf);
+    let event: Value = serde_json::from_str(&ocsf[0]).unwrap();
+    let told = json!([{ "policy": "no sending", "verdict": "violated", "witness": [
+        { "step": 1, "part": "request", "message": 0, "events": ["untrusted"] },
+        { "step": 4, "part": "request", "message": 0, "events": ["sends"] },
+    ] }]);
+    assert_eq!(event["unmapped"]["violations"], told);
+    let (cef, _) = lines(vec![record()], Format::Cef);
+    assert!(cef[0].contains(" cs6Label=violations cs6=no sending@1+4 "), "{}", cef[0]);
+    assert!(!format!("{}{}", ocsf[0], cef[0]).contains("a@example.org"));
+}
+
+#[test]
 fn cef() {
     let (lines, entries) = lines(vec![blocked(), outcome(), alarm()], Format::Cef);
     assert!(!lines.concat().contains("a@example.org"));

@@ -23,6 +23,9 @@ mod general;
 mod learn;
 // `aimds policy`.
 mod policy;
+// `aimds review`: decisions through the gateway, the file beside it, a gateway that is killed.
+#[cfg(unix)]
+mod review;
 // `aimds router`: replayed logs.
 mod reload;
 mod router;

@@ -18,11 +18,14 @@ pub enum Scope {
     Feedback,
     /// Release sessions from quarantine, revoke and reinstate keys, see who may do what. Nobody has it unnamed.
     Admin,
+    /// See the texts of escalated requests and decide on them. Nobody has it unnamed.
+    Review,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 5] = [Self::Guard, Self::Proxy, Self::Metrics, Self::Feedback, Self::Admin];
+    pub const ALL: [Self; 6] =
+        [Self::Guard, Self::Proxy, Self::Metrics, Self::Feedback, Self::Admin, Self::Review];
 
     /// The scopes of an API key that names neither scopes nor roles.
     pub const DEFAULT: [Self; 3] = [Self::Guard, Self::Proxy, Self::Metrics];
@@ -36,6 +39,7 @@ impl Scope {
             Self::Metrics => "metrics",
             Self::Feedback => "feedback",
             Self::Admin => "admin",
+            Self::Review => "review",
         }
     }
 
@@ -48,6 +52,7 @@ impl Scope {
             Self::Metrics => "read the metrics",
             Self::Feedback => "say what became of decisions",
             Self::Admin => "manage holds and revocations, see who may do what",
+            Self::Review => "see the texts of escalated requests and decide on them",
         }
     }
 

@@ -48,7 +48,7 @@ pub struct KeyFile {
     /// Whose key it is. The empty name is the default tenant.
     #[serde(default)]
     pub tenant: String,
-    /// What the key may do; with neither scopes nor roles everything but `admin`.
+    /// What the key may do; with neither scopes nor roles everything but `feedback`, `admin` and `review`.
     pub scopes: Option<Vec<Scope>>,
     /// Names of roles, whose scopes it has as well.
     #[serde(default)]

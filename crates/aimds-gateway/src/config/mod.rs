@@ -19,6 +19,7 @@ mod notify;
 mod quic;
 mod rate_limits;
 mod reload;
+mod review;
 mod router;
 mod sessions;
 mod stream;
@@ -50,6 +51,7 @@ pub use notify::{NotifyConfig, NotifyFile, Secret};
 pub use quic::{QuicConfig, QuicFile};
 pub use rate_limits::{NamedRateFile, RateLimitsConfig, RateLimitsFile};
 pub use reload::ReloadFile;
+pub use review::{OnQueueFull, OnTimeout, ReasonsFor, ReviewConfig, ReviewFile, ReviewMode};
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use sessions::SessionsFile;
 pub use stream::{StreamConfig, StreamFile};
@@ -103,6 +105,8 @@ pub struct GatewayConfig {
     pub policy: PolicyPathFile,
     /// What playbooks order beside a decision.
     pub mitigation: MitigationFile,
+    /// What a person decides on.
+    pub review: ReviewFile,
     /// What is remembered of sessions.
     pub sessions: SessionsFile,
     /// The causal memory.
@@ -189,6 +193,8 @@ pub struct Config {
     pub policy: Option<PathBuf>,
     /// What playbooks order beside a decision.
     pub mitigation: MitigationConfig,
+    /// What a person decides on; `None` where nobody is asked.
+    pub review: Option<ReviewConfig>,
     /// What is remembered of sessions, if anything is.
     pub sessions: Option<aimds_engine::SessionLimits>,
     /// The causal memory, if there is one.
@@ -254,6 +260,7 @@ impl Config {
             vault,
             policy,
             mitigation,
+            review,
             sessions,
             graph,
             learn,
@@ -288,6 +295,7 @@ impl Config {
             vault: vault::resolve(vault)?,
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
             mitigation: mitigation::resolve(mitigation),
+            review: review::resolve(review)?,
             sessions: sessions::resolve(&sessions)?,
             graph: graph::resolve(graph)?,
             learn: learn::resolve(learn),

@@ -79,6 +79,7 @@ pub(crate) struct Mitigations {
     desk: Desk,
     without_session: WithoutSession,
     delayed: Semaphore,
+    webhook: bool,
 }
 
 /// The request that a mitigation is about.
@@ -116,9 +117,11 @@ impl Mitigations {
             writing: Mutex::new(()),
         });
         let webhook = notify.map(Webhook::new);
+        let told = webhook.is_some();
         let desk = Desk::open(keeper, Arc::clone(&reports), webhook, Handle::current())?;
         let without_session = config.without_session;
-        Ok(Self { holds, revocations, reports, desk, without_session, delayed: Semaphore::new(DELAYED) })
+        let delayed = Semaphore::new(DELAYED);
+        Ok(Self { holds, revocations, reports, desk, without_session, delayed, webhook: told })
     }
 
     /// Whether a request may come in, after as long as its session or key is held up. Where nobody is held, two loads.
@@ -299,6 +302,16 @@ impl Mitigations {
             "categories": verdict.categories,
             "reasons": verdict.reasons,
         });
+        self.desk.tell(about, message);
+    }
+
+    /// Whether anybody can be told.
+    pub(crate) fn has_webhook(&self) -> bool {
+        self.webhook
+    }
+
+    /// Tells the webhook something; reported as `notify`.
+    pub(crate) fn tell(&self, about: About, message: serde_json::Value) {
         self.desk.tell(about, message);
     }
 

@@ -14,6 +14,7 @@ use crate::app::Call;
 use crate::error::Failure;
 use crate::json::Document;
 use crate::providers::Provider;
+use crate::review::{Granted, permit};
 
 /// How often instructions are taken out of what is left. A rule reports its first hit only, so that an order that is
 /// repeated takes a look for each time.
@@ -53,12 +54,19 @@ pub(crate) struct Ordered<'a> {
     redacted: usize,
     removed: usize,
     decided: Instant,
+    granted: Option<&'a Granted>,
 }
 
 impl<'a> Ordered<'a> {
     /// By a permit that is going to be spent.
-    pub(crate) fn by(permit: &Permit, orders: &'a [Order], decided: Instant) -> Self {
-        Self { orders, redacted: permit.redactions().len(), removed: permit.removals().len(), decided }
+    pub(crate) fn by(
+        permit: &Permit,
+        orders: &'a [Order],
+        decided: Instant,
+        granted: Option<&'a Granted>,
+    ) -> Self {
+        let (redacted, removed) = (permit.redactions().len(), permit.removals().len());
+        Self { orders, redacted, removed, decided, granted }
     }
 }
 
@@ -72,7 +80,7 @@ impl Call {
         ordered: &Ordered<'_>,
         mut cleared: Cleared,
     ) -> Result<Option<Prepared>, Failure> {
-        let Ordered { orders, redacted, mut removed, decided } = *ordered;
+        let Ordered { orders, redacted, mut removed, decided, granted } = *ordered;
         let about = |measure: Measure| self.about(playbook(orders, measure), decided);
         if redacted > 0 {
             self.done(&self.about("", decided), &Done::ok("redact", "request", redacted));
@@ -81,7 +89,7 @@ impl Call {
             let measure = if is_ordered(orders, Measure::Strip) { Measure::Strip } else { Measure::Quote };
             // What is left must be harmless by itself. A quotation still holds the words, so that this cannot be asked of it.
             if measure == Measure::Strip {
-                let Some((rest, more)) = self.strip_the_rest(cleared)? else {
+                let Some((rest, more)) = self.strip_the_rest(cleared, granted)? else {
                     let failed = Done::failed(measure.as_str(), "request", "remainder");
                     self.done(&about(measure), &failed);
                     return Ok(None);
@@ -108,14 +116,18 @@ impl Call {
 
     /// Looks at what is left and takes more out, until there is nothing more to take out; how many more. `None`: what is
     /// left does not pass, or there is no end to it. What the policy says meanwhile is no decision and not recorded.
-    pub(crate) fn strip_the_rest(&self, mut cleared: Cleared) -> Result<Option<(Cleared, usize)>, Failure> {
+    pub(crate) fn strip_the_rest(
+        &self,
+        mut cleared: Cleared,
+        granted: Option<&Granted>,
+    ) -> Result<Option<(Cleared, usize)>, Failure> {
         let mut more = 0;
         for _ in 0..ROUNDS {
             let decision = self.look(cleared.conversation())?.outcome.decision;
             // Quotations hold their words still.
             let found = decision.removals().iter().filter(|removal| removal.how == Neutral::Remove).count();
             let settled = found == 0 && decision.redactions().is_empty();
-            let Some(permit) = decision.into_permit() else { return Ok(None) };
+            let Some(permit) = permit(decision, granted) else { return Ok(None) };
             if settled {
                 return Ok(Some((cleared, more)));
             }
@@ -134,14 +146,7 @@ impl Call {
     ) -> Result<Option<Changed>, Failure> {
         if decision.action().changes_texts() && takes_out(decision.removals()) {
             let Some(permit) = decision.into_permit() else { return Ok(None) };
-            let Some((mut cleared, _)) = self.strip_the_rest(Cleared::new(permit, conversation))? else {
-                self.done(&self.about("", decided), &Done::failed("strip", "request", "remainder"));
-                return Ok(None);
-            };
-            let marked = cleared.spotlight(seed()?, |_| true);
-            let (positions, conversation) = (cleared.changed().to_vec(), cleared.conversation().clone());
-            let reminder = marked.map(|marked| marked.reminder);
-            return Ok(Some(Changed { conversation, positions, reminder }));
+            return self.carry_out(permit, conversation, decided, None);
         }
         // Who asks for it is told what would be replaced, whether it goes on or not.
         let edits = redact(&mut conversation, decision.redactions());
@@ -156,6 +161,28 @@ impl Call {
         }
         positions.dedup();
         Ok(Some(Changed { conversation, positions, reminder }))
+    }
+
+    /// Spends a permit for a caller that forwards the texts itself. `None`: as [`Call::prepare`].
+    pub(crate) fn carry_out(
+        &self,
+        permit: Permit,
+        conversation: Conversation,
+        decided: Instant,
+        granted: Option<&Granted>,
+    ) -> Result<Option<Changed>, Failure> {
+        let strips = takes_out(permit.removals());
+        let mut cleared = Cleared::new(permit, conversation);
+        if strips {
+            let Some((rest, _)) = self.strip_the_rest(cleared, granted)? else {
+                self.done(&self.about("", decided), &Done::failed("strip", "request", "remainder"));
+                return Ok(None);
+            };
+            cleared = rest;
+        }
+        let marked = cleared.spotlight(seed()?, |_| true);
+        let (positions, conversation) = (cleared.changed().to_vec(), cleared.conversation().clone());
+        Ok(Some(Changed { conversation, positions, reminder: marked.map(|marked| marked.reminder) }))
     }
 
     /// Whose action it is.

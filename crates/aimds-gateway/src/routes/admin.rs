@@ -235,6 +235,7 @@ fn operator(call: &Call) -> &str {
     call.key_id()
 }
 
+/// Whether the caller manages what belongs to a tenant.
 pub(super) fn sees(call: &Call, tenant: &str) -> bool {
     call.tenant().is_empty() || call.tenant() == tenant
 }

@@ -1,6 +1,7 @@
 //! `POST /v1/guard`: the native guard API. A conversation in, the verdict out.
 
 use aimds_engine::{Action, Conversation, Message, Origin, Verdict};
+use aimds_store::ReviewState;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, header};
 use schemars::JsonSchema;
@@ -12,6 +13,7 @@ use crate::app::{Call, Inspection};
 use crate::error::Failure;
 use crate::messages::{Collector, UnknownRole, WireMessage, parse_origin};
 use crate::metrics::Direction;
+use crate::review::{self, Answer as Reviewed, Escalated};
 
 /// Exactly one of `text`, `messages` and `turns`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -53,6 +55,17 @@ struct GuardAnswer<'a> {
     reminder: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unscanned_parts: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review: Option<GuardReview>,
+}
+
+/// A person was asked.
+#[derive(Debug, Serialize, JsonSchema)]
+struct GuardReview {
+    /// The name of the review: `GET /v1/reviews/{id}` tells where it stands.
+    id: String,
+    /// `pending`, `approved`, `denied`, `expired` or `withdrawn`. Approved: the decision is what is left to do, once.
+    state: &'static str,
 }
 
 /// The verdict, as documented. A test keeps it equal to what is sent.
@@ -77,6 +90,8 @@ pub(crate) struct GuardAnswerSchema {
     findings: Vec<FindingSchema>,
     /// Why, strongest first, without text of the request.
     reasons: Vec<String>,
+    /// The temporal policies that do not hold, with what proves it; left out where there are none.
+    violations: Option<Vec<ViolationSchema>>,
     /// `fast` or `deep`.
     path: String,
     /// Why the verdict rests on less than the full analysis.
@@ -91,6 +106,34 @@ pub(crate) struct GuardAnswerSchema {
     reminder: Option<String>,
     /// How many parts without text (images, sound, files) nobody has looked at; left out where there are none.
     unscanned_parts: Option<usize>,
+    /// The review of an escalated request, where somebody was asked.
+    review: Option<GuardReview>,
+}
+
+/// A temporal policy that does not hold.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Violation")]
+struct ViolationSchema {
+    /// Its name in the policy file.
+    policy: String,
+    /// `violated`, or `limit_reached` where it could not be followed any further, which counts as a violation.
+    verdict: String,
+    /// The steps that explain it, in order.
+    witness: Vec<StepSchema>,
+}
+
+/// One step of a witness.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WitnessStep")]
+struct StepSchema {
+    /// Number of the text, from 0: those of the request, then those of its answer.
+    step: usize,
+    /// `request` or `response`.
+    part: String,
+    /// Index of the message in that part.
+    message: usize,
+    /// Which events of the formula happen there, as the formula writes them.
+    events: Vec<String>,
 }
 
 /// One finding.
@@ -147,12 +190,40 @@ pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Res
         collector.push(index, message, UnknownRole::Refuse, &place)?;
     }
     let Collector { conversation, unscanned, .. } = collector;
-    let Inspection { outcome, mut verdict, decided: decided_at, .. } =
-        call.inspect(Direction::Request, &conversation)?;
+    let inspection = call.inspect(Direction::Request, &conversation)?;
+    let escalated = Escalated {
+        uri: &parts.uri,
+        body: &bytes,
+        editable: false,
+        conversation: &conversation,
+        inspection: &inspection,
+    };
+    let (mut asked, mut granted) = (None, None);
+    match call.ask_for_review(&escalated).await? {
+        Reviewed::NobodyAsked => {}
+        Reviewed::Stands(standing) => {
+            asked = Some(GuardReview { id: standing.id, state: standing.state.as_str() });
+        }
+        Reviewed::Approved(approved) => {
+            asked = Some(GuardReview { id: approved.id.clone(), state: ReviewState::Approved.as_str() });
+            granted = call.granted(approved, &parts.uri, &bytes);
+        }
+    }
+    let Inspection { outcome, mut verdict, decided: decided_at, .. } = inspection;
     let decision = outcome.decision;
     let mut action = decision.action();
+    let mut passes = decision.passes();
+    let (decision, permit) = match &granted {
+        Some(_) => (None, review::permit(decision, granted.as_ref())),
+        None => (Some(decision), None),
+    };
+    if let Some(permit) = &permit {
+        action = permit.action();
+        passes = action == Action::Flag;
+        verdict.decision = action.as_str();
+    }
     if bare {
-        let mut response = Response::new(Body::from(if decision.passes() { "pass" } else { "block" }));
+        let mut response = Response::new(Body::from(if passes { "pass" } else { "block" }));
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -160,7 +231,12 @@ pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Res
     }
     let (mut redacted, mut reminder) = (None, None);
     if wants_redacted {
-        match call.change(decision, conversation, decided_at)? {
+        let changed = match (decision, permit) {
+            (Some(decision), _) => call.change(decision, conversation, decided_at)?,
+            (None, Some(permit)) => call.carry_out(permit, conversation, decided_at, granted.as_ref())?,
+            (None, None) => None,
+        };
+        match changed {
             Some(changed) => {
                 redacted = Some(rewritten(&bytes, member, &changed.conversation, &changed.positions)?);
                 reminder = changed.reminder;
@@ -179,6 +255,7 @@ pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Res
         redacted,
         reminder,
         unscanned_parts: (unscanned > 0).then_some(unscanned),
+        review: asked,
     };
     super::verdict(action, &answer)
 }
@@ -201,7 +278,7 @@ fn rewritten(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aimds_engine::VerdictFinding;
+    use aimds_engine::{VerdictFinding, VerdictStep, VerdictViolation};
     use std::collections::BTreeSet;
 
     fn keys(value: &Value) -> BTreeSet<String> {
@@ -220,6 +297,8 @@ mod tests {
             end: 1,
             explanation: String::new(),
         };
+        let step = VerdictStep { step: 0, part: "request", message: 0, events: vec![] };
+        let violation = VerdictViolation { policy: "p".into(), verdict: "violated", witness: vec![step] };
         let verdict = Verdict {
             decision: "allow",
             would: Some("block"),
@@ -228,6 +307,7 @@ mod tests {
             categories: vec![],
             findings: vec![finding],
             reasons: vec![],
+            violations: vec![violation],
             path: "fast",
             degraded: Some("no_model"),
             exhausted: Some("bytes"),
@@ -240,11 +320,15 @@ mod tests {
             redacted: Some("x".into()),
             reminder: Some("x".into()),
             unscanned_parts: Some(1),
+            review: Some(GuardReview { id: "r".into(), state: "pending" }),
         };
         let sent = serde_json::to_value(&answer).unwrap();
         let document = crate::routes::openapi();
         let schemas = &document["components"]["schemas"];
         assert_eq!(keys(&sent), keys(&schemas["GuardAnswer"]["properties"]));
         assert_eq!(keys(&sent["findings"][0]), keys(&schemas["Finding"]["properties"]));
+        assert_eq!(keys(&sent["violations"][0]), keys(&schemas["Violation"]["properties"]));
+        let step = &sent["violations"][0]["witness"][0];
+        assert_eq!(keys(step), keys(&schemas["WitnessStep"]["properties"]));
     }
 }

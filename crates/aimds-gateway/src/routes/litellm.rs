@@ -83,7 +83,9 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
     let strips = takes_out(permit.removals());
     let mut cleared = Cleared::new(permit, conversation);
     if strips {
-        let Some((rest, _)) = call.strip_the_rest(cleared)? else { return verdict(Action::Block, &blocked) };
+        let Some((rest, _)) = call.strip_the_rest(cleared, None)? else {
+            return verdict(Action::Block, &blocked);
+        };
         cleared = rest;
     }
     // There is no place for the reminder: what stands behind each mark must do.

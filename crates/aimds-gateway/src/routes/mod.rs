@@ -14,6 +14,7 @@ mod ops;
 mod prompt_shield;
 mod proxy;
 mod relay;
+mod review;
 mod sessions;
 
 use std::future::Future;
@@ -31,6 +32,7 @@ use crate::app::Call;
 use crate::auth::Scope;
 use crate::error::{Failure, Shape, json_response};
 use crate::providers::{self, Provider};
+use crate::review::{ReviewDetail, ReviewRow};
 
 /// What a route's handler returns.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Failure>> + Send>>;
@@ -44,6 +46,8 @@ pub(crate) enum Access {
     Key(Scope),
     /// As `Key`, for those who run the gateway: what is about it and not about texts.
     Staff(Scope),
+    /// Callers who may send requests, by either scope: they see what is theirs.
+    Known,
     /// As `Staff(Scope::Metrics)`, unless the operator opens /metrics.
     Metrics,
 }
@@ -55,7 +59,13 @@ impl Access {
             Self::Open => None,
             Self::Key(scope) | Self::Staff(scope) => Some(scope),
             Self::Metrics => Some(Scope::Metrics),
+            Self::Known => Some(Scope::Guard),
         }
+    }
+
+    /// Another scope that will do instead.
+    pub(crate) fn or(self) -> Option<Scope> {
+        (self == Self::Known).then_some(Scope::Proxy)
     }
 }
 
@@ -318,6 +328,54 @@ pub(crate) static ROUTES: &[Route] = &[
     },
     Route {
         method: Method::GET,
+        path: "/v1/reviews/{id}",
+        access: Access::Known,
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Where the review of a request of the caller's own stands.",
+        request: None,
+        answer: (JSON, schema::<review::ReviewStatus>),
+        provider: None,
+        handler: |call, request| Box::pin(review::status(call, request)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/admin/reviews",
+        access: Access::Staff(Scope::Review),
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Requests that wait for a person, or did. ?state=pending and ?limit=100 narrow it.",
+        request: None,
+        answer: (JSON, schema::<review::ReviewList>),
+        provider: None,
+        handler: |call, request| Box::pin(review::list(call, request)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/admin/reviews/{id}",
+        access: Access::Staff(Scope::Review),
+        shape: Shape::Native,
+        guarded: false,
+        summary: "One of them, with its texts, its verdict and what the reviewer said.",
+        request: None,
+        answer: (JSON, schema::<ReviewDetail>),
+        provider: None,
+        handler: |call, request| Box::pin(review::show(call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/admin/reviews/{id}",
+        access: Access::Staff(Scope::Review),
+        shape: Shape::Native,
+        guarded: false,
+        summary: "Approve it, deny it, or approve it with other texts. Nobody decides on a request of their own.",
+        request: Some(schema::<review::ReviewRequest>),
+        answer: (JSON, schema::<ReviewRow>),
+        provider: None,
+        handler: |call, request| Box::pin(review::decide(call, request)),
+    },
+    Route {
+        method: Method::GET,
         path: "/admin/access",
         access: Access::Staff(Scope::Admin),
         shape: Shape::Native,
@@ -416,8 +474,8 @@ pub(crate) fn describe(routes: &[Route]) -> Value {
                 let content = json!({ JSON: { "schema": request(&mut generator) } });
                 operation.insert("requestBody".into(), json!({ "required": true, "content": content }));
             }
-            let security = route.access.scope().map_or_else(|| json!([]), security);
-            operation.insert("security".into(), security);
+            let scopes = route.access.scope().into_iter().chain(route.access.or());
+            operation.insert("security".into(), scopes.flat_map(security).collect());
             if let Some(provider) = route.provider {
                 let fields = provider.fields();
                 operation.insert(
@@ -449,11 +507,10 @@ pub(crate) fn describe(routes: &[Route]) -> Value {
 }
 
 /// Any of the headers will do; the scope is what the key must have.
-fn security(scope: Scope) -> Value {
+fn security(scope: Scope) -> impl Iterator<Item = Value> {
     ["bearer", "x-api-key", "ocp-apim-subscription-key", "api-key", "x-goog-api-key"]
         .into_iter()
-        .map(|name| json!({ name: [scope.as_str()] }))
-        .collect()
+        .map(move |name| json!({ name: [scope.as_str()] }))
 }
 
 /// The name of the header that carries the decision.
@@ -486,7 +543,7 @@ mod tests {
         for route in ROUTES {
             match route.access {
                 Access::Open => open.push(route.path),
-                Access::Key(_) | Access::Metrics | Access::Staff(_) => {}
+                Access::Key(_) | Access::Metrics | Access::Staff(_) | Access::Known => {}
             }
             assert!(!route.summary.is_empty());
             assert_eq!(route.guarded, matches!(route.access, Access::Key(_)), "{}", route.path);

@@ -7,20 +7,22 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use aimds_engine::vault::Restoration;
-use aimds_engine::{Action, Cleared, Measure, Order, Said};
+use aimds_engine::{Action, Cleared, Conversation, Measure, Order, Said};
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{HeaderMap, Request, Response, StatusCode, Uri};
 
 use super::attempts;
 use super::decided;
 use super::relay;
-use crate::app::{Call, now_ms};
+use super::review;
+use crate::app::{Call, Inspection, now_ms};
 use crate::config::BlockShape;
 use crate::error::{Failure, json_response};
 use crate::json::{self, Document, Kind};
 use crate::metrics::Direction;
 use crate::mitigation::{Done, Ordered, Prepared, Refused};
 use crate::providers::{self, Found, Outbound, Provider, Refusal, Reply};
+use crate::review::{Answer as Reviewed, Escalated, Standing, permit};
 use crate::router::{Desk, Journey, Question, Signs, Surface};
 use crate::upstream::{Answer, Server, Upstream};
 use crate::vault::Use;
@@ -48,26 +50,38 @@ pub(crate) async fn answer(
     };
     let (parts, body) = request.into_parts();
     let original = call.body(&parts.headers, body).await?;
-    let document = Document::parse(json::check(&original, call.app.limits.json_depth)?)?;
-    if !matches!(document.root.kind, Kind::Object(_)) {
-        return Err(Failure::Invalid("the body must be an object".to_owned()));
+    let mut read = Read::parse(&call, provider, &parts.uri, original)?;
+    let mut inspection = call.inspect(Direction::Request, &read.conversation)?;
+    let (mut granted, mut standing) = (None, None);
+    match call.reviewed(&parts.uri, &read, &inspection).await? {
+        Reviewed::NobodyAsked => {}
+        Reviewed::Stands(stands) => standing = Some(stands),
+        Reviewed::Approved(approved) => {
+            if !approved.edits.is_empty() {
+                let body = review::edited(&read.document, &read.spans, &approved.edits)?;
+                read = Read::parse(&call, provider, &parts.uri, body.into())?;
+                inspection = call.inspect(Direction::Request, &read.conversation)?;
+            }
+            granted = call.granted(approved, &parts.uri, &read.original);
+        }
     }
-    let providers::Asked { texts, model, stream, path, usage } = provider.asked(&document, &parts.uri)?;
-    let Found { conversation, spans, .. } = texts.found;
-
-    let inspection = call.inspect(Direction::Request, &conversation)?;
+    let Read { original, document, conversation, spans, model, stream, path, usage } = read;
     let (decided_at, orders) = (inspection.decided, inspection.outcome.decision.orders().to_vec());
     let (id, text) = (call.id.as_str().to_owned(), call.app.block.text.clone());
     let refusal = Refusal { id, model, text, created: now_ms() / 1000, usage };
-    let asked = inspection.outcome.decision.action();
+    let mut asked = inspection.outcome.decision.action();
     let mut wanted = Wanted { provider, refusal, stream, asked, restoration: None };
-    let Some(permit) = inspection.outcome.decision.into_permit() else {
-        return turned_down(&call, &wanted, asked, (&orders, decided_at));
+    let Some(permit) = permit(inspection.outcome.decision, granted.as_ref()) else {
+        return turned_down(&call, &wanted, asked, (&orders, decided_at), standing.as_ref());
     };
+    if asked == Action::Escalate {
+        asked = permit.action();
+        wanted.asked = asked;
+    }
     let assessment = inspection.outcome.assessment;
     let signs = matches!(way, Way::Routed(..))
         .then(|| Signs::of(&conversation, &document, &assessment, &parts.headers));
-    let ordered = Ordered::by(&permit, &orders, decided_at);
+    let ordered = Ordered::by(&permit, &orders, decided_at, granted.as_ref());
     let (cleared, used) = match app.vaults.as_ref().filter(|_| provider.answers_in_words()) {
         None => (Cleared::new(permit, conversation), Use::default()),
         Some(vaults) => {
@@ -76,7 +90,7 @@ pub(crate) async fn answer(
         }
     };
     let Some(Prepared { cleared, reminder }) = call.prepare(provider, &document, &ordered, cleared)? else {
-        return turned_down(&call, &wanted, Action::Block, (&orders, decided_at));
+        return turned_down(&call, &wanted, Action::Block, (&orders, decided_at), None);
     };
     wanted.restoration.clone_from(&used.restoration);
     let headers = &parts.headers;
@@ -119,6 +133,44 @@ pub(crate) async fn answer(
     let (mut response, answered) = released?;
     exchange.stamp(response.headers_mut());
     Ok(decided(response, asked.max(answered)))
+}
+
+/// A request, as its provider reads it.
+struct Read {
+    original: Bytes,
+    document: Document,
+    conversation: Conversation,
+    spans: Vec<Range<usize>>,
+    model: String,
+    stream: bool,
+    path: String,
+    usage: bool,
+}
+
+impl Read {
+    fn parse(call: &Call, provider: &dyn Provider, uri: &Uri, original: Bytes) -> Result<Self, Failure> {
+        let document = Document::parse(json::check(&original, call.app.limits.json_depth)?)?;
+        if !matches!(document.root.kind, Kind::Object(_)) {
+            return Err(Failure::Invalid("the body must be an object".to_owned()));
+        }
+        let providers::Asked { texts, model, stream, path, usage } = provider.asked(&document, uri)?;
+        let Found { conversation, spans, .. } = texts.found;
+        Ok(Self { original, document, conversation, spans, model, stream, path, usage })
+    }
+}
+
+impl Call {
+    /// Whether somebody has approved what the policy escalates.
+    async fn reviewed(&self, uri: &Uri, read: &Read, inspection: &Inspection) -> Result<Reviewed, Failure> {
+        let escalated = Escalated {
+            uri,
+            body: &read.original,
+            editable: true,
+            conversation: &read.conversation,
+            inspection,
+        };
+        self.ask_for_review(&escalated).await
+    }
 }
 
 /// Where a request goes.
@@ -222,13 +274,18 @@ fn turned_down(
     wanted: &Wanted,
     action: Action,
     (orders, decided_at): (&[Order], Instant),
+    standing: Option<&Standing>,
 ) -> Result<Response<Body>, Failure> {
     let throttle = orders.iter().find(|order| order.measure == Measure::Throttle);
     if let (Action::Throttle, Some(order)) = (action, throttle) {
         return Err(Refused::Throttled { left_ms: u64::from(order.seconds) * 1000 }.into());
     }
     call.done(&call.about("", decided_at), &Done::ok("refuse", "request", 1));
-    Ok(decided(blocked(call, wanted), action))
+    let mut response = blocked(call, wanted);
+    if let Some(standing) = standing {
+        review::stamp(response.headers_mut(), standing);
+    }
+    Ok(decided(response, action))
 }
 
 /// A block, in the shape that the operator chose.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::auth::KeysUnavailable;
 use crate::mitigation::MitigationError;
+use crate::review::ReviewOpenError;
 use crate::tls::TlsError;
 use crate::vault::VaultOpenError;
 
@@ -45,6 +46,9 @@ pub enum BindError {
     /// The vault does not open.
     #[error("the vault does not open")]
     Vault(#[from] VaultOpenError),
+    /// The review queue does not open.
+    #[error("the review queue does not open")]
+    Review(#[from] ReviewOpenError),
     /// What is made from the audit log needs one.
     #[error("[{what}] needs the audit log: set audit.path")]
     NoLog {

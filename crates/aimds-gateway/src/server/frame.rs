@@ -157,7 +157,10 @@ async fn authenticate(
     }
     let certificate = extensions.get::<Arc<PeerIdentity>>().map(Arc::as_ref);
     let found = app.callers.authenticate(headers, certificate).await;
-    match found.and_then(|principal| principal.may(scope).then_some(principal).ok_or(Denied::Scope)) {
+    let may = |principal: &Principal| {
+        principal.may(scope) || route.access.or().is_some_and(|scope| principal.may(scope))
+    };
+    match found.and_then(|principal| may(&principal).then_some(principal).ok_or(Denied::Scope)) {
         Ok(principal) => Ok(Some(principal)),
         Err(denied) => {
             tracing::info!(route = route.path, ?denied, "caller turned away");

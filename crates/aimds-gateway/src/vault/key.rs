@@ -17,7 +17,7 @@ const LONGEST: u64 = 256;
 #[non_exhaustive]
 pub enum VaultOpenError {
     /// The operating system gives no random bytes.
-    #[error("no random bytes for the vault")]
+    #[error("no random bytes from the operating system")]
     Random(#[source] std::io::Error),
     /// The environment variable does not hold a key.
     #[error("the environment variable {0} does not hold a key of 64 hexadecimal digits")]
@@ -50,14 +50,14 @@ pub enum VaultOpenError {
 }
 
 /// 32 random bytes.
-pub(super) fn seed() -> Result<[u8; 32], std::io::Error> {
+pub(crate) fn seed() -> Result<[u8; 32], std::io::Error> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| std::io::Error::other(error.to_string()))?;
     Ok(seed)
 }
 
 /// Reads the key.
-pub(super) fn read(from: &VaultKey) -> Result<Key, VaultOpenError> {
+pub(crate) fn read(from: &VaultKey) -> Result<Key, VaultOpenError> {
     match from {
         VaultKey::Env(name) => {
             let text = std::env::var(name).ok().map(Zeroizing::new);

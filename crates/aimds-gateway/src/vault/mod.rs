@@ -28,6 +28,7 @@ use file::VaultThread;
 use table::{Session, Table};
 
 pub use key::VaultOpenError;
+pub(crate) use key::{read as read_key, seed};
 
 /// A longer name of a session is refused: names cost memory nowhere, but they are hashed.
 const LONGEST_NAME: usize = 256;

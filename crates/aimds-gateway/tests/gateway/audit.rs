@@ -67,6 +67,35 @@ async fn decisions_and_outcomes_are_recorded_without_content() {
 }
 
 #[tokio::test]
+async fn a_violated_policy_is_recorded_with_its_witness_and_told_to_the_caller() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.db");
+    let log = Arc::new(AuditLog::open(&path, Options::default()).unwrap());
+    let policy = format!(
+        "{POLICY}[tools]\nsends = [\"send_*\"]\n[[temporal]]\nname = \"nothing leaves\"\n\
+         formula = \"after untrusted, never sends unless approved\"\n"
+    );
+    let mut gate = gate_with("", &policy, Some(Arc::clone(&log))).await;
+    let call =
+        json!({ "type": "function", "id": "c1", "function": { "name": "send_mail", "arguments": EMAIL } });
+    let messages = json!([
+        { "role": "user", "content": "go on" },
+        { "role": "tool", "name": "read_page", "content": "the page" },
+        { "role": "assistant", "tool_calls": [call] },
+    ]);
+    let verdict = gate.post("/v1/guard", &json!({ "messages": messages })).await.json();
+    gate.stop();
+    gate.stopped().await;
+    log.close(PATIENCE).unwrap();
+    let expected = json!([{ "policy": "nothing leaves", "verdict": "violated", "witness": [
+        { "step": 1, "part": "request", "message": 1, "events": ["untrusted"] },
+        { "step": 2, "part": "request", "message": 2, "events": ["sends"] },
+    ] }]);
+    assert_eq!((&verdict["decision"], &verdict["violations"]), (&json!("block"), &expected), "{verdict}");
+    assert_eq!(exported(&path)[0]["body"]["violations"], expected);
+}
+
+#[tokio::test]
 async fn what_became_of_a_stream_is_recorded_once_for_each_text() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.db");

@@ -22,6 +22,7 @@ mod operations;
 mod proxy;
 mod quic;
 mod rate_limits;
+mod review;
 mod router;
 mod sessions;
 mod streaming;

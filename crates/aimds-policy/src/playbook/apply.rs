@@ -128,6 +128,7 @@ impl Playbook {
                 .map(|finding| finding.category),
             message: messages.first().map(|risk| risk.message),
             text: format!("the playbook \"{}\" applies: {}", self.name, measures.join(", ")),
+            violation: None,
         }
     }
 
@@ -179,6 +180,7 @@ impl Playbook {
                     category: None,
                     message: Some(risk.message),
                     text: format!("the playbook \"{}\" finds no instruction to take out", self.name),
+                    violation: None,
                 });
             }
         }

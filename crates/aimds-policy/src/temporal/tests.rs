@@ -104,6 +104,39 @@ fn an_entry_says_what_is_done() {
 }
 
 #[test]
+fn a_violation_names_its_policy_and_the_steps_that_explain_it() {
+    let witness = |formula: &str, lines: &[&str]| {
+        let decision = decide(&format!("[[temporal]]\nname = \"test\"\nformula = '{formula}'\n"), lines);
+        let violation = decision.reasons().iter().find_map(|reason| reason.violation.clone()).unwrap();
+        assert_eq!((violation.policy.as_str(), violation.followed), ("test", true));
+        let steps = violation.witness.into_iter();
+        steps.map(|step| format!("{} {}", step.step, step.events.join(","))).collect::<Vec<_>>()
+    };
+    let strict = "after untrusted, never sends unless approved";
+    let lines = ["user read", "tool read_mail hello", "user go on", "call http_post {}"];
+    assert_eq!(witness(strict, &lines), ["1 untrusted", "3 sends"]);
+    assert_eq!(witness("never sends", &["user read", "call http_post {}"]), ["1 sends"]);
+    // The tool's name is the caller's: only what the formula says of it is told.
+    assert_eq!(witness("G (call(x) -> F result(x) & false)", &["call secret_tool {}"]), ["0 call(x)"]);
+}
+
+#[test]
+fn the_witness_of_an_answer_tells_its_steps_from_those_of_the_request() {
+    let policy = Policy::parse(&format!(
+        "{HEADER}[[temporal]]\nname = \"test\"\nformula = \"after untrusted, never sends unless approved\"\n"
+    ));
+    let (asked, answer) =
+        (conversation(&["user read", "tool read_mail hello"]), conversation(&["call http_post {}"]));
+    let assessed =
+        |of: &Conversation| assess(vec![], vec![], taints(of), &mut Session::new(""), Timestamp(0));
+    let before = Asked { conversation: &asked, assessment: &assessed(&asked) };
+    let decision = policy.unwrap().decide_answer(&before, &answer, &assessed(&answer), "");
+    let violation = decision.reasons()[0].violation.clone().unwrap();
+    let steps: Vec<_> = violation.witness.iter().map(|step| (step.step, step.answer, step.message)).collect();
+    assert_eq!(steps, [(1, false, asked.messages[1].index), (2, true, answer.messages[0].index)]);
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused() {
     let check = |file: &str, expected: &str| {
         let error = Policy::parse(&format!("version = 1\n{file}")).unwrap_err().to_string();

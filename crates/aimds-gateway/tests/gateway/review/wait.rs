@@ -1,0 +1,103 @@
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use super::{CHAT, Office, review_of, risky};
+use crate::support::eventually;
+
+const WAIT: &str = "mode = \"wait\"\nwait_ms = 20000\n";
+
+/// The review that waits, as soon as there is one.
+async fn waiting(office: &Office) -> String {
+    let mut id = String::new();
+    eventually("it waits", async || {
+        let list = office.get_as(&office.ann, "/admin/reviews?state=pending").await.json();
+        id = list["reviews"][0]["id"].as_str().unwrap_or_default().to_owned();
+        !id.is_empty()
+    })
+    .await;
+    id
+}
+
+#[tokio::test]
+async fn a_request_is_held_until_somebody_has_decided() {
+    let office = Office::open(WAIT, "").await;
+    let body = risky("go on");
+    let (reply, ()) = tokio::join!(office.ask(&body), async {
+        let id = waiting(&office).await;
+        assert_eq!(office.arrived(), [""; 0]);
+        assert_eq!(office.decide(&id, "approve").await.status, 200);
+    });
+    assert_eq!((reply.status.as_u16(), reply.decision()), (200, "flag"));
+    assert_eq!(office.arrived(), [body.clone()]);
+    let (reply, id) = tokio::join!(office.ask(&body), async {
+        let id = waiting(&office).await;
+        office.decide(&id, "deny").await;
+        id
+    });
+    assert_eq!((review_of(&reply), reply.header("x-aimds-review-state")), (id, "denied"));
+    assert_eq!(office.arrived().len(), 1);
+    assert_eq!(office.close().await, ["opened -", "approved ann", "used ann", "opened -", "denied ann"]);
+}
+
+#[tokio::test]
+async fn when_the_time_is_up_the_answer_is_no() {
+    let office = Office::open("mode = \"wait\"\nwait_ms = 400\n", "").await;
+    let started = Instant::now();
+    let reply = office.ask(&risky("")).await;
+    let took = started.elapsed();
+    assert_eq!(reply.header("x-aimds-review-state"), "expired", "{}", reply.decision());
+    assert!(took >= Duration::from_millis(390) && took < Duration::from_secs(10), "{took:?}");
+    assert_eq!(office.arrived(), [""; 0]);
+    assert_eq!(office.close().await, ["opened -", "expired -"]);
+}
+
+#[tokio::test]
+async fn of_two_who_wait_for_the_same_bytes_one_passes() {
+    let office = Office::open(WAIT, "").await;
+    let body = risky("");
+    let (one, two, ()) = tokio::join!(office.ask(&body), office.ask(&body), async {
+        let id = waiting(&office).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        office.decide(&id, "approve").await;
+    });
+    let mut decisions = [one.decision(), two.decision()];
+    decisions.sort_unstable();
+    assert_eq!((decisions, office.arrived().len()), (["escalate", "flag"], 1));
+}
+
+#[tokio::test]
+async fn who_goes_away_withdraws_the_review() {
+    let office = Office::open(WAIT, "").await;
+    let body = risky("");
+    let mut stream = TcpStream::connect(office.gate.address).await.unwrap();
+    let head = format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",
+        office.gate.key,
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let id = waiting(&office).await;
+    drop(stream);
+    eventually("withdrawn", async || office.state(&id).await == "withdrawn").await;
+    assert_eq!(office.decide(&id, "approve").await.json()["error"]["code"], "review_decided");
+    assert_eq!(office.close().await, ["opened -", "withdrawn -"]);
+}
+
+#[tokio::test]
+async fn where_too_many_wait_the_next_one_gets_a_ticket() {
+    let office = Office::open(&format!("{WAIT}max_waiting = 1\n"), "").await;
+    let first = risky("1");
+    tokio::join!(
+        async { assert_eq!(office.ask(&first).await.header("x-aimds-review-state"), "denied") },
+        async {
+            let id = waiting(&office).await;
+            let ticket = office.ask(&risky("2")).await;
+            assert_eq!(ticket.header("x-aimds-review-state"), "pending");
+            office.decide(&review_of(&ticket), "approve").await;
+            assert_eq!(office.ask(&risky("2")).await.decision(), "flag", "the same request passes once");
+            office.decide(&id, "deny").await;
+        }
+    );
+}
