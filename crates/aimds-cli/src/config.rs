@@ -142,6 +142,9 @@ fn start_from(config: &mut Checked, directory: &Path) {
     if let Some(learn) = &mut config.learn {
         learn.state = directory.join(&learn.state);
     }
+    if let Some(file) = config.siem.as_mut().and_then(|siem| siem.file.as_mut()) {
+        *file = directory.join(&file);
+    }
     if let Some(audit) = &mut config.audit {
         audit.path = directory.join(&audit.path);
     }

@@ -10,6 +10,7 @@ use aimds_store::{AppendError, AuditLog, Health, Record, Ticket};
 use serde_json::{Value, json};
 
 use crate::metrics::{AuditState, Direction};
+use crate::siem::Siem;
 use crate::vault::Use;
 
 /// Findings of one decision that are recorded one by one. What is beyond is counted.
@@ -18,10 +19,11 @@ const MAX_FINDINGS: usize = 64;
 /// How long a caller waits for a record that it is told of.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The log, or the operator's choice to have none.
+/// The log, or the operator's choice to have none; and who is told of detections at once.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     log: Option<Arc<AuditLog>>,
+    siem: Option<Arc<Siem>>,
 }
 
 /// Whose event it is.
@@ -35,15 +37,20 @@ pub(crate) struct Subject<'a> {
 pub(crate) struct NotTaken;
 
 impl Recorder {
-    pub(crate) fn new(log: Option<Arc<AuditLog>>) -> Self {
-        Self { log }
+    pub(crate) fn new(log: Option<Arc<AuditLog>>, siem: Option<Arc<Siem>>) -> Self {
+        Self { log, siem }
     }
 
     pub(crate) fn is_on(&self) -> bool {
-        self.log.is_some()
+        self.log.is_some() || self.siem.is_some()
     }
 
-    /// Queues a record. Touches no file.
+    /// Who is told of detections.
+    pub(crate) fn siem(&self) -> Option<&Siem> {
+        self.siem.as_deref()
+    }
+
+    /// Queues a record, and tells whoever is told of detections. Touches no file.
     pub(crate) fn append(&self, subject: &Subject<'_>, kind: &str, body: Value) -> Result<(), NotTaken> {
         self.queue(subject, kind, body).map(|_| ())
     }
@@ -56,7 +63,9 @@ impl Recorder {
     }
 
     fn queue(&self, subject: &Subject<'_>, kind: &str, body: Value) -> Result<Option<Ticket>, NotTaken> {
-        let Some(log) = &self.log else { return Ok(None) };
+        if !self.is_on() {
+            return Ok(None);
+        }
         let record = Record {
             at_ms: subject.at_ms,
             request_id: subject.request_id.to_owned(),
@@ -64,6 +73,10 @@ impl Recorder {
             kind: kind.to_owned(),
             body,
         };
+        if let Some(siem) = &self.siem {
+            siem.offer(&record);
+        }
+        let Some(log) = &self.log else { return Ok(None) };
         match log.append(record) {
             Ok(ticket) => Ok(Some(ticket)),
             Err(AppendError::SpoolFull) => Err(NotTaken),

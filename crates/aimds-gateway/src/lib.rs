@@ -61,6 +61,7 @@ mod routes;
 mod server;
 mod session_key;
 mod sessions;
+mod siem;
 mod stream;
 mod tls;
 mod upstream;
@@ -81,9 +82,9 @@ pub use config::{
     NamedRateFile, NotifyConfig, NotifyFile, OnFull, OnQueueFull, OnTimeout, OnVaultError, Placeholders,
     PolicyPathFile, QuicConfig, QuicFile, RateLimitsConfig, RateLimitsFile, ReasonsFor, ReloadFile,
     ReviewConfig, ReviewFile, ReviewMode, RoleFile, RouteFile, RouterConfig, RouterFile, Secret,
-    ServiceConfig, ServiceFile, SessionsFile, StreamConfig, StreamFile, TargetFile, TargetPlace, TenantOf,
-    TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode,
-    VaultSessions, VaultStore, WithoutSession, config_schema,
+    ServiceConfig, ServiceFile, SessionsFile, SiemConfig, SiemFile, SiemFormat, StreamConfig, StreamFile,
+    SyslogAddress, TargetFile, TargetPlace, TenantOf, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile,
+    VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession, config_schema,
 };
 pub use learning::{LearnState, LearnStateError, RESPONSES, Untold, parse_row, source_number};
 pub use mitigation::{MitigationError, StateError};
@@ -92,5 +93,6 @@ pub use reload::{Cause, Digest, Reloads, Setup, Source};
 pub use review::{ArchiveError, ReviewArchive, ReviewOpenError};
 pub use routes::openapi;
 pub use server::{BindError, BoundGateway, Gateway, install_panic_hook};
+pub use siem::SiemError;
 pub use tls::{Certificates, PeerIdentity, TlsError};
 pub use vault::VaultOpenError;

@@ -39,6 +39,7 @@ use crate::review::{self, Reviews};
 use crate::router::Desk;
 use crate::routes::{ROUTES, Route};
 use crate::sessions::Remembered;
+use crate::siem::Siem;
 use crate::stream::hold_back::Window;
 use crate::tls::{Certificates, Tls};
 use crate::upstream::Upstream;
@@ -115,6 +116,7 @@ impl Gateway {
             graph,
             learn,
             notify,
+            siem,
             ..
         } = config;
         if require_auth && keys.is_empty() && certificates.is_empty() && issuers.is_empty() {
@@ -126,8 +128,10 @@ impl Gateway {
         let local_addr = listener.local_addr().map_err(listen)?;
         let tls = Arc::new(Tls::load(tls, quic.map(|quic| quic.early_data))?);
         let quic = bind_quic(quic, &tls)?;
-        record_waivers(engine.policy().waived(), &Recorder::new(audit.clone()));
-        let mitigations = Mitigations::open(mitigation, notify, Recorder::new(audit.clone()), now_ms())?;
+        let siem = siem.map(|siem| Siem::start(siem, now_ms())).transpose()?.map(Arc::new);
+        let recorder = Recorder::new(audit.clone(), siem);
+        record_waivers(engine.policy().waived(), &recorder);
+        let mitigations = Mitigations::open(mitigation, notify, recorder.clone(), now_ms())?;
         let follows = |what| audit.clone().ok_or(BindError::NoLog { what });
         let thread = |source| BindError::Thread { source };
         let memory = match graph {
@@ -147,7 +151,7 @@ impl Gateway {
             admin_networks,
             limits,
             block,
-            recorder: Recorder::new(audit),
+            recorder,
             on_full,
             upstream: Upstream::new(upstream),
             router: router.map(Arc::new),
@@ -290,6 +294,7 @@ impl BoundGateway {
         // After the last record of all.
         let behind = Arc::clone(&app);
         let closed = tokio::task::spawn_blocking(move || {
+            behind.recorder.siem().iter().for_each(|siem| siem.close(limits.drain_timeout));
             behind.learning.iter().for_each(|learning| learning.close(limits.drain_timeout));
             behind.memory.iter().for_each(|memory| memory.close(limits.drain_timeout));
         });

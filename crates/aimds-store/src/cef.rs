@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use crate::event::{Action, Event, Severity};
-use crate::read::Entry;
 
 /// Writes the record as one line.
-pub(crate) fn write(entry: &Entry, out: &mut impl Write) -> io::Result<()> {
-    let event = Event::new(entry);
-    let id = event.action().map_or_else(|| entry.kind.clone(), |a| format!("{}:{}", entry.kind, a.as_str()));
+pub(crate) fn write(event: &Event<'_>, out: &mut impl Write) -> io::Result<()> {
+    let kind = event.kind;
+    let id = event.action().map_or_else(|| kind.to_owned(), |a| format!("{kind}:{}", a.as_str()));
     write!(
         out,
         "CEF:0|AIMDS|AIMDS|{}|{}|{}|{}|",
@@ -19,7 +18,7 @@ pub(crate) fn write(entry: &Entry, out: &mut impl Write) -> io::Result<()> {
         severity(event.severity()),
     )?;
     let mut gap = "";
-    for (key, value) in extension(&event) {
+    for (key, value) in extension(event) {
         if !value.is_empty() {
             write!(out, "{gap}{key}={}", escaped(&value))?;
             gap = " ";
@@ -30,28 +29,29 @@ pub(crate) fn write(entry: &Entry, out: &mut impl Write) -> io::Result<()> {
 
 /// The extension's keys, all of them from the format's dictionary, and values; empty where there is none.
 fn extension<'a>(event: &'a Event<'_>) -> Vec<(&'static str, Cow<'a, str>)> {
-    let entry = event.entry;
     let text = |key| event.text(key).unwrap_or_default().into();
     let number = |key| event.number(key).map(ToString::to_string).unwrap_or_default().into();
     let action = event.action().map_or("", Action::as_str).into();
     let mut fields: Vec<(_, Cow<'_, str>)> = vec![
-        ("rt", entry.at_ms.to_string().into()),
-        ("externalId", entry.request_id.as_str().into()),
+        ("rt", event.at_ms.to_string().into()),
+        ("externalId", event.request_id.into()),
         ("act", action),
         ("outcome", text("result")),
         ("request", text("route")),
         ("suser", text("key")),
         ("reason", text("reason")),
     ];
+    let uid = if event.logged.is_some() { "recordHash" } else { "uid" };
+    let segment = event.logged.map(|entry| entry.segment.to_string()).unwrap_or_default();
     let labelled: [(_, _, &str, Cow<'_, str>); 10] = [
-        ("cs1Label", "cs1", "tenant", entry.tenant.as_str().into()),
+        ("cs1Label", "cs1", "tenant", event.tenant.into()),
         ("cs2Label", "cs2", "categories", event.categories().join(",").into()),
         ("cs3Label", "cs3", "rules", event.rules().join(",").into()),
-        ("cs4Label", "cs4", "recordHash", entry.hash.to_string().into()),
+        ("cs4Label", "cs4", uid, event.uid.as_ref().into()),
         ("cs5Label", "cs5", "direction", text("direction")),
         ("cs6Label", "cs6", "violations", event.violations_in_short().into()),
-        ("cn1Label", "cn1", "record", entry.seq.to_string().into()),
-        ("cn2Label", "cn2", "segment", entry.segment.to_string().into()),
+        ("cn1Label", "cn1", "record", event.number.to_string().into()),
+        ("cn2Label", "cn2", "segment", segment.into()),
         ("cn3Label", "cn3", "findings", number("findings_total")),
         ("cfp1Label", "cfp1", "score", number("score")),
     ];

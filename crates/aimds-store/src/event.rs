@@ -3,9 +3,12 @@
 //! Only fields named here leave the log, so that a caller who put more into a body than it should does not have it
 //! copied into every system that collects logs.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use crate::read::Entry;
+use crate::record::Record;
 
 /// The most findings of one record that are told one by one.
 const MAX_FINDINGS: usize = 64;
@@ -63,14 +66,45 @@ impl Action {
 
 /// A record and the parts of its body that are told.
 pub(crate) struct Event<'a> {
-    pub(crate) entry: &'a Entry,
-    body: Value,
+    pub(crate) at_ms: u64,
+    pub(crate) request_id: &'a str,
+    pub(crate) tenant: &'a str,
+    pub(crate) kind: &'a str,
+    /// What no other event has.
+    pub(crate) uid: Cow<'a, str>,
+    pub(crate) number: u64,
+    /// Its place in the log, for what was read from one.
+    pub(crate) logged: Option<&'a Entry>,
+    body: Cow<'a, Value>,
 }
 
 impl<'a> Event<'a> {
-    /// A body that is not a JSON object (nobody here wrote it) tells nothing.
+    /// What was read from a log. A body that is not a JSON object (nobody here wrote it) tells nothing.
     pub(crate) fn new(entry: &'a Entry) -> Self {
-        Self { entry, body: serde_json::from_str(&entry.body).unwrap_or_default() }
+        Self {
+            at_ms: entry.at_ms,
+            request_id: &entry.request_id,
+            tenant: &entry.tenant,
+            kind: &entry.kind,
+            uid: entry.hash.to_string().into(),
+            number: entry.seq,
+            logged: Some(entry),
+            body: Cow::Owned(serde_json::from_str(&entry.body).unwrap_or_default()),
+        }
+    }
+
+    /// What has just happened.
+    pub(crate) fn live(record: &'a Record, uid: &'a str, number: u64) -> Self {
+        Self {
+            at_ms: record.at_ms,
+            request_id: &record.request_id,
+            tenant: &record.tenant,
+            kind: &record.kind,
+            uid: uid.into(),
+            number,
+            logged: None,
+            body: Cow::Borrowed(&record.body),
+        }
     }
 
     /// What was decided; `None` for records that are no decision.
@@ -79,7 +113,7 @@ impl<'a> Event<'a> {
     }
 
     pub(crate) fn is_alarm(&self) -> bool {
-        self.entry.kind == "alarm"
+        self.kind == "alarm"
     }
 
     /// Whether something was detected, as opposed to merely done.
@@ -103,8 +137,8 @@ impl<'a> Event<'a> {
         let what =
             self.action().map(Action::as_str).or_else(|| self.text("result")).or_else(|| self.text("event"));
         match what {
-            Some(what) => format!("{} {what}", self.entry.kind),
-            None => self.entry.kind.clone(),
+            Some(what) => format!("{} {what}", self.kind),
+            None => self.kind.to_owned(),
         }
     }
 

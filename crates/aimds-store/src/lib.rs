@@ -92,7 +92,7 @@ pub use key::PublicKey;
 pub use log::{AuditLog, Counters, Durability, Health, OpenCheck, Opened, Options};
 pub use proof::{ConsistencyProof, InclusionProof, Proof, ProofError, Proven, ProvenRecord, SignedHead};
 pub use prove::{ProveError, prove_consistency, prove_inclusion};
-pub use read::{Entry, Filter, Follow, Format, Reader, export};
+pub use read::{Entry, Filter, Follow, Format, Reader, export, write_event};
 pub use record::Record;
 pub use report::{Bad, Report, What};
 pub use review::{

@@ -8,14 +8,13 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use crate::event::{Action, Event, Severity};
-use crate::read::Entry;
 
 /// The version of the schema.
 const VERSION: &str = "1.5.0";
 
 /// Writes the record as one line.
-pub(crate) fn write(entry: &Entry, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{}", event(&Event::new(entry)))
+pub(crate) fn write(told: &Event<'_>, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}", event(told))
 }
 
 fn event(event: &Event<'_>) -> Value {
@@ -28,25 +27,24 @@ fn event(event: &Event<'_>) -> Value {
 }
 
 fn common(event: &Event<'_>) -> Value {
-    let entry = event.entry;
     let (severity_id, severity) = severity(event.severity());
     let mut metadata = json!({
         "version": VERSION,
         "product": { "name": "AIMDS", "vendor_name": "AIMDS", "version": env!("CARGO_PKG_VERSION") },
-        "log_name": "audit",
-        "sequence": entry.seq,
-        "uid": entry.hash,
+        "log_name": if event.logged.is_some() { "audit" } else { "detections" },
+        "sequence": event.number,
+        "uid": event.uid,
     });
-    for (key, text) in [("correlation_uid", &entry.request_id), ("tenant_uid", &entry.tenant)] {
+    for (key, text) in [("correlation_uid", event.request_id), ("tenant_uid", event.tenant)] {
         if !text.is_empty() {
-            set(&mut metadata, key, text.as_str().into());
+            set(&mut metadata, key, text.into());
         }
     }
     if event.action().is_some() && event.is_detection() {
         set(&mut metadata, "profiles", json!(["security_control"]));
     }
     json!({
-        "time": entry.at_ms,
+        "time": event.at_ms,
         "severity_id": severity_id,
         "severity": severity,
         "message": event.title(),
@@ -57,8 +55,11 @@ fn common(event: &Event<'_>) -> Value {
 
 /// What the schema has no place for, under the names it has in the log.
 fn unmapped(event: &Event<'_>) -> Value {
-    let entry = event.entry;
-    let mut value = json!({ "kind": entry.kind, "segment": entry.segment, "prev_hash": entry.prev_hash });
+    let mut value = json!({ "kind": event.kind });
+    if let Some(entry) = event.logged {
+        set(&mut value, "segment", entry.segment.into());
+        set(&mut value, "prev_hash", entry.prev_hash.to_string().into());
+    }
     for key in ["route", "direction", "key", "path", "result", "event", "reason"] {
         if let Some(text) = event.text(key) {
             set(&mut value, key, text.into());
@@ -80,15 +81,14 @@ fn base(event: &Event<'_>) -> Value {
     json!({
         "category_uid": 0, "category_name": "Uncategorized",
         "class_uid": 0, "class_name": "Base Event",
-        "activity_id": 99, "activity_name": event.entry.kind,
+        "activity_id": 99, "activity_name": event.kind,
         "type_uid": 99, "type_name": "Base Event: Other",
     })
 }
 
 fn detection(event: &Event<'_>) -> Value {
-    let entry = event.entry;
     let mut finding_info = json!({
-        "uid": entry.hash, "title": event.title(), "created_time": entry.at_ms, "types": event.categories(),
+        "uid": event.uid, "title": event.title(), "created_time": event.at_ms, "types": event.categories(),
     });
     if let Some(rule) = event.rules().first() {
         // Type 1: a rule.

@@ -11,6 +11,8 @@ use serde_json::Value;
 use crate::chain::{Hash, Head};
 use crate::database::{DatabaseError, FORMAT, check_schema, open_reader, signed};
 use crate::error::ReadError;
+use crate::event::{Event, Severity};
+use crate::record::Record;
 use crate::verify::{RECORD_COLUMNS, Stored};
 use crate::{cef, ocsf};
 
@@ -136,13 +138,51 @@ pub fn export(
         written += 1;
         match format {
             Format::Jsonl => entry.write_jsonl(out),
-            Format::Ocsf => ocsf::write(&entry, out),
-            Format::Cef => cef::write(&entry, out),
+            Format::Ocsf => ocsf::write(&Event::new(&entry), out),
+            Format::Cef => cef::write(&Event::new(&entry), out),
         }
         .map_err(ReadError::Output)
     })?;
     out.flush().map_err(ReadError::Output)?;
     Ok(written)
+}
+
+/// Writes what has just happened as one line of a format for systems that watch, with the same fields as [`export`] but
+/// without its place in a log, and returns the severity of a syslog message about it (RFC 5424 §6.2.1: 2, critical, to 6,
+/// informational). `uid` is what no other event has, `number` its place among the events of this writer.
+///
+/// ```
+/// use aimds_store::{Format, Record, write_event};
+/// let body = serde_json::json!({ "decision": "block", "categories": ["jailbreak"] });
+/// let record = Record { at_ms: 1, request_id: "r".into(), tenant: "".into(), kind: "decision".into(), body };
+/// assert!(record.is_detection());
+/// let mut line = Vec::new();
+/// assert_eq!(write_event(&record, "a-1", 1, Format::Cef, &mut line).unwrap(), 3);
+/// assert!(line.starts_with(b"CEF:0|AIMDS|AIMDS|"));
+/// ```
+///
+/// # Errors
+/// Those of `out`; `Unsupported` for [`Format::Jsonl`], which is the log itself.
+pub fn write_event(
+    record: &Record,
+    uid: &str,
+    number: u64,
+    format: Format,
+    out: &mut impl Write,
+) -> std::io::Result<u8> {
+    let event = Event::live(record, uid, number);
+    match format {
+        Format::Jsonl => return Err(std::io::ErrorKind::Unsupported.into()),
+        Format::Ocsf => ocsf::write(&event, out)?,
+        Format::Cef => cef::write(&event, out)?,
+    }
+    Ok(match event.severity() {
+        Severity::Critical => 2,
+        Severity::High => 3,
+        Severity::Medium => 4,
+        Severity::Low => 5,
+        Severity::Informational => 6,
+    })
 }
 
 /// A read-only handle. Neither blocks the writer nor is blocked by it.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::chain::Fields;
 use crate::error::AppendError;
+use crate::event::Event;
 
 /// Deepest nesting of arrays and objects in a body. What `serde_json` will parse back without special
 /// settings.
@@ -32,6 +33,14 @@ pub struct Record {
     pub kind: String,
     /// The particulars. Stored as canonical JSON: keys sorted by their UTF-8 bytes, no white space.
     pub body: Value,
+}
+
+impl Record {
+    /// Whether something was detected, as opposed to merely done: an alarm, a decision other than to allow, or findings.
+    #[must_use]
+    pub fn is_detection(&self) -> bool {
+        Event::live(self, "", 0).is_detection()
+    }
 }
 
 /// A record as it will be stored: encoded once, in the caller's thread, so that its size is known before it

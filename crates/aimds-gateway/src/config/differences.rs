@@ -38,6 +38,7 @@ impl GatewayConfig {
             learn,
             rate_limits,
             admin,
+            siem,
         } = self;
         let sections = [
             ("listen", false, *listen != other.listen),
@@ -61,6 +62,7 @@ impl GatewayConfig {
             ("notify", false, *notify != other.notify),
             ("log", false, *log != other.log),
             ("reload", false, *reload != other.reload),
+            ("siem", false, *siem != other.siem),
             ("rate_limits", true, *rate_limits != other.rate_limits),
             ("admin", true, *admin != other.admin),
             ("graph", false, *graph != other.graph),

@@ -22,6 +22,7 @@ mod reload;
 mod review;
 mod router;
 mod sessions;
+mod siem;
 mod stream;
 mod tls;
 mod upstream;
@@ -54,6 +55,7 @@ pub use reload::ReloadFile;
 pub use review::{OnQueueFull, OnTimeout, ReasonsFor, ReviewConfig, ReviewFile, ReviewMode};
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use sessions::SessionsFile;
+pub use siem::{SiemConfig, SiemFile, SiemFormat, SyslogAddress};
 pub use stream::{StreamConfig, StreamFile};
 pub use tls::{ClientAuth, TlsConfig, TlsFile};
 pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
@@ -119,6 +121,8 @@ pub struct GatewayConfig {
     pub log: LogFile,
     /// When configuration and policy are read again.
     pub reload: ReloadFile,
+    /// Where detections are sent while they happen.
+    pub siem: SiemFile,
 }
 
 impl GatewayConfig {
@@ -209,6 +213,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How often configuration and policy are looked at for changes; `None` for never.
     pub watch: Option<Duration>,
+    /// Where detections are sent while they happen, if anywhere.
+    pub siem: Option<SiemConfig>,
 }
 
 impl Config {
@@ -267,6 +273,7 @@ impl Config {
             notify,
             log,
             reload,
+            siem,
         } = file;
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
         let (require_auth, public_metrics) = (auth.require, auth.public_metrics);
@@ -303,6 +310,7 @@ impl Config {
             log_level: log.level,
             log_format: log.format,
             watch: reload::resolve(&reload),
+            siem: siem::resolve(siem)?,
         })
     }
 }

@@ -42,6 +42,9 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
         vaults.counters.expose(vaults.sessions(), &mut exposed);
     }
     call.app.mitigations.expose(&mut exposed);
+    if let Some(siem) = call.app.recorder.siem() {
+        siem.counters.expose(&mut exposed);
+    }
     if let Some(reviews) = &call.app.reviews {
         reviews.expose(&mut exposed);
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::auth::KeysUnavailable;
 use crate::mitigation::MitigationError;
 use crate::review::ReviewOpenError;
+use crate::siem::SiemError;
 use crate::tls::TlsError;
 use crate::vault::VaultOpenError;
 
@@ -49,6 +50,9 @@ pub enum BindError {
     /// The review queue does not open.
     #[error("the review queue does not open")]
     Review(#[from] ReviewOpenError),
+    /// Detections cannot be written.
+    #[error(transparent)]
+    Siem(#[from] SiemError),
     /// What is made from the audit log needs one.
     #[error("[{what}] needs the audit log: set audit.path")]
     NoLog {

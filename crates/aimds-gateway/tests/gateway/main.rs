@@ -25,6 +25,7 @@ mod rate_limits;
 mod review;
 mod router;
 mod sessions;
+mod siem;
 mod streaming;
 mod support;
 mod tokens;
