@@ -10,7 +10,7 @@ use aimds_engine::Verdict;
 use aimds_store::{ReviewCounts, ReviewItem};
 use serde_json::{Value, json};
 
-use super::Reviews;
+use super::{Reviews, request_of};
 use crate::app::{App, now_ms};
 use crate::audit::Subject;
 use crate::config::OnFull;
@@ -154,7 +154,7 @@ impl Reviews {
         if self.config.notify && event != Event::Used && app.mitigations.has_webhook() {
             app.mitigations.tell(about(item), message(name, item, why));
         }
-        let subject = Subject { at_ms: now_ms(), request_id: &item.id, tenant: &item.tenant };
+        let subject = Subject { at_ms: now_ms(), request_id: request_of(&item.id).0, tenant: &item.tenant };
         match (app.recorder.append(&subject, "review", body), app.on_full) {
             (Err(_), on_full) => {
                 app.metrics.unrecorded.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -171,7 +171,7 @@ fn message(event: &str, item: &ReviewItem, why: &Value) -> Value {
         "event": format!("review_{event}"),
         "review": item.id,
         "at_ms": now_ms(),
-        "request_id": item.id,
+        "request_id": request_of(&item.id).0,
         "tenant": item.tenant,
         "route": item.route,
         "key": item.requester,
@@ -189,7 +189,7 @@ fn message(event: &str, item: &ReviewItem, why: &Value) -> Value {
 fn about(item: &ReviewItem) -> About {
     let route = crate::routes::ROUTES.iter().find(|route| route.path == item.route);
     About {
-        request_id: item.id.clone(),
+        request_id: request_of(&item.id).0.to_owned(),
         tenant: item.tenant.clone(),
         route: route.map_or("", |route| route.path),
         by: "review".to_owned(),

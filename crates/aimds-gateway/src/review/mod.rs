@@ -145,7 +145,7 @@ impl Reviews {
     /// # Errors
     /// [`Failure::Unrecorded`] where the use of an approval cannot be recorded.
     pub(crate) async fn ask(&self, call: &Call, request: &Escalated<'_>) -> Result<Answer, Failure> {
-        let id = call.id.as_str().to_owned();
+        let id = named(call.id.as_str(), request.direction);
         let (tenant, requester) = (call.tenant().to_owned(), call.key_id().to_owned());
         let (part, uri, body) = (request.direction, asked(request.uri).to_owned(), request.body.to_vec());
         let text = std::str::from_utf8(request.body).ok().filter(|_| request.editable);
@@ -338,6 +338,22 @@ impl Reviews {
             })
             .await;
     }
+}
+
+/// What the review of an answer is called after its request: both may need a person.
+const ANSWER: &str = "-answer";
+
+/// The name of the review of one half of an exchange.
+fn named(request_id: &str, part: Direction) -> String {
+    match part {
+        Direction::Request => request_id.to_owned(),
+        Direction::Response => format!("{request_id}{ANSWER}"),
+    }
+}
+
+/// The request that a review is about, and whether it is about the request itself.
+pub(crate) fn request_of(id: &str) -> (&str, bool) {
+    id.strip_suffix(ANSWER).map_or((id, true), |request_id| (request_id, false))
 }
 
 /// What was called, as far as it tells one request from another.

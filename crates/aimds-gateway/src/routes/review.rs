@@ -22,6 +22,7 @@ use crate::learning::Heard;
 use crate::metrics::Direction;
 use crate::review::{
     Content, EditedText, Label, Refusal, ReviewDetail, ReviewRow, Reviews, Said, Standing, Verdicted,
+    request_of,
 };
 
 const REVIEW: HeaderName = HeaderName::from_static("x-aimds-review");
@@ -162,10 +163,12 @@ pub(crate) async fn decide(call: Call, request: Request<Body>) -> Result<Respons
     let by = Party { tenant: call.tenant(), name: call.key_id() };
     let request_id = item.id.clone();
     let decided = reviews(&call)?.decide(&call.app, item, Verdicted { by, approved, said }).await?;
-    if let Some(label) = label.filter(|_| call.app.learning.is_some()) {
+    // What is said of an answer is no outcome of the request.
+    let (request_id, of_request) = request_of(&request_id);
+    if let Some(label) = label.filter(|_| of_request && call.app.learning.is_some()) {
         let heard = Heard::Label { attack: label == Label::Attack };
         // The decision stands, whether or not it can be learnt from.
-        let _ = feedback::take(&call, &request_id, Trust::Verified, heard).await;
+        let _ = feedback::take(&call, request_id, Trust::Verified, heard).await;
     }
     answer(&ReviewRow::from(decided))
 }

@@ -93,6 +93,19 @@ async fn an_answer_in_one_piece_is_held_as_well() {
     assert_eq!((review_of(&reply), reply.header("x-aimds-review-state")), (again, "denied"));
     assert!(!reply.text().contains(IBAN));
 
+    // Both halves of one exchange may need a person.
+    let (reply, ids) = tokio::join!(office.ask(&risky("")), async {
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let id = waiting(&office).await;
+            office.decide(&id, "approve").await;
+            ids.push(id);
+        }
+        ids
+    });
+    assert_eq!((reply.status.as_u16(), reply.decision()), (200, "redact"));
+    assert_eq!(ids[1], format!("{}-answer", ids[0]));
+
     let office = Office::open("mode = \"ticket\"\n", "").await;
     office.upstream.answers(200, completion(IBAN));
     let refused = office.ask(&body).await;
