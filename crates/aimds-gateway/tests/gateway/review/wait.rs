@@ -94,7 +94,8 @@ async fn an_answer_in_one_piece_is_held_as_well() {
     assert!(!reply.text().contains(IBAN));
 
     // Both halves of one exchange may need a person.
-    let (reply, ids) = tokio::join!(office.ask(&risky("")), async {
+    let both = risky("");
+    let (reply, ids) = tokio::join!(office.ask(&both), async {
         let mut ids = Vec::new();
         for _ in 0..2 {
             let id = waiting(&office).await;
