@@ -48,6 +48,9 @@ pub struct GraphReport {
     pub edges_per_s: f64,
     /// Bytes on disk, where the store can tell.
     pub bytes: Option<u64>,
+    /// The most memory that the process has held until then, mapped pages of files included, where the
+    /// system can tell; with a store measured before, also for that one.
+    pub memory_bytes: Option<u64>,
     /// By question, in microseconds, with the share of the answers that the limits cut.
     #[serde(skip)]
     pub queries: Vec<Case>,
@@ -100,6 +103,7 @@ pub fn measure_graph(
         load_s,
         edges_per_s: stats.counts.edges as f64 / load_s.max(1e-9),
         bytes: stats.bytes,
+        memory_bytes: peak_memory(),
         queries,
     })
 }
@@ -164,6 +168,13 @@ fn timed(
     let slowest = micros.iter().copied().fold(0.0, f64::max);
     let measured = Measured::new(micros).detail("slowest", slowest).detail("truncated", share);
     Ok(Case::new(query, Unit::Us, measured))
+}
+
+/// Linux tells it as `VmHWM:   12345 kB`.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// What has been told so far.

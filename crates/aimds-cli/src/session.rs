@@ -106,25 +106,22 @@ pub fn run(session: &Session, global: &Global) -> anyhow::Result<Status> {
 }
 
 fn listed(answer: &Value, _: Paint) -> String {
-    let sessions = answer["sessions"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut page = format!("{} of {} sessions\n", sessions.len(), answer["total"]);
+    let sessions = list(answer, "sessions");
+    let mut page = format!("{} of {} sessions\n", sessions.len(), whole(answer, "total"));
     for session in sessions {
-        // Writing to a String does not fail.
-        let _ = writeln!(
-            page,
-            "{}  risk {:.2}  peak {:.2}  {:>4} looks  {}  {}{}",
+        let tenant = word(session, "tenant");
+        let line = format!(
+            "{}  risk {:.2}  peak {:.2}  {:>4} looks  {}  {}  {}",
             word(session, "id"),
             number(session, "risk"),
             number(session, "peak"),
-            session["looks"],
+            whole(session, "looks"),
             last_seen(session),
-            if word(session, "tenant").is_empty() {
-                "(default tenant)".into()
-            } else {
-                word(session, "tenant")
-            },
-            session["cause"].as_str().map(|cause| format!("  {}", printable(cause))).unwrap_or_default(),
+            if tenant.is_empty() { "(default tenant)" } else { &tenant },
+            word(session, "cause"),
         );
+        page.push_str(line.trim_end());
+        page.push('\n');
     }
     page
 }
@@ -134,12 +131,13 @@ fn shown(session: &Value, paint: Paint) -> String {
     let whose = if tenant.is_empty() { "the default tenant".to_owned() } else { format!("tenant {tenant}") };
     let title = paint.strong(&format!("session {}", word(session, "id")));
     let mut page = format!("{title} of {whose}, last seen {}\n", last_seen(session));
-    for sentence in session["words"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for sentence in list(session, "words").iter().filter_map(Value::as_str) {
+        // Writing to a String does not fail.
         let _ = writeln!(page, "  {}", printable(sentence));
     }
     page += "  look  score  risk together\n";
-    let looks = session["trajectory"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let first = session["looks"].as_u64().unwrap_or(0).saturating_sub(looks.len() as u64);
+    let looks = list(session, "trajectory");
+    let first = whole(session, "looks").saturating_sub(looks.len() as u64);
     for (at, look) in looks.iter().enumerate() {
         let number_of = first + at as u64 + 1;
         let _ =
@@ -149,13 +147,21 @@ fn shown(session: &Value, paint: Paint) -> String {
 }
 
 fn word(session: &Value, key: &str) -> String {
-    printable(session[key].as_str().unwrap_or_default())
+    printable(session.get(key).and_then(Value::as_str).unwrap_or_default())
 }
 
 fn number(value: &Value, key: &str) -> f64 {
-    value[key].as_f64().unwrap_or(0.0)
+    value.get(key).and_then(Value::as_f64).unwrap_or(0.0)
+}
+
+fn whole(value: &Value, key: &str) -> u64 {
+    value.get(key).and_then(Value::as_u64).unwrap_or(0)
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 fn last_seen(session: &Value) -> String {
-    moment::format(session["last_seen_ms"].as_u64().unwrap_or(0))
+    moment::format(whole(session, "last_seen_ms"))
 }

@@ -1,7 +1,7 @@
 //! Where a request comes from: the address of the other end of its connection, or what a proxy that the operator trusts
 //! says about it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::{Extensions, HeaderMap};
 
@@ -54,6 +54,14 @@ fn spread(address: IpAddr) -> u128 {
 
 fn prefix(address: IpAddr, bits: u32) -> u128 {
     spread(address) & u128::MAX.checked_shl(128 - bits).unwrap_or(0)
+}
+
+/// The address by which a subscriber is counted: of IPv6, the first 64 bits, which is what one has at least.
+pub(crate) fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+    }
 }
 
 /// Whom a request comes from. Proxies add the address that they were asked from at the end of `X-Forwarded-For`; the

@@ -327,8 +327,8 @@ impl Call {
         let session = self.session.map(|session| session.to_string());
         let Inspection { verdict, took, .. } = inspection;
         let mut body = audit::decision(self.route.path, self.key_id(), session, direction, verdict, *took);
-        if let Some(considered) = &inspection.considered {
-            body["learn"] = considered.record();
+        if let (Some(considered), Some(body)) = (&inspection.considered, body.as_object_mut()) {
+            body.insert("learn".to_owned(), considered.record());
         }
         if let Some(shadow) = inspection.shadow {
             body["shadow"] = shadow.as_str().into();

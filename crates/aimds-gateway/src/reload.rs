@@ -300,6 +300,7 @@ impl App {
                 answer_timeout: self.limits.answer_timeout,
                 header_read_timeout: self.limits.header_read_timeout,
                 max_connections: self.limits.max_connections,
+                connections_per_address: self.limits.connections_per_address,
                 max_in_flight: self.limits.max_in_flight,
                 drain_timeout: self.limits.drain_timeout,
                 ..limits

@@ -3,6 +3,7 @@
 mod bind_error;
 mod frame;
 mod patient;
+mod places;
 mod tcp;
 
 use std::future::Future;
@@ -47,6 +48,7 @@ use tcp::Connection;
 
 pub use bind_error::BindError;
 pub(crate) use frame::{REQUEST_ID, turned_away};
+pub(crate) use places::{Place, Places};
 
 use frame::answer;
 
@@ -64,7 +66,7 @@ pub struct BoundGateway {
     quic: Option<(Listener, SocketAddr)>,
     tls: Arc<Tls>,
     current: Arc<Current>,
-    max_connections: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl Gateway {
@@ -169,12 +171,13 @@ impl Gateway {
             routes,
             openapi: OnceLock::new(),
         };
-        let max_connections = Arc::new(Semaphore::new(limits.max_connections));
+        let proxies = app.trusted_proxies.clone();
+        let places = Places::new(limits.max_connections, limits.connections_per_address, proxies);
         let current = Arc::new(Current::from_pointee(app));
         if current.load().reviews.is_some() {
             tokio::spawn(review::sweep(Arc::downgrade(&current)));
         }
-        Ok(BoundGateway { listener, local_addr, quic, tls, current, max_connections })
+        Ok(BoundGateway { listener, local_addr, quic, tls, current, places })
     }
 }
 
@@ -230,7 +233,7 @@ impl BoundGateway {
 
     /// Answers requests until `shutdown` is ready, then lets those in progress finish within `limits.drain_timeout_ms`.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, quic, tls, current, max_connections, .. } = self;
+        let Self { listener, quic, tls, current, places, .. } = self;
         // What belongs to the listeners does not change while they are open.
         let app = current.load_full();
         let limits = app.limits;
@@ -238,12 +241,7 @@ impl BoundGateway {
         let builder = Arc::new(tcp::connection_builder(&limits));
         let (stop, stopped) = watch::channel(false);
         let quic = quic.map(|(quic, _)| {
-            tokio::spawn(quic.serve(
-                Arc::clone(&current),
-                router.clone(),
-                Arc::clone(&max_connections),
-                stopped,
-            ))
+            tokio::spawn(quic.serve(Arc::clone(&current), router.clone(), Arc::clone(&places), stopped))
         });
         let watching = tokio::spawn(Certificates::of(&tls).watch());
         let issuers = Arc::clone(&app);
@@ -264,7 +262,7 @@ impl BoundGateway {
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&max_connections).try_acquire_owned() else {
+            let Some(place) = places.take(from.ip()) else {
                 app.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
                 if !secure {
                     tcp::refuse(&stream);

@@ -99,7 +99,10 @@ fn one(graph: &mut dyn Graph, arguments: &GraphBench, global: &Global) -> anyhow
 }
 
 fn page(store: &str, report: &GraphReport) -> String {
-    let bytes = report.bytes.map_or(String::new(), |bytes| format!(", {:.0} MB on disk", bytes as f64 / 1e6));
+    let megabytes = |bytes: Option<u64>, what: &str| {
+        bytes.map_or(String::new(), |bytes| format!(", {:.0} MB {what}", bytes as f64 / 1e6))
+    };
+    let bytes = megabytes(report.bytes, "on disk") + &megabytes(report.memory_bytes, "of memory at most");
     format!(
         "{store}: {} nodes, {} edges ({} at the largest source), built in {:.1} s ({:.0} edges/s){bytes}\n",
         report.nodes, report.edges, report.hub_edges, report.load_s, report.edges_per_s

@@ -193,6 +193,8 @@ fn the_bench_builds_and_asks() {
     let built = &report["stores"][0];
     assert_eq!(built["store"], "sqlite");
     assert!(built["report"]["edges"].as_u64().unwrap() >= 2900, "{built}");
+    #[cfg(target_os = "linux")]
+    assert!(built["report"]["memory_bytes"].as_u64().unwrap() > 1 << 20, "{built}");
     assert_eq!(report["cases"].as_array().unwrap().len(), 7);
     assert_eq!(
         (report["cases"][0]["runs"].clone(), report["cases"][0]["unit"].clone()),

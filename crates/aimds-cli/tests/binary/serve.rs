@@ -53,11 +53,16 @@ impl Running {
 
     /// The status and the body of `POST /v1/guard`.
     pub fn post(&self, key: &str, body: &Value) -> (u16, Value) {
+        self.post_to("/v1/guard", key, body)
+    }
+
+    /// The status and the body of the answer to a POST.
+    pub fn post_to(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
         let body = body.to_string();
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
-            "POST /v1/guard HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )

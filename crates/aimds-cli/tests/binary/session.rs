@@ -35,7 +35,7 @@ fn sessions_of_a_running_gateway_are_listed_and_shown() {
     let refused = run(&["session", "list", "--url", &url, "--key", "aimds_wrong"]);
     assert_eq!(refused.status, 3);
     assert!(
-        refused.stderr.contains("401") && refused.stderr.contains("unknown API key"),
+        refused.stderr.contains("401") && refused.stderr.contains("unknown credentials"),
         "{}",
         refused.stderr
     );

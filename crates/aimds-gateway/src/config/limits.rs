@@ -29,6 +29,8 @@ pub struct LimitsFile {
     pub answer_timeout_ms: u64,
     /// Connections open at the same time.
     pub max_connections: NonZeroUsize,
+    /// Connections of one address open at the same time.
+    pub connections_per_address: NonZeroUsize,
     /// Requests in progress at the same time.
     pub max_in_flight: NonZeroUsize,
     /// Time that requests in progress have to finish at shutdown, in milliseconds.
@@ -46,6 +48,7 @@ impl Default for LimitsFile {
             header_read_timeout_ms: 10_000,
             answer_timeout_ms: 30_000,
             max_connections: at_least_one(4096),
+            connections_per_address: at_least_one(2048),
             max_in_flight: at_least_one(1024),
             drain_timeout_ms: 10_000,
         }
@@ -71,6 +74,8 @@ pub struct Limits {
     pub answer_timeout: Duration,
     /// Connections open at the same time.
     pub max_connections: usize,
+    /// Connections of one address open at the same time.
+    pub connections_per_address: usize,
     /// Requests in progress at the same time.
     pub max_in_flight: usize,
     /// Time that requests in progress have to finish at shutdown.
@@ -96,6 +101,7 @@ pub(super) fn resolve(file: &LimitsFile) -> Result<Limits, ConfigError> {
         deep_deadline: positive("limits.deep_deadline_ms", file.deep_deadline_ms)?,
         header_read_timeout: positive("limits.header_read_timeout_ms", file.header_read_timeout_ms)?,
         answer_timeout: positive("limits.answer_timeout_ms", file.answer_timeout_ms)?,
+        connections_per_address: file.connections_per_address.get(),
         max_connections: file.max_connections.get().min(tokio::sync::Semaphore::MAX_PERMITS),
         max_in_flight: file.max_in_flight.get().min(tokio::sync::Semaphore::MAX_PERMITS),
         drain_timeout: Duration::from_millis(file.drain_timeout_ms),

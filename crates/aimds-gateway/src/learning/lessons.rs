@@ -66,7 +66,10 @@ impl Consumer for Lessons {
             false => LearnState::open_or(&self.path, begin)?,
             true => match LearnState::open(&self.path)? {
                 Some(state) => state,
-                None => return Ok(self.seen = None),
+                None => {
+                    self.seen = None;
+                    return Ok(());
+                }
             },
         };
         let mut notes = Vec::new();

@@ -24,7 +24,7 @@ use aimds_engine::{Assessment, Decision};
 use aimds_learn::{Action as Strength, Model, Trust};
 use aimds_store::AuditLog;
 use arc_swap::ArcSwapOption;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub use context::RESPONSES;
 pub use rows::{parse_row, source_number};
@@ -252,27 +252,29 @@ fn experience(request_id: &str, decided: &Decided, source: &str, trust: Trust, h
         Trust::Trusted => "",
         Trust::Verified => "#verified",
     };
-    let mut body = json!({
-        "id": format!("{request_id}{speaker}"),
-        "source": source,
-        "trust": trust,
-        "features": decimals(features),
-        "floor": context::name(*floor),
-    });
     let (action, propensity, reward) = match heard {
         Heard::Reward(reward) => (*done, 1.0, reward),
         Heard::Label { attack } => {
-            body["label"] = if attack { "attack" } else { "benign" }.into();
-            body["score"] = decimal(*score).into();
-            body["class"] = u8::from(attack).into();
             let (drawn, propensity) = draw(request_id, *floor);
             (drawn, propensity, context::reward(attack, drawn))
         }
     };
-    body["action"] = context::name(action).into();
-    body["propensity"] = propensity.into();
-    body["reward"] = reward.into();
-    body
+    let mut body = Map::new();
+    let mut say = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
+    say("id", format!("{request_id}{speaker}").into());
+    say("source", source.into());
+    say("trust", json!(trust));
+    say("features", decimals(features).into());
+    say("floor", context::name(*floor).into());
+    say("action", context::name(action).into());
+    say("propensity", propensity.into());
+    say("reward", reward.into());
+    if let Heard::Label { attack } = heard {
+        say("label", if attack { "attack" } else { "benign" }.into());
+        say("score", decimal(*score).into());
+        say("class", u8::from(attack).into());
+    }
+    body.into()
 }
 
 /// One of the permitted responses, drawn evenly, and its probability.

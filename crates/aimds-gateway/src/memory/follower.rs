@@ -142,7 +142,7 @@ impl<C: Consumer> Run<C> {
         let mut pause = PAUSE;
         loop {
             let result = self.round();
-            self.tell(result.as_ref().err());
+            self.tell(result.as_ref().err().map(Box::as_ref));
             let (rest, failed) = match result {
                 Ok(true) => (C::REST, false),
                 Ok(false) => (LOOK_EVERY, false),
@@ -210,7 +210,7 @@ impl<C: Consumer> Run<C> {
         self.place = Some(place.clone());
     }
 
-    fn tell(&self, error: Option<&Box<dyn Error + Send + Sync>>) {
+    fn tell(&self, error: Option<&(dyn Error + Send + Sync)>) {
         let failed_before = self.state.failing.swap(error.is_some(), Ordering::Relaxed);
         match error {
             Some(error) if !failed_before => {

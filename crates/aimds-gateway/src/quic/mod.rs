@@ -23,7 +23,7 @@ use axum::http::{Request, Response};
 use hyper_util::service::TowerToHyperService;
 use quinn::{Incoming, TransportConfig, VarInt, ZeroRttAccepted};
 use rustls::pki_types::CertificateDer;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::address;
@@ -31,6 +31,7 @@ use crate::app::{App, Gauge};
 use crate::config::QuicConfig;
 use crate::reload::Current;
 use crate::routes::Route;
+use crate::server::{Place, Places};
 use crate::tls::{NATIVE, PeerIdentity, Tls, identify};
 use turns::Turns;
 
@@ -97,7 +98,7 @@ impl Listener {
         self,
         current: Arc<Current>,
         router: Router,
-        places: Arc<Semaphore>,
+        places: Arc<Places>,
         mut stop: watch::Receiver<bool>,
     ) {
         let app = current.load_full();
@@ -166,11 +167,7 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 
 /// Lets a connection in, or tells it to prove its address first, or refuses it. Costs no memory where it does not let
 /// it in: a Retry packet holds what is needed to recognise who comes back (RFC 9000 §8.1.2).
-fn admit(
-    incoming: Incoming,
-    shared: &Shared,
-    places: &Arc<Semaphore>,
-) -> Option<(Incoming, OwnedSemaphorePermit)> {
+fn admit(incoming: Incoming, shared: &Shared, places: &Arc<Places>) -> Option<(Incoming, Place)> {
     let metrics = &shared.app.metrics;
     let busy = shared.greeting.load(Ordering::Relaxed) >= shared.config.retry_above;
     if busy && !incoming.remote_address_validated() {
@@ -178,9 +175,9 @@ fn admit(
         let _ = incoming.retry();
         return None;
     }
-    match Arc::clone(places).try_acquire_owned() {
-        Ok(place) => Some((incoming, place)),
-        Err(_) => {
+    match places.take(incoming.remote_address().ip()) {
+        Some(place) => Some((incoming, place)),
+        None => {
             metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
             incoming.refuse();
             None
@@ -218,7 +215,7 @@ struct Peer {
 /// A connection from its first packet to its last.
 async fn greet(
     incoming: Incoming,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
     config: Arc<quinn::ServerConfig>,
     early: bool,
     shared: Arc<Shared>,

@@ -9,13 +9,14 @@ mod table;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 pub use gcra::Rate;
 
+use crate::address::subscriber;
 use crate::auth::Principal;
 use crate::config::RateLimitsConfig;
 use crate::error::Failure;
@@ -62,18 +63,13 @@ impl RateLimits {
         }
     }
 
-    /// Asks for one request from an address. Of IPv6, the first 64 bits are a source: that is what one subscriber has
-    /// at least.
+    /// Asks for one request from an address.
     ///
     /// # Errors
     /// [`Failure::RateLimited`].
     pub(crate) fn take_address(&self, address: IpAddr, standing: &mut Standing) -> Result<(), Failure> {
         let Some(limit) = &self.address else { return Ok(()) };
-        let source = match address.to_canonical() {
-            IpAddr::V4(address) => IpAddr::V4(address),
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        };
-        limit.take(limit.everyone, source, self.now(), standing)
+        limit.take(limit.everyone, subscriber(address), self.now(), standing)
     }
 
     /// Asks for one request of a caller.

@@ -15,6 +15,8 @@ use crate::auth::Scope;
 use crate::error::Failure;
 use crate::learning::{Heard, Missing};
 
+const NO_LEARNER: &str = "learner: learn.state is not configured";
+
 /// What became of a decision: exactly one of `label` and `reward`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,8 +52,9 @@ pub(crate) struct FeedbackAnswer {
 }
 
 pub(crate) async fn hear(call: Call, request: Request<Body>) -> Result<Response<Body>, Failure> {
-    let learning =
-        call.app.learning.as_ref().ok_or(Failure::NotThere("learner: learn.state is not configured"))?;
+    if call.app.learning.is_none() {
+        return Err(Failure::NotThere(NO_LEARNER));
+    }
     let (parts, body) = request.into_parts();
     let (feedback, _): (FeedbackRequest, _) = call.json(&parts.headers, body).await?;
     let heard = match (feedback.label, feedback.reward) {
@@ -66,17 +69,24 @@ pub(crate) async fn hear(call: Call, request: Request<Body>) -> Result<Response<
         (false, true) => (Trust::Verified, "verified"),
         (false, false) => (Trust::Trusted, "trusted"),
     };
+    let taken = take(&call, &feedback.request_id, trust, heard).await?;
+    answer(&FeedbackAnswer { taken, trust: told })
+}
+
+/// Makes an experience of what the caller says and waits until the log has it; false where the decision had its outcome.
+pub(super) async fn take(call: &Call, request_id: &str, trust: Trust, heard: Heard) -> Result<bool, Failure> {
+    let learning = call.app.learning.as_ref().ok_or(Failure::NotThere(NO_LEARNER))?;
     // A caller of the default tenant speaks for every tenant's requests.
     let tenant = Some(call.tenant()).filter(|tenant| !tenant.is_empty());
     let source = format!("{}/{}", call.tenant(), call.key_id());
-    let experience = match learning.hear(&feedback.request_id, tenant, &source, trust, heard, now_ms()) {
+    let experience = match learning.hear(request_id, tenant, &source, trust, heard, now_ms()) {
         Ok(experience) => experience,
-        Err(Missing::Answered) => return answer(&FeedbackAnswer { taken: false, trust: told }),
+        Err(Missing::Answered) => return Ok(false),
         Err(Missing::Unknown) => return Err(Failure::NotThere("decision that is remembered")),
     };
-    if call.record_experience(&feedback.request_id, experience).await.is_err() {
-        learning.unheard(&feedback.request_id, trust);
+    if call.record_experience(request_id, experience).await.is_err() {
+        learning.unheard(request_id, trust);
         return Err(Failure::Unrecorded);
     }
-    answer(&FeedbackAnswer { taken: true, trust: told })
+    Ok(true)
 }

@@ -7,16 +7,18 @@ use std::ops::Range;
 use std::time::Instant;
 
 use aimds_engine::{Action, Party, Session, Timestamp};
+use aimds_learn::Trust;
 use aimds_store::{ReviewItem, ReviewState};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ROUTES, admin};
+use super::{ROUTES, admin, feedback};
 use crate::app::{Call, beside, now_ms};
 use crate::error::{Failure, json_response};
 use crate::json::{self, Document};
+use crate::learning::Heard;
 use crate::review::{
     Content, EditedText, Label, Refusal, ReviewDetail, ReviewRow, Reviews, Said, Standing, Verdicted,
 };
@@ -157,7 +159,13 @@ pub(crate) async fn decide(call: Call, request: Request<Body>) -> Result<Respons
     };
     let said = Said { tenant: call.tenant().to_owned(), reason, label, edits: texts, edited };
     let by = Party { tenant: call.tenant(), name: call.key_id() };
+    let request_id = item.id.clone();
     let decided = reviews(&call)?.decide(&call.app, item, Verdicted { by, approved, said }).await?;
+    if let Some(label) = label.filter(|_| call.app.learning.is_some()) {
+        let heard = Heard::Label { attack: label == Label::Attack };
+        // The decision stands, whether or not it can be learnt from.
+        let _ = feedback::take(&call, &request_id, Trust::Verified, heard).await;
+    }
     answer(&ReviewRow::from(decided))
 }
 

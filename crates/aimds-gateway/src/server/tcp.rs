@@ -14,9 +14,9 @@ use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::patient::Patient;
+use super::places::Place;
 use crate::address::Peer;
 use crate::app::{App, Gauge};
 use crate::config::Limits;
@@ -36,7 +36,7 @@ pub(super) struct Connection {
     pub(super) peer: Peer,
     /// With TLS, what it is greeted with.
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,
-    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) _place: Place,
 }
 
 impl Connection {

@@ -126,7 +126,7 @@ async fn a_store_that_is_down_disturbs_no_request_and_misses_nothing() {
     attack(&gate).await;
     assert_eq!(gate.get("/readyz").await.status.as_u16(), 200);
     assert_eq!(gate.get("/admin/graph/campaigns").await.status.as_u16(), 503);
-    assert!(gate.metric("aimds_graph_waiting").await >= 2.0);
+    eventually("both wait", async || gate.metric("aimds_graph_waiting").await >= 2.0).await;
     std::fs::create_dir(&away).unwrap();
     eventually("both are linked", async || gate.metric("aimds_graph_linked_total").await == 2.0).await;
     eventually("it is well", async || gate.metric("aimds_graph_healthy").await == 1.0).await;
@@ -138,6 +138,34 @@ async fn a_store_that_is_down_disturbs_no_request_and_misses_nothing() {
     assert_eq!(gate.get(&format!("/admin/graph/chain?id={third}")).await.status.as_u16(), 200);
     close(gate, log).await;
     assert!(away.join("graph.db").is_file());
+}
+
+#[cfg(feature = "neo4j")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_graph_database_that_is_down_gets_its_writes_later_and_disturbs_no_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log_in(folder.path());
+    let spool = folder.path().join("spool.db");
+    // Nobody listens there.
+    let config = format!(
+        "[graph]\nneo4j_url = \"bolt://127.0.0.1:1\"\nneo4j_password_env = \"\"\nneo4j_spool = \"{}\"\n",
+        spool.display()
+    );
+    let gate = gate(&config, &log).await;
+    attack(&gate).await;
+    eventually("it is in the spool", async || gate.metric("aimds_graph_linked_total").await == 1.0).await;
+    assert_eq!(gate.get("/admin/graph/campaigns").await.status.as_u16(), 503);
+    assert_eq!(gate.get("/readyz").await.status.as_u16(), 200);
+    close(gate, log).await;
+    let options = aimds_graph::Neo4jOptions::new(
+        "bolt://127.0.0.1:1",
+        "neo4j",
+        aimds_graph::Password(String::new()),
+        spool,
+    );
+    let mut waiting = aimds_graph::Neo4jGraph::open(options).unwrap();
+    let told = waiting.flush(Duration::from_millis(50)).unwrap_err().to_string();
+    assert!(told.contains("1 batches wait in the spool"), "{told}");
 }
 
 #[tokio::test]

@@ -67,6 +67,23 @@ fn the_signatures_of_the_rfc_are_right_and_changed_ones_are_not() {
     }
 }
 
+proptest::proptest! {
+    /// No change of a good token is good: neither of what it says, nor of its signature, nor of how they are written.
+    #[test]
+    fn a_changed_token_is_not_good(at in 0_usize..1000, with in "[A-Za-z0-9_.=-]{0,3}") {
+        let key = SigningKey::generate().unwrap();
+        let claims = Claims {
+            issuer: "i".into(), audience: "a".into(), subject: "s".into(), tenant: None, roles: vec![], issued_s: 1, expires_s: 2,
+        };
+        let good = key.issue(&claims).unwrap();
+        let keys = set(json!([key.jwk()])).unwrap();
+        proptest::prop_assert_eq!(verified(&keys, &good), Ok(()));
+        let at = at % good.len();
+        let changed = format!("{}{with}{}", &good[..at], &good[at + 1..]);
+        proptest::prop_assert_eq!(verified(&keys, &changed).is_ok(), changed == good);
+    }
+}
+
 #[test]
 fn a_token_cannot_choose_how_it_is_verified() {
     let keys = set(json!([rsa(), p256()])).unwrap();

@@ -73,6 +73,32 @@ async fn who_asks_and_does_not_read_is_cut_off() {
 }
 
 #[tokio::test]
+async fn nobody_takes_all_connections() {
+    let begin = async |config: &str| {
+        let gate =
+            gate(&format!("[limits]\nmax_connections = 10\nconnections_per_address = 4\n{config}")).await;
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            held.push(TcpStream::connect(gate.address).await.unwrap());
+        }
+        (gate, held)
+    };
+    let (one, held) = begin("").await;
+    let fifth = one.raw(b"GET /healthz HTTP/1.0\r\n\r\n").await;
+    assert!(fifth.starts_with("HTTP/1.1 503 ") && fifth.contains("retry-after: 1\r\n"), "{fifth}");
+    let client = crate::quic::client::Client::new(b"h3");
+    assert!(client.connect(one.quic).await.is_err(), "both listeners count together");
+    drop(held);
+    crate::support::eventually("its places are free again", async || {
+        one.raw(b"GET /healthz HTTP/1.0\r\n\r\n").await.contains("200 OK")
+    })
+    .await;
+    // The connections of a proxy are those of many clients.
+    let (many, _held) = begin("[listen]\ntrusted_proxies = [\"127.0.0.1\"]\n").await;
+    assert!(alive(&many).await);
+}
+
+#[tokio::test]
 async fn slow_clients_keep_their_connections_and_nobody_elses() {
     let gate = gate("[limits]\nmax_connections = 40\nheader_read_timeout_ms = 400\n").await;
     let mut held = Vec::new();

@@ -188,3 +188,19 @@ async fn without_a_queue_nobody_is_asked() {
     let guard = office.gate.post("/v1/guard", &json!({ "text": IBAN })).await.json();
     assert_eq!((&guard["decision"], guard.get("review")), (&json!("escalate"), None));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reviewer_says_is_learnt_from() {
+    let learnt = tempfile::tempdir().unwrap();
+    let state = learnt.path().join("learn.state");
+    let office = Office::open(TICKET, &format!("[learn]\nstate = \"{}\"\n", state.display())).await;
+    let (denied, approved) = (office.ask(&risky("a")).await, office.ask(&risky("b")).await);
+    assert_eq!(office.decide(&review_of(&denied), "deny").await.status, 200);
+    assert_eq!(office.decide(&review_of(&approved), "approve").await.status, 200);
+    // A second word of a reviewer on the same request counts no more.
+    let again = json!({ "request_id": review_of(&denied), "label": "benign" });
+    assert_eq!(office.gate.post("/v1/feedback", &again).await.json()["taken"], false);
+    office.close().await;
+    let learner = aimds_gateway::LearnState::open(&state).unwrap().unwrap().learner;
+    assert_eq!((learner.summary().labels, learner.summary().learnt), (2, 2));
+}
