@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aimds_engine::{DEFAULT_POLICY, Policy, PolicyFile};
 use aimds_gateway::{
@@ -92,7 +93,13 @@ pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<Setup> {
     setup(file, config, &text)
 }
 
-fn setup(file: GatewayConfig, config: Checked, text: &str) -> anyhow::Result<Setup> {
+fn setup(file: GatewayConfig, mut config: Checked, text: &str) -> anyhow::Result<Setup> {
+    let mut shadow_digest = None;
+    if let Some(path) = &config.shadow {
+        let text = loading::policy_text(path)?;
+        config.shadow_policy = Some(Arc::new(loading::parse_policy(path, &text)?));
+        shadow_digest = Some(Digest::of(&text));
+    }
     let (policy, policy_digest) = match &config.policy {
         None => (Policy::parse(DEFAULT_POLICY)?, Digest::of(DEFAULT_POLICY)),
         Some(path) => {
@@ -100,21 +107,25 @@ fn setup(file: GatewayConfig, config: Checked, text: &str) -> anyhow::Result<Set
             (loading::parse_policy(path, &text)?, Digest::of(&text))
         }
     };
-    Ok(Setup { file, config, policy, config_digest: Digest::of(text), policy_digest })
+    Ok(Setup { file, config, policy, config_digest: Digest::of(text), policy_digest, shadow_digest })
 }
 
-/// The files that [`read`] reads: the configuration, and the policy where it names one that is to be found.
+/// The files that [`read`] reads: the configuration, and the policies that it names.
 pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
     let named = std::fs::read_to_string(path).ok().and_then(|text| GatewayConfig::parse(&text).ok());
-    let policy = named.map(|file| file.policy.path).filter(|policy| !policy.is_empty());
+    let policies = named.into_iter().flat_map(|file| [file.policy.path, file.shadow.policy]);
+    let policies = policies.filter(|policy| !policy.is_empty());
     let directory = path.parent().unwrap_or(Path::new(""));
-    std::iter::once(path.to_owned()).chain(policy.map(|policy| directory.join(policy))).collect()
+    std::iter::once(path.to_owned()).chain(policies.map(|policy| directory.join(policy))).collect()
 }
 
 /// Lets relative paths start from a directory.
 fn start_from(config: &mut Checked, directory: &Path) {
     if let Some(policy) = &mut config.policy {
         *policy = directory.join(&policy);
+    }
+    if let Some(shadow) = &mut config.shadow {
+        *shadow = directory.join(&shadow);
     }
     if let Some(ledger) = config.router.as_mut().and_then(|router| router.ledger.as_mut()) {
         *ledger = directory.join(&ledger);

@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aimds_engine::vault::Met;
-use aimds_engine::{Asked, Conversation, Degraded, Engine, Kept, Outcome, Session, Timestamp, Verdict};
+use aimds_engine::{
+    Action, Asked, Conversation, Degraded, Engine, Kept, Outcome, Policy, Session, Timestamp, Verdict,
+};
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -48,6 +50,8 @@ const DISCARD_TIMES_LIMIT: usize = 4;
 /// What every request shares. A reload makes another one, with the same counters, sessions, holds and records.
 pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
+    /// A policy that is asked beside the one in force, if there is one.
+    pub(crate) shadow: Option<Arc<Policy>>,
     pub(crate) callers: Callers,
     pub(crate) public_metrics: bool,
     pub(crate) rate_limits: Arc<RateLimits>,
@@ -123,6 +127,8 @@ pub(crate) struct Inspection {
     pub(crate) verdict: Verdict,
     /// When it was known.
     pub(crate) decided: Instant,
+    /// What the policy would have done that is asked beside the one in force.
+    shadow: Option<Action>,
     /// What it made of the session.
     session: Session,
     /// What the learner made of it.
@@ -272,8 +278,14 @@ impl Call {
             (outcome, session) = beside(|| inspect(&|| started.elapsed() > app.limits.deep_deadline));
         }
         let took = started.elapsed();
+        let shadow = app.shadow.as_ref().map(|policy| match asked {
+            None => policy.decide(conversation, &outcome.assessment, self.tenant()).action(),
+            Some(asked) => {
+                policy.decide_answer(asked, conversation, &outcome.assessment, self.tenant()).action()
+            }
+        });
         let verdict = Verdict::new(&outcome, conversation, Some(audit::micros(took)));
-        Ok(Inspection { outcome, verdict, decided: Instant::now(), session, considered: None, took })
+        Ok(Inspection { outcome, verdict, decided: Instant::now(), shadow, session, considered: None, took })
     }
 
     /// Counts and records what the engine said. An error means that the answer must not be used.
@@ -281,6 +293,9 @@ impl Call {
         let Inspection { outcome, took, .. } = inspection;
         let metrics = &self.app.metrics;
         metrics.decided(direction, outcome.decision.action(), &outcome.assessment.findings, *took);
+        if let Some(shadow) = inspection.shadow {
+            metrics.shadowed(direction, outcome.decision.action(), shadow);
+        }
         if let Some(session) = self.session() {
             self.app.sessions.store(session, inspection.session.clone(), Timestamp(now_ms()));
         }
@@ -314,6 +329,9 @@ impl Call {
         let mut body = audit::decision(self.route.path, self.key_id(), session, direction, verdict, *took);
         if let (Some(considered), Some(body)) = (&inspection.considered, body.as_object_mut()) {
             body.insert("learn".to_owned(), considered.record());
+        }
+        if let Some(shadow) = inspection.shadow {
+            body["shadow"] = shadow.as_str().into();
         }
         match (self.append("decision", body), self.app.on_full) {
             (Err(_), OnFull::Closed) => Err(Failure::Unrecorded),

@@ -82,9 +82,10 @@ pub use config::{
     NamedRateFile, NotifyConfig, NotifyFile, OnFull, OnQueueFull, OnTimeout, OnVaultError, Placeholders,
     PolicyPathFile, QuicConfig, QuicFile, RateLimitsConfig, RateLimitsFile, ReasonsFor, ReloadFile,
     ReviewConfig, ReviewFile, ReviewMode, RoleFile, RouteFile, RouterConfig, RouterFile, Secret,
-    ServiceConfig, ServiceFile, SessionsFile, SiemConfig, SiemFile, SiemFormat, StreamConfig, StreamFile,
-    SyslogAddress, TargetFile, TargetPlace, TenantOf, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile,
-    VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession, config_schema,
+    ServiceConfig, ServiceFile, SessionsFile, ShadowFile, SiemConfig, SiemFile, SiemFormat, StreamConfig,
+    StreamFile, SyslogAddress, TargetFile, TargetPlace, TenantOf, TlsConfig, TlsFile, UpstreamConfig,
+    UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession,
+    config_schema,
 };
 pub use learning::{LearnState, LearnStateError, RESPONSES, Untold, parse_row, source_number};
 pub use mitigation::{MitigationError, StateError};

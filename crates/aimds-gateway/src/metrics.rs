@@ -87,6 +87,8 @@ pub(crate) struct Metrics {
     /// By route (the last is "unmatched"), then by status class 1xx to 5xx.
     requests: Vec<[AtomicU64; 5]>,
     decisions: [[AtomicU64; Action::ALL.len()]; 2],
+    /// By direction, by what the policy in force did, by what the one beside it would have done.
+    shadow: [[[AtomicU64; Action::ALL.len()]; Action::ALL.len()]; 2],
     findings: Mutex<BTreeMap<&'static str, u64>>,
     failures: Mutex<BTreeMap<&'static str, u64>>,
     /// Time in the engine.
@@ -119,6 +121,7 @@ impl Metrics {
             requests: routes.iter().map(|_| Default::default()).collect(),
             routes,
             decisions: Default::default(),
+            shadow: Default::default(),
             findings: Mutex::default(),
             failures: Mutex::default(),
             engine: Histogram::default(),
@@ -169,6 +172,19 @@ impl Metrics {
         self.engine.observe(took);
     }
 
+    /// What a policy would have done that is asked beside the one in force.
+    pub(crate) fn shadowed(&self, direction: Direction, live: Action, shadow: Action) {
+        let rows = match direction {
+            Direction::Request => self.shadow.first(),
+            Direction::Response => self.shadow.last(),
+        };
+        let slot = |action: Action| Action::ALL.iter().position(|&known| known == action);
+        let row = rows.zip(slot(live)).and_then(|(rows, slot)| rows.get(slot));
+        if let Some(counter) = row.zip(slot(shadow)).and_then(|(row, slot)| row.get(slot)) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// The text that Prometheus reads.
     pub(crate) fn expose(&self, audit: Option<&AuditState>) -> String {
         let mut out = String::with_capacity(8 << 10);
@@ -205,6 +221,23 @@ impl Metrics {
             }
         }
         family("aimds_decisions_total", "counter", "Decisions by direction and action.", rows);
+        let mut rows = Vec::new();
+        for (direction, lives) in [Direction::Request, Direction::Response].iter().zip(&self.shadow) {
+            for (live, shadows) in Action::ALL.iter().zip(lives) {
+                let counted = Action::ALL.iter().zip(shadows).filter(|(_, counter)| load(counter) > 0);
+                rows.extend(counted.map(|(shadow, counter)| {
+                    let (direction, live, shadow) = (direction.as_str(), live.as_str(), shadow.as_str());
+                    let labels = format!("{{direction=\"{direction}\",live=\"{live}\",shadow=\"{shadow}\"}}");
+                    (labels, load(counter).into())
+                }));
+            }
+        }
+        family(
+            "aimds_shadow_decisions_total",
+            "counter",
+            "What the policy in force did, and what the one of [shadow] would have done.",
+            rows,
+        );
         let labelled = |name: &str, counts: &Mutex<BTreeMap<&'static str, u64>>| {
             let counts = counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             counts.iter().map(|(label, &count)| (format!("{{{name}=\"{label}\"}}"), count.into())).collect()

@@ -41,6 +41,8 @@ pub struct Setup {
     pub config_digest: Digest,
     /// Digest of the policy.
     pub policy_digest: Digest,
+    /// Digest of the policy that is asked beside it, if there is one.
+    pub shadow_digest: Option<Digest>,
 }
 
 /// Digest of a text (BLAKE3).
@@ -111,6 +113,7 @@ struct State {
     file: GatewayConfig,
     config: Digest,
     policy: Digest,
+    shadow: Option<Digest>,
     /// The files as they were when they were last read.
     seen: blake3::Hash,
 }
@@ -130,6 +133,7 @@ impl Reloads {
             file: setup.file.clone(),
             config: setup.config_digest,
             policy: setup.policy_digest,
+            shadow: setup.shadow_digest,
             seen: digest(&source.files()),
         };
         Self(Arc::new(Inner { current, source, started: setup.file.clone(), state: Mutex::new(state) }))
@@ -210,8 +214,8 @@ impl Reloads {
     }
 
     fn apply(&self, state: &mut State, app: &Arc<App>, setup: Setup, cause: Cause) -> Result<(), Refused> {
-        let Setup { file, config, policy, config_digest, policy_digest } = setup;
-        if (config_digest, policy_digest) == (state.config, state.policy) {
+        let Setup { file, config, policy, config_digest, policy_digest, shadow_digest } = setup;
+        if (config_digest, policy_digest, shadow_digest) == (state.config, state.policy, state.shadow) {
             return Ok(());
         }
         let nobody = config.keys.is_empty() && config.certificates.is_empty() && config.issuers.is_empty();
@@ -227,6 +231,9 @@ impl Reloads {
         changed.extend(state.file.differences(&file).iter().map(|found| found.section));
         if policy_digest != state.policy && !changed.contains(&"policy") {
             changed.push("policy");
+        }
+        if shadow_digest != state.shadow && !changed.contains(&"shadow") {
+            changed.push("shadow");
         }
         let waiting = self.0.started.differences(&file);
         let waiting: Vec<_> = waiting.iter().filter(|found| !found.live).map(|found| found.section).collect();
@@ -251,7 +258,13 @@ impl Reloads {
             "needs_restart": waiting,
         });
         record(app, body);
-        *state = State { file, config: config_digest, policy: policy_digest, seen: state.seen };
+        *state = State {
+            file,
+            config: config_digest,
+            policy: policy_digest,
+            shadow: shadow_digest,
+            seen: state.seen,
+        };
         Ok(())
     }
 }
@@ -271,10 +284,12 @@ impl App {
             stream,
             block,
             limits,
+            shadow_policy,
             ..
         } = config;
         Self {
             engine,
+            shadow: shadow_policy,
             callers: Callers::new(keys, certificates, Arc::clone(self.callers.tokens()), roles, require_auth),
             public_metrics,
             rate_limits: Arc::new(RateLimits::new(rate_limits)),

@@ -117,6 +117,7 @@ impl Gateway {
             learn,
             notify,
             siem,
+            shadow_policy,
             ..
         } = config;
         if require_auth && keys.is_empty() && certificates.is_empty() && issuers.is_empty() {
@@ -144,6 +145,7 @@ impl Gateway {
         };
         let app = App {
             engine,
+            shadow: shadow_policy,
             callers: Callers::new(keys, certificates, Arc::new(Tokens::open(issuers)?), roles, require_auth),
             public_metrics,
             rate_limits: Arc::new(RateLimits::new(rate_limits)),

@@ -128,3 +128,31 @@ fn changed_files_are_seen_also_under_load_and_in_quick_succession() {
     }
     Arc::try_unwrap(running).ok().unwrap().stop();
 }
+
+#[test]
+fn a_policy_in_the_shadow_says_what_it_would_have_done_and_changes_nothing() {
+    let folder = Folder::new();
+    let path =
+        folder.file("aimds.toml", config("[shadow]\npolicy = \"next.toml\"\n[reload]\nwatch_seconds = 0\n"));
+    folder.file("policy.toml", ALLOW);
+    folder.file("next.toml", BLOCK_EMAIL);
+    let running = Running::start_logging(&folder, &["--config", &path], &folder.path().join(LOG));
+    assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "allow");
+    folder.file("next.toml", "version = ");
+    running.hang_up();
+    eventually("a broken one is refused", || log(&folder).contains("stay as they were"));
+    assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "allow");
+    folder.file("next.toml", ALLOW);
+    running.hang_up();
+    eventually("the next one is in force", || log(&folder).contains("changed=[\"shadow\"]"));
+    assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "allow");
+    running.stop();
+    let audit = folder.path().join("audit.db");
+    let exported = run(&["audit", "export", audit.to_str().unwrap(), "--kind", "decision"]);
+    let told: Vec<_> = exported
+        .lines()
+        .iter()
+        .map(|record| [record["body"]["decision"].clone(), record["body"]["shadow"].clone()])
+        .collect();
+    assert_eq!(told, [["allow", "block"], ["allow", "block"], ["allow", "allow"]]);
+}

@@ -39,6 +39,7 @@ impl GatewayConfig {
             rate_limits,
             admin,
             siem,
+            shadow,
         } = self;
         let sections = [
             ("listen", false, *listen != other.listen),
@@ -65,6 +66,7 @@ impl GatewayConfig {
             ("siem", false, *siem != other.siem),
             ("rate_limits", true, *rate_limits != other.rate_limits),
             ("admin", true, *admin != other.admin),
+            ("shadow", true, *shadow != other.shadow),
             ("graph", false, *graph != other.graph),
             ("learn", false, *learn != other.learn),
             ("limits.header_bytes", false, limits.header_bytes != other.limits.header_bytes),

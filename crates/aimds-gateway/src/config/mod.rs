@@ -22,6 +22,7 @@ mod reload;
 mod review;
 mod router;
 mod sessions;
+mod shadow;
 mod siem;
 mod stream;
 mod tls;
@@ -31,8 +32,10 @@ mod vault;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use aimds_engine::Policy;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -55,6 +58,7 @@ pub use reload::ReloadFile;
 pub use review::{OnQueueFull, OnTimeout, ReasonsFor, ReviewConfig, ReviewFile, ReviewMode};
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use sessions::SessionsFile;
+pub use shadow::ShadowFile;
 pub use siem::{SiemConfig, SiemFile, SiemFormat, SyslogAddress};
 pub use stream::{StreamConfig, StreamFile};
 pub use tls::{ClientAuth, TlsConfig, TlsFile};
@@ -123,6 +127,8 @@ pub struct GatewayConfig {
     pub reload: ReloadFile,
     /// Where detections are sent while they happen.
     pub siem: SiemFile,
+    /// A policy that is asked beside the one in force, and changes nothing.
+    pub shadow: ShadowFile,
 }
 
 impl GatewayConfig {
@@ -215,6 +221,10 @@ pub struct Config {
     pub watch: Option<Duration>,
     /// Where detections are sent while they happen, if anywhere.
     pub siem: Option<SiemConfig>,
+    /// File of a policy that is asked beside the one in force, if there is one.
+    pub shadow: Option<PathBuf>,
+    /// That policy: whoever reads files puts it here.
+    pub shadow_policy: Option<Arc<Policy>>,
 }
 
 impl Config {
@@ -274,6 +284,7 @@ impl Config {
             log,
             reload,
             siem,
+            shadow,
         } = file;
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
         let (require_auth, public_metrics) = (auth.require, auth.public_metrics);
@@ -311,6 +322,8 @@ impl Config {
             log_format: log.format,
             watch: reload::resolve(&reload),
             siem: siem::resolve(siem)?,
+            shadow: (!shadow.policy.is_empty()).then(|| shadow.policy.into()),
+            shadow_policy: None,
         })
     }
 }

@@ -43,7 +43,7 @@ async fn connect(gate: &Gate) -> TcpStream {
 async fn frames(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Vec<(u8, Vec<u8>)> {
     let mut bytes = Vec::new();
     let reading = async {
-        let mut piece = [0; 16_384];
+        let mut piece = vec![0; 16_384];
         while let Ok(length @ 1..) = stream.read(&mut piece).await {
             bytes.extend_from_slice(&piece[..length]);
         }
