@@ -330,8 +330,8 @@ impl Call {
         if let (Some(considered), Some(body)) = (&inspection.considered, body.as_object_mut()) {
             body.insert("learn".to_owned(), considered.record());
         }
-        if let Some(shadow) = inspection.shadow {
-            body["shadow"] = shadow.as_str().into();
+        if let (Some(shadow), Some(body)) = (inspection.shadow, body.as_object_mut()) {
+            body.insert("shadow".into(), shadow.as_str().into());
         }
         match (self.append("decision", body), self.app.on_full) {
             (Err(_), OnFull::Closed) => Err(Failure::Unrecorded),
