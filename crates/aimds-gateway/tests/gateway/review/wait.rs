@@ -93,8 +93,9 @@ async fn an_answer_in_one_piece_is_held_as_well() {
     assert_eq!((review_of(&reply), reply.header("x-aimds-review-state")), (again, "denied"));
     assert!(!reply.text().contains(IBAN));
 
-    // Both halves of one exchange may need a person.
+    // Both halves of one exchange may need a person. The denial of the same answer would stand.
     let both = risky("");
+    office.upstream.answers(200, completion(&format!("Now {IBAN}, {EMAIL}.")));
     let (reply, ids) = tokio::join!(office.ask(&both), async {
         let mut ids = Vec::new();
         for _ in 0..2 {
