@@ -50,7 +50,7 @@ pub struct Place {
 /// Arguments of `aimds token create`.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Whose token it is; its name in logs, records and revocations is token:<issuer's name>:<subject>
+    /// Whose token it is; its name in logs, records and revocations is token:ISSUER:SUBJECT, by the name that the gateway gives the issuer
     #[arg(long, value_name = "NAME")]
     pub subject: String,
     /// The tenant of the bearer
