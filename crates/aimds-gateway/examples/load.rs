@@ -25,13 +25,8 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 const USAGE: &str = "load h3|h2 ADDRESS:PORT KEY [--connections N] [--streams N] [--seconds N]";
 
-/// Different prompts of 200 characters, so that nothing can be answered from memory.
-const TOPICS: [&str; 4] = [
-    "the quarterly report for the board",
-    "a recipe with lentils",
-    "a trip to the coast",
-    "sorting algorithms",
-];
+/// The script for wrk, which holds the prompts: what is asked over each protocol is the same.
+const SCRIPT: &str = include_str!("../../../xtask/src/guard.lua");
 
 struct Arguments {
     http3: bool,
@@ -78,9 +73,10 @@ struct Measured {
     errors: usize,
 }
 
+/// One of the prompts in turn, twice and cut at 200 characters.
 fn body(number: usize) -> Bytes {
-    let topic = TOPICS.get(number % TOPICS.len()).copied().unwrap_or_default();
-    let prompt: String = format!("{number}. Please tell me more about {topic}, in plain words. ").repeat(5);
+    let prompts = || SCRIPT.lines().filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\","));
+    let prompt: String = prompts().nth(number % prompts().count()).unwrap_or_default().repeat(2);
     let prompt: String = prompt.chars().take(200).collect();
     serde_json::json!({ "messages": [{ "role": "user", "content": prompt }] }).to_string().into()
 }

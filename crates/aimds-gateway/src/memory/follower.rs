@@ -18,6 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Pause after a failure; it doubles from there.
 const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// It rests this many times as long as it has worked, so that it takes a quarter of one processor at most: requests come
+/// first, and what is behind them waits in the log.
+const REST_TO_WORK: u32 = 3;
 
 /// Somebody who makes something of records.
 pub(crate) trait Consumer: Send + 'static {
@@ -141,10 +144,12 @@ impl<C: Consumer> Run<C> {
     fn run(&mut self) {
         let mut pause = PAUSE;
         loop {
+            let began = Instant::now();
             let result = self.round();
+            let worked = began.elapsed();
             self.tell(result.as_ref().err().map(Box::as_ref));
             let (rest, failed) = match result {
-                Ok(true) => (C::REST, false),
+                Ok(true) => (C::REST.max(worked * REST_TO_WORK), false),
                 Ok(false) => (LOOK_EVERY, false),
                 Err(_) => (pause, true),
             };
