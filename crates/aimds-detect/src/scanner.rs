@@ -6,6 +6,7 @@ use std::ops::Range;
 use aimds_text::{Exhausted, Limits, Normalised, Transform, View, normalise};
 
 use crate::encoder::{Encoder, EncoderError, Judgement, Window};
+use crate::known::{KnownAttack, KnownAttacks};
 use crate::lexical::{Head, LexicalModel, RuleEvidence, evidence};
 use crate::rules::{RuleMask, RuleSet, Severity, Status};
 use crate::validators::{self, Kind};
@@ -63,6 +64,7 @@ pub enum ScanExhausted {
 pub struct Scanner {
     rules: RuleSet,
     lexical: Option<LexicalModel>,
+    known: Option<KnownAttacks>,
     encoder: Option<Encoder>,
     limits: Limits,
 }
@@ -85,7 +87,13 @@ impl Scanner {
     /// A scanner. Without a model it still finds what rules and validators know.
     #[must_use]
     pub fn new(rules: RuleSet, lexical: Option<LexicalModel>, limits: Limits) -> Self {
-        Self { rules, lexical, encoder: None, limits }
+        Self { rules, lexical, known: None, encoder: None, limits }
+    }
+
+    /// The same with a library of known attacks.
+    #[must_use]
+    pub fn with_known(self, known: KnownAttacks) -> Self {
+        Self { known: Some(known), ..self }
     }
 
     /// The same with tier 2.
@@ -110,6 +118,29 @@ impl Scanner {
     #[must_use]
     pub fn has_model(&self) -> bool {
         self.lexical.is_some()
+    }
+
+    /// The known attacks that a message holds in any of its readings, the most similar first, at most `most`; each at its place
+    /// in the original text.
+    #[must_use]
+    pub fn known_attacks(&self, message: &Message, most: usize) -> Vec<KnownAttack<'_>> {
+        let Some(known) = &self.known else { return Vec::new() };
+        let mut found: Vec<KnownAttack<'_>> = Vec::new();
+        for view in normalise(&message.text, &self.limits).views {
+            for mut attack in known.find(&view.canonical.text, most) {
+                if found.iter().any(|other| other.id == attack.id && other.similarity >= attack.similarity) {
+                    continue;
+                }
+                let map = &view.canonical.map;
+                attack.span = map.span(attack.span);
+                attack.words = attack.words.into_iter().map(|word| map.span(word)).collect();
+                found.retain(|other| other.id != attack.id);
+                found.push(attack);
+            }
+        }
+        found.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
+        found.truncate(most);
+        found
     }
 
     /// Looks at one message; `position` is its place in the conversation, `mask` the rules that are switched off.
@@ -286,7 +317,8 @@ impl Scanner {
 }
 
 /// The question that is asked of a text, by where it comes from.
-fn head(origin: Origin) -> Head {
+#[must_use]
+pub fn head(origin: Origin) -> Head {
     match origin {
         Origin::Tool | Origin::Document => Head::Orders,
         Origin::User | Origin::System | Origin::Model => Head::Manipulation,

@@ -17,6 +17,8 @@ mod conformance;
 mod eval;
 // `aimds graph`, and its bench.
 mod graph;
+// `aimds explain`: words, thresholds, known attacks.
+mod explain;
 // What every subcommand has: help, version, usage errors.
 mod general;
 // `aimds learn` and `aimds bench learn`.
