@@ -1,18 +1,22 @@
 //! Recipe of the known attacks: the most suspicious part of every attack, near ones as one, none that clean text holds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use aimds_detect::known::{self, CUTOFF, FEWEST_WORDS, KnownAttacks, MOST_WORDS};
 use aimds_detect::lexical::{Head, LexicalModel};
 use aimds_sequence::{PatternLibrary, medoids};
-use aimds_text::{Limits, normalise};
+use aimds_text::{Limits, View, normalise};
 use anyhow::{Context as _, Result};
 use rayon::prelude::*;
 use serde_json::json;
 
 use crate::data::{self, Row};
+use crate::lexical::sha256;
 use crate::prepare::TRAINING_CROP;
+
+/// Sources whose most suspicious part is often a harmful request inside of a pretext: without the pretext no attack.
+const NOT_FROM: [&str; 1] = ["aisafetylab_results"];
 
 /// Settings of the recipe; the defaults are what ships.
 #[derive(clap::Args)]
@@ -29,8 +33,11 @@ pub struct Arguments {
     /// Logit of the lexical model from which a part of an attack is worth knowing.
     #[arg(long, default_value_t = 2.0)]
     suspicious: f32,
+    /// Files whose rows are searched, for the card.
+    #[arg(long)]
+    measure: Vec<PathBuf>,
     /// Known attacks at most; those that stand for the most come first.
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = 8000)]
     most: usize,
 }
 
@@ -50,7 +57,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for name in ["train.jsonl.zst", "extra_train.jsonl.zst", "extra_harmful_requests.jsonl.zst"] {
         rows.extend(data::read(&arguments.data.join(name))?);
     }
-    let (attacks, benign): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(Row::is_attack);
+    let (attacks, benign): (Vec<Row>, Vec<Row>) = rows
+        .into_iter()
+        .filter(|row| !row.is_attack() || !NOT_FROM.contains(&row.source.as_str()))
+        .partition(Row::is_attack);
     let parts: Vec<Part> =
         attacks.par_iter().filter_map(|row| part(row, &model, arguments.suspicious)).collect();
     println!("{} attacks, {} parts", attacks.len(), parts.len());
@@ -82,15 +92,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
     let mut builder = PatternLibrary::builder();
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
     let mut stands_for = 0;
     for (at, cluster) in
         clusters.iter().enumerate().filter(|(at, _)| !clean.contains(at)).take(arguments.most)
     {
         let part = &parts[cluster.medoid];
-        let number = numbers.entry(part.class).or_default();
+        *classes.entry(part.class).or_default() += 1;
+        let number = numbers.entry(&part.source).or_default();
         *number += 1;
         stands_for += cluster.members.len();
-        builder.insert(&format!("{}-{number:04}", part.class), part.class, &part.tokens)?;
+        builder.insert(&format!("{}-{number:04}", part.source), part.class, &part.tokens)?;
         if at < 5 {
             println!(
                 "{}: {} texts of {} sources",
@@ -103,34 +115,58 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let library = builder.build()?;
     let bytes = library.to_bytes();
     std::fs::write(arguments.models.join("known.bin"), &bytes)?;
-    card(
-        &arguments.models.join("known.json"),
-        &bytes,
-        &json!({
-            "recipe": "cargo xtask train known",
-            "attacks": attacks.len(),
-            "parts": parts.len(),
-            "clusters": clusters.len(),
-            "in_clean_texts": clean.len(),
-            "clean_texts": benign.len(),
-            "known": library.len(),
-            "stand_for": stands_for,
-            "classes": numbers,
-            "options": {
-                "near": arguments.near,
-                "suspicious": arguments.suspicious,
-                "cutoff": CUTOFF,
-                "words": [FEWEST_WORDS, MOST_WORDS],
-            },
-        }),
-    )
+    let known = KnownAttacks::new(library)?;
+    let mut measured = BTreeMap::new();
+    for path in &arguments.measure {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        measured.insert(name, measure(&known, &data::read(path)?));
+    }
+    println!("{}", serde_json::to_string_pretty(&measured)?);
+    let card = json!({
+        "recipe": "cargo xtask train known",
+        "sha256": sha256(&bytes),
+        "attacks": attacks.len(),
+        "parts": parts.len(),
+        "clusters": clusters.len(),
+        "in_clean_texts": clean.len(),
+        "clean_texts": benign.len(),
+        "known": known.len(),
+        "stand_for": stands_for,
+        "measured": measured,
+        "classes": classes,
+        "sources": numbers,
+        "options": {
+            "near": arguments.near,
+            "suspicious": arguments.suspicious,
+            "cutoff": CUTOFF,
+            "not_from": NOT_FROM,
+            "words": [FEWEST_WORDS, MOST_WORDS],
+        },
+    });
+    let text = serde_json::to_string_pretty(&card)? + "\n";
+    Ok(std::fs::write(arguments.models.join("known.json"), text)?)
 }
 
-fn card(path: &Path, bytes: &[u8], card: &serde_json::Value) -> Result<()> {
-    use sha2::Digest as _;
-    let mut card = card.clone();
-    card["sha256"] = json!(format!("{:x}", sha2::Sha256::digest(bytes)));
-    Ok(std::fs::write(path, serde_json::to_string_pretty(&card)? + "\n")?)
+/// How many rows hold a known attack of a similarity at least: attacks, benign.
+fn measure(known: &KnownAttacks, rows: &[Row]) -> BTreeMap<&'static str, [usize; 2]> {
+    let best: Vec<(bool, f32)> = rows
+        .par_iter()
+        .filter_map(|row| {
+            let views = normalise(crop(&row.text), &Limits::default()).views;
+            let nearest =
+                |view: &View| known.find(&view.canonical.text, 1).first().map(|near| near.similarity);
+            Some((row.is_attack(), views.iter().filter_map(nearest).max_by(f32::total_cmp)?))
+        })
+        .collect();
+    let from = |least: f32| {
+        [true, false].map(|attack| best.iter().filter(|&&(is, near)| is == attack && near >= least).count())
+    };
+    let mut counts: BTreeMap<_, _> = [("0.7", 0.7), ("0.8", 0.8), ("0.9", 0.9), ("1.0", 1.0)]
+        .map(|(name, least)| (name, from(least)))
+        .into();
+    let of = |attack| rows.iter().filter(|row| row.is_attack() == attack).count();
+    counts.insert("rows", [of(true), of(false)]);
+    counts
 }
 
 fn crop(text: &str) -> &str {
