@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .flat_map_iter(|row| {
             let views = normalise(crop(&row.text), &Limits::default()).views;
             let ids = |text: &str| -> Vec<usize> {
-                all.find(text, usize::MAX).iter().filter_map(|hit| hit.id.parse().ok()).collect()
+                all.find(text, CUTOFF, usize::MAX).iter().filter_map(|hit| hit.id.parse().ok()).collect()
             };
             views.iter().flat_map(|view| ids(&view.canonical.text)).collect::<Vec<_>>()
         })
@@ -154,7 +154,7 @@ fn measure(known: &KnownAttacks, rows: &[Row]) -> BTreeMap<&'static str, [usize;
         .filter_map(|row| {
             let views = normalise(crop(&row.text), &Limits::default()).views;
             let nearest =
-                |view: &View| known.find(&view.canonical.text, 1).first().map(|near| near.similarity);
+                |view: &View| known.find(&view.canonical.text, CUTOFF, 1).first().map(|near| near.similarity);
             Some((row.is_attack(), views.iter().filter_map(nearest).max_by(f32::total_cmp)?))
         })
         .collect();

@@ -6,7 +6,7 @@ use std::ops::Range;
 use aimds_text::{Exhausted, Limits, Normalised, Transform, View, normalise};
 
 use crate::encoder::{Encoder, EncoderError, Judgement, Window};
-use crate::known::{KnownAttack, KnownAttacks};
+use crate::known::{CUTOFF, KnownAttack, KnownAttacks, NEAR};
 use crate::lexical::{Head, LexicalModel, RuleEvidence, evidence};
 use crate::rules::{RuleMask, RuleSet, Severity, Status};
 use crate::validators::{self, Kind};
@@ -125,14 +125,14 @@ impl Scanner {
         self.lexical.is_some()
     }
 
-    /// The known attacks that a message holds in any of its readings, the most similar first, at most `most`; each at its place
-    /// in the original text.
+    /// The known attacks that a message holds in any of its readings or comes near to ([`NEAR`]), the most similar first, at most
+    /// `most`; each at its place in the original text.
     #[must_use]
     pub fn known_attacks(&self, message: &Message, most: usize) -> Vec<KnownAttack<'_>> {
         let Some(known) = &self.known else { return Vec::new() };
         let mut found: Vec<KnownAttack<'_>> = Vec::new();
         for view in normalise(&message.text, &self.limits).views {
-            for mut attack in known.find(&view.canonical.text, most) {
+            for mut attack in known.find(&view.canonical.text, NEAR, most) {
                 if found.iter().any(|other| other.id == attack.id && other.similarity >= attack.similarity) {
                     continue;
                 }
@@ -266,7 +266,7 @@ impl Scanner {
         let nearest = normalised
             .views
             .iter()
-            .filter_map(|view| Some((view, known.find(&view.canonical.text, 1).into_iter().next()?)))
+            .filter_map(|view| Some((view, known.find(&view.canonical.text, CUTOFF, 1).into_iter().next()?)))
             .max_by(|(_, a), (_, b)| a.similarity.total_cmp(&b.similarity));
         let Some((view, attack)) = nearest else { return 0.0 };
         let span = view.canonical.map.span(attack.span.clone());

@@ -144,9 +144,8 @@ impl Engine {
         let rest = |without: &[&Range<usize>]| {
             judge(&Message { text: blanked(&message.text, without), ..message.clone() }, band).score
         };
-        let stretches = stretches(&message.text, focus(&scan, message.text.len()));
         let mut heavy: Vec<(f32, f32, Range<usize>)> = Vec::new();
-        for stretch in stretches {
+        for stretch in candidates(&message.text, &scan) {
             if expired() {
                 break;
             }
@@ -223,11 +222,15 @@ fn fewest<'a>(
     Vec::new()
 }
 
-/// Where the models saw the reason, else the whole text.
-fn focus(scan: &MessageScan, length: usize) -> Range<usize> {
+/// The words to leave out: all, or of a longer text those where the models saw the reason.
+fn candidates(text: &str, scan: &MessageScan) -> Vec<Range<usize>> {
+    if text.split_whitespace().count() <= STRETCHES {
+        return stretches(text, 0..text.len());
+    }
     let by_model = |detector| move |finding: &&aimds_detect::Finding| finding.detector == detector;
     let of = |detector| scan.findings.iter().find(by_model(detector)).map(|finding| finding.span.clone());
-    of(Detector::Encoder).or_else(|| of(Detector::Lexical)).unwrap_or(0..length)
+    let seen = of(Detector::Encoder).or_else(|| of(Detector::Lexical));
+    stretches(text, seen.unwrap_or(0..text.len()))
 }
 
 /// The words inside of a range, several as one where there are more than [`STRETCHES`].
