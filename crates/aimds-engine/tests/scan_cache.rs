@@ -29,7 +29,7 @@ fn verdicts(engine: &Engine, tenant: &str) -> Vec<serde_json::Value> {
 #[test]
 fn verdicts_are_the_same_with_and_without_it() {
     let policy = "version = 1\n[risk.user]\nflag = 0.5\nblock = 0.9\n[deep]\nmode = \"auto\"\n[deep.user]\nfrom = 0.1\nto = 0.99\n\
-                  [findings.any]\n\"pii.*\" = \"redact\"\n[tenants.strict.risk.user]\nflag = 0.1\nblock = 0.2\n";
+                  [findings.any]\n\"pii.*\" = \"redact\"\n[tenant.strict.risk.user]\nflag = 0.1\nblock = 0.2\n";
     let plain = Engine::with_policy(Policy::parse(policy).unwrap()).unwrap();
     let key = [3; 32];
     let cached = plain
