@@ -33,7 +33,8 @@ impl Settings {
             }
             (false, _) => "",
         };
-        let upstream = self.upstream.map(|address| format!("[upstream]\nbase_url = \"http://{address}/v1\"\n"));
+        let upstream =
+            self.upstream.map(|address| format!("[upstream]\nbase_url = \"http://{address}/v1\"\n"));
         Some(format!("{records}{}", upstream.unwrap_or_default()))
     }
 }
@@ -107,4 +108,3 @@ impl Drop for Gateway {
         let _ = stop(&mut self.child);
     }
 }
-

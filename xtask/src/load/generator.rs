@@ -168,18 +168,13 @@ impl Generator {
             }
             Self::Oha(program) => {
                 let prompt = "Please summarise the quarterly report for the board. ".repeat(4);
-                let guard = json!({ "messages": [{ "role": "user", "content": &prompt[..PROMPT] }] }).to_string();
+                let guard =
+                    json!({ "messages": [{ "role": "user", "content": &prompt[..PROMPT] }] }).to_string();
                 let body = target.chat.first().unwrap_or(&guard);
                 let mut oha = command(program);
                 oha.args(["--no-tui", "--output-format", "json", "-z", &format!("{seconds}s")]);
                 oha.args(["-c", &load.connections.to_string(), "-m", "POST", "-T", "application/json"]);
-                oha.args([
-                    "-H",
-                    &format!("authorization: Bearer {}", target.key),
-                    "-d",
-                    body,
-                    &url,
-                ]);
+                oha.args(["-H", &format!("authorization: Bearer {}", target.key), "-d", body, &url]);
                 oha_result(&quiet(&mut oha, limit)?)
             }
             Self::Example(protocol) => {

@@ -99,9 +99,7 @@ fn told(name: &str, direct: &Paced, through: &Paced, stream: bool) -> Vec<String
 }
 
 fn report(direct: &Paced, through: &Paced) -> Value {
-    let quantiles = |values: &[u64]| {
-        json!({ "p50_us": quantile(values, 0.5), "p99_us": quantile(values, 0.99), "max_us": quantile(values, 1.0) })
-    };
+    let quantiles = |values: &[u64]| json!({ "p50_us": quantile(values, 0.5), "p99_us": quantile(values, 0.99), "max_us": quantile(values, 1.0) });
     let parts = PARTS.iter().map(|(what, of)| {
         let added = |share| quantile(of(through), share) as i64 - quantile(of(direct), share) as i64;
         let part = json!({

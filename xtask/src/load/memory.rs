@@ -94,7 +94,14 @@ fn slope(samples: &[(f64, f64)]) -> Option<f64> {
 /// Memory in use, where the system tells.
 fn resident_kib(process: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix("kB")?.trim().parse().ok()
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?
+        .trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -103,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_slope_is_that_of_the_line_through_the_samples() {
-        let line: Vec<_> = (0..10).map(|second| (f64::from(second), 100.0 + 3.0 * f64::from(second))).collect();
+        let line: Vec<_> =
+            (0..10).map(|second| (f64::from(second), 100.0 + 3.0 * f64::from(second))).collect();
         assert!((slope(&line).unwrap() - 3.0).abs() < 1e-9);
         assert_eq!(slope(&[(0.0, 5.0), (1.0, 5.0)]), Some(0.0));
         assert_eq!((slope(&[]), slope(&[(1.0, 1.0), (1.0, 2.0)])), (None, None));

@@ -132,7 +132,8 @@ fn guard(load: &Load, aimds: &Path, directory: &Path) -> anyhow::Result<Report> 
     // Other than the rate, this hardly depends on who else uses the machine.
     let busy = busy_before.zip(gateway.busy());
     measured.check()?;
-    let each = busy.map(|(before, after)| after.saturating_sub(before).as_secs_f64() * 1e6 / measured.requests);
+    let each =
+        busy.map(|(before, after)| after.saturating_sub(before).as_secs_f64() * 1e6 / measured.requests);
     let mut lines = vec![format!(
         "{} on POST {}/v1/guard: prompts of {PROMPT} characters, {} connections kept alive, {} requests at a time on each, {} s",
         generator.name(),
@@ -163,7 +164,8 @@ fn chat_bodies(stream: bool) -> Vec<String> {
     let body = |prompt: &str| {
         let text: String = prompt.repeat(2).chars().take(PROMPT).collect();
         // The order of members is that of their names, so that "stream" is found as it is written here.
-        json!({ "model": "m", "stream": stream, "messages": [{ "role": "user", "content": text }] }).to_string()
+        json!({ "model": "m", "stream": stream, "messages": [{ "role": "user", "content": text }] })
+            .to_string()
     };
     harmless.map(body).collect()
 }
@@ -176,7 +178,11 @@ mod tests {
     fn requests_to_a_model_are_harmless_and_say_whether_they_want_a_stream() {
         let bodies = chat_bodies(true);
         assert_eq!(bodies.len(), 7);
-        assert!(bodies.iter().all(|body| body.contains("\"stream\":true") && !body.contains("previous instructions")));
+        assert!(
+            bodies
+                .iter()
+                .all(|body| body.contains("\"stream\":true") && !body.contains("previous instructions"))
+        );
         assert!(chat_bodies(false).iter().all(|body| body.contains("\"stream\":false")));
     }
 }

@@ -65,7 +65,9 @@ impl Pace {
         let mut connection = None;
         let total = self.per_second * self.duration.as_secs();
         for request in (number..total).step_by(usize::try_from(self.connections).unwrap_or(usize::MAX)) {
-            let due = begin + self.offset + Duration::from_secs(request) / u32::try_from(self.per_second).unwrap_or(1);
+            let due = begin
+                + self.offset
+                + Duration::from_secs(request) / u32::try_from(self.per_second).unwrap_or(1);
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             let body = &self.bodies[usize::try_from(request).unwrap_or(0) % self.bodies.len()];
             match self.ask(&mut connection, body) {

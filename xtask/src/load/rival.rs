@@ -36,7 +36,8 @@ pub(super) fn run(load: &Load, aimds: &Path, directory: &Path) -> anyhow::Result
     let ours = {
         let settings = Settings { audit: !load.no_audit, upstream: Some(upstream.address) };
         let gateway = Gateway::start(aimds, directory, &settings)?;
-        let target = Target { address: gateway.address.clone(), key: gateway.key.clone(), chat: chat.clone() };
+        let target =
+            Target { address: gateway.address.clone(), key: gateway.key.clone(), chat: chat.clone() };
         refuses(gateway.socket()?, &target.key).context("the in-line proxy")?;
         measure(load, &generator, &target, directory)?
     };
@@ -77,7 +78,12 @@ pub(super) fn run(load: &Load, aimds: &Path, directory: &Path) -> anyhow::Result
     Ok(Report { lines, json })
 }
 
-fn measure(load: &Load, generator: &Generator, target: &Target, directory: &Path) -> anyhow::Result<Measured> {
+fn measure(
+    load: &Load,
+    generator: &Generator,
+    target: &Target,
+    directory: &Path,
+) -> anyhow::Result<Measured> {
     generator.run(load, target, directory, 2)?;
     let measured = generator.run(load, target, directory, load.seconds)?;
     measured.check()?;
@@ -130,7 +136,10 @@ impl LiteLlm {
             if ended.is_some() || Instant::now() > until {
                 let told = fs::read_to_string(&log).unwrap_or_default();
                 let last: Vec<_> = told.lines().rev().take(12).collect();
-                anyhow::bail!("LiteLLM did not start: {}", last.into_iter().rev().collect::<Vec<_>>().join("\n"));
+                anyhow::bail!(
+                    "LiteLLM did not start: {}",
+                    last.into_iter().rev().collect::<Vec<_>>().join("\n")
+                );
             }
             std::thread::sleep(POLL);
         }

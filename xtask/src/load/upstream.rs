@@ -61,10 +61,8 @@ impl Answers {
             chunk(&format!("data: {event}\n\n"))
         };
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-        let mut streamed = vec![
-            head.as_bytes().to_vec(),
-            event(json!({ "role": "assistant", "content": "" }), Value::Null),
-        ];
+        let mut streamed =
+            vec![head.as_bytes().to_vec(), event(json!({ "role": "assistant", "content": "" }), Value::Null)];
         streamed.extend(words.iter().map(|word| event(json!({ "content": word }), Value::Null)));
         streamed.push(event(json!({}), "stop".into()));
         streamed.push([chunk("data: [DONE]\n\n"), b"0\r\n\r\n".to_vec()].concat());

@@ -15,6 +15,9 @@ mod config;
 mod conformance;
 // `aimds eval`: numbers, comparison, refused rows.
 mod eval;
+// The failure table.
+#[cfg(unix)]
+mod faults;
 // `aimds graph`, and its bench.
 mod graph;
 // What every subcommand has: help, version, usage errors.

@@ -25,8 +25,20 @@ impl Running {
         Self::begin(folder, arguments, File::create(log).unwrap().into())
     }
 
+    /// Begun by another program, which gives its process to the gateway.
+    #[cfg(target_os = "linux")]
+    pub fn start_through(folder: &Folder, program: &[&str], arguments: &[&str]) -> Self {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(aimds().get_program());
+        Self::serve(command, folder, arguments, Stdio::null())
+    }
+
     fn begin(folder: &Folder, arguments: &[&str], log: Stdio) -> Self {
-        let mut child = aimds()
+        Self::serve(aimds(), folder, arguments, log)
+    }
+
+    fn serve(mut command: Command, folder: &Folder, arguments: &[&str], log: Stdio) -> Self {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
             .args(arguments)
@@ -72,6 +84,12 @@ impl Running {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, serde_json::from_str(body).unwrap_or_default())
+    }
+
+    /// The number of its process.
+    #[cfg(unix)]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Tells it to read its files again.
