@@ -77,34 +77,26 @@ impl Running {
 
     /// The status and the body of the answer to a POST.
     pub fn post_to(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
-<<<<<<< HEAD
-        let (status, body) = self.send("POST", path, key, &body.to_string());
+        self.post_with(path, &format!("authorization: Bearer {key}\r\n"), body)
+    }
+
+    /// The same with these lines in the head.
+    pub fn post_with(&self, path: &str, head: &str, body: &Value) -> (u16, Value) {
+        let (status, body) = self.send("POST", path, head, &body.to_string());
         (status, serde_json::from_str(&body).unwrap_or_default())
     }
 
     /// The status and the body of the answer to a GET.
     #[cfg(unix)]
     fn get(&self, path: &str, key: &str) -> (u16, String) {
-        self.send("GET", path, key, "")
+        self.send("GET", path, &format!("authorization: Bearer {key}\r\n"), "")
     }
 
-    fn send(&self, method: &str, path: &str, key: &str, body: &str) -> (u16, String) {
+    fn send(&self, method: &str, path: &str, head: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
-=======
-        self.post_with(path, &format!("authorization: Bearer {key}\r\n"), body)
-    }
-
-    /// The same with these lines in the head.
-    pub fn post_with(&self, path: &str, head: &str, body: &Value) -> (u16, Value) {
-        let body = body.to_string();
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(
-            stream,
-            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{head}\
->>>>>>> main
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{head}\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )
