@@ -88,7 +88,7 @@ impl Running {
 
     /// The status and the body of the answer to a GET.
     #[cfg(unix)]
-    fn get(&self, path: &str, key: &str) -> (u16, String) {
+    pub fn get(&self, path: &str, key: &str) -> (u16, String) {
         self.send("GET", path, &format!("authorization: Bearer {key}\r\n"), "")
     }
 
