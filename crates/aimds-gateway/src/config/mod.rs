@@ -23,6 +23,7 @@ mod review;
 mod router;
 mod sessions;
 mod shadow;
+mod shared_limits;
 mod siem;
 mod stream;
 mod tls;
@@ -59,6 +60,7 @@ pub use review::{OnQueueFull, OnTimeout, ReasonsFor, ReviewConfig, ReviewFile, R
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
 pub use sessions::SessionsFile;
 pub use shadow::ShadowFile;
+pub use shared_limits::{SecretPlace, SharedLimitsConfig, SharedLimitsTls};
 pub use siem::{SiemConfig, SiemFile, SiemFormat, SyslogAddress};
 pub use stream::{StreamConfig, StreamFile};
 pub use tls::{ClientAuth, TlsConfig, TlsFile};

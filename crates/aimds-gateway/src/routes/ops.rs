@@ -48,6 +48,7 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
     if let Some(reviews) = &call.app.reviews {
         reviews.expose(&mut exposed);
     }
+    call.app.rate_limits.expose(&mut exposed);
     call.app.sessions.expose(&mut exposed);
     if let Some(memory) = &call.app.memory {
         memory.expose(&mut exposed);
