@@ -30,5 +30,6 @@ mod shared_limits;
 mod siem;
 mod streaming;
 mod support;
+mod telemetry;
 mod tokens;
 mod vault;
