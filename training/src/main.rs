@@ -5,6 +5,7 @@ mod compose;
 mod data;
 mod lexical;
 mod measure;
+mod names;
 mod network;
 mod prepare;
 mod prequential;
@@ -18,6 +19,8 @@ use clap::Parser;
 enum Recipe {
     /// The lexical model.
     Lexical(lexical::Arguments),
+    /// The tagger of names and addresses.
+    Names(names::Arguments),
     /// How fast the learner catches a new family of attacks.
     Prequential(prequential::Arguments),
     /// The readings that the encoder is trained on.
@@ -27,6 +30,7 @@ enum Recipe {
 fn main() -> anyhow::Result<()> {
     match Recipe::parse() {
         Recipe::Lexical(arguments) => lexical::run(&arguments),
+        Recipe::Names(arguments) => names::run(&arguments),
         Recipe::Prequential(arguments) => prequential::run(&arguments),
         Recipe::Views(arguments) => views::run(&arguments),
     }

@@ -14,6 +14,7 @@ mod conversation;
 pub mod encoder;
 mod finding;
 pub mod lexical;
+pub mod names;
 mod parts;
 pub mod rules;
 pub mod validators;

@@ -8,6 +8,7 @@ use aimds_analyze::{
 };
 use aimds_detect::encoder::EncoderError;
 use aimds_detect::lexical::ModelError;
+use aimds_detect::names::NamesError;
 use aimds_detect::rules::{RuleError, RuleMask};
 use aimds_detect::{Conversation, Deep, Effort, Message, MessageScan, ScanExhausted, Scanner, split_values};
 use aimds_policy::{Action, Asked, Decision, DeepMode, Policy, PolicyError};
@@ -67,6 +68,9 @@ pub enum EngineError {
     /// The encoder is refused.
     #[error(transparent)]
     Encoder(#[from] EncoderError),
+    /// The model of names is refused.
+    #[error(transparent)]
+    Names(#[from] NamesError),
     /// The policy's allow-list names a rule that does not exist.
     #[error("invalid policy: the allow-list names the rule \"{0}\", which does not exist")]
     UnknownRule(String),
@@ -272,6 +276,7 @@ fn decided(decision: &Decision, conversation: &Conversation) -> Option<usize> {
 fn exhausted(exhausted: ScanExhausted) -> Exhausted {
     match exhausted {
         ScanExhausted::Findings => Exhausted::Findings,
+        ScanExhausted::Names => Exhausted::Names,
         ScanExhausted::Text(aimds_text::Exhausted::Bytes) => Exhausted::Bytes,
         ScanExhausted::Text(aimds_text::Exhausted::Views) => Exhausted::Views,
         ScanExhausted::Text(aimds_text::Exhausted::Depth) => Exhausted::Depth,
