@@ -16,9 +16,11 @@ const BLOCK: usize = 16 * 1024;
 /// Most words of a name.
 const LONGEST_NAME: usize = 6;
 /// Confidence from which a name and an address are reported: what is one mostly gets more.
-const REPORTED: (f32, f32) = (0.6, 0.97);
-/// The same for names in the middle of a text without capitals, where any word may look like one.
-const REPORTED_UNCASED: f32 = 0.95;
+const REPORTED: (f32, f32) = (0.7, 0.97);
+/// The same for names in scripts without capitals, where any word may look like one.
+const REPORTED_UNCASED: f32 = 0.8;
+/// How near another word of such a script is part of the same text; there a name has to be on a list.
+const NEAR: usize = 3;
 /// Longest word of a name in a script without capitals, in bytes: eight Devanagari letters, all of a Chinese name.
 const LONGEST_UNCASED: u32 = 24;
 
@@ -252,9 +254,13 @@ fn person(tokens: &[Token], marginals: &[[f32; LABELS]], run: Range<usize>) -> O
     if name.len() > 2 * LONGEST_NAME || !name.iter().any(named) || !name.iter().all(possible) {
         return None;
     }
-    let mut around = [run.start.checked_sub(1), Some(run.end)].into_iter().flatten();
-    let inside = name.iter().any(uncased) && around.any(|at| tokens.get(at).is_some_and(uncased));
-    let least = if inside { REPORTED_UNCASED } else { REPORTED.0 };
+    let least = if name.iter().any(uncased) { REPORTED_UNCASED } else { REPORTED.0 };
+    let around = tokens.get(run.start.saturating_sub(NEAR)..run.start).into_iter();
+    let mut around = around.chain(tokens.get(run.end..tokens.len().min(run.end + NEAR))).flatten();
+    let listed = name.iter().any(|token| token.lists & LISTED != 0);
+    if name.iter().any(uncased) && !listed && around.any(uncased) {
+        return None;
+    }
     hit(tokens, marginals, run, Label::Person).filter(|hit| hit.confidence >= least)
 }
 
