@@ -1,4 +1,5 @@
--- POST /v1/guard with eight different prompts of 200 characters in turn; at the end one line for xtask to read.
+-- POST /v1/guard with eight different prompts of 200 characters in turn, or to another path what is given behind it; at the
+-- end one line for xtask to read. Arguments: the key, then the path and its bodies.
 local prompts = {
   "Please summarise the quarterly report for the board and point out the three largest changes in cost. ",
   "What is the difference between a mutex and a semaphore, and when would you choose one over the other? ",
@@ -14,7 +15,10 @@ local at = 0
 
 function init(arguments)
   local headers = { ["content-type"] = "application/json", ["authorization"] = "Bearer " .. arguments[1] }
-  for index, prompt in ipairs(prompts) do
+  for index = 3, #arguments do
+    requests[index - 2] = wrk.format("POST", arguments[2], headers, arguments[index])
+  end
+  for index, prompt in ipairs(#requests == 0 and prompts or {}) do
     local text = (prompt .. prompt):sub(1, 200)
     local body = '{"messages":[{"role":"user","content":"' .. text .. '"}]}'
     requests[index] = wrk.format("POST", "/v1/guard", headers, body)

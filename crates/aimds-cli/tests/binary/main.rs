@@ -15,6 +15,9 @@ mod config;
 mod conformance;
 // `aimds eval`: numbers, comparison, refused rows.
 mod eval;
+// The failure table.
+#[cfg(unix)]
+mod faults;
 // `aimds graph`, and its bench.
 mod graph;
 // What every subcommand has: help, version, usage errors.
@@ -37,5 +40,7 @@ mod serve;
 mod session;
 // `aimds scan --input jsonl`: order, bad lines, compression, pipes.
 mod stream;
+// Log lines and traces of a gateway.
+mod telemetry;
 // `aimds token`: tokens and keys, with a gateway that takes them.
 mod token;

@@ -25,8 +25,27 @@ impl Running {
         Self::begin(folder, arguments, File::create(log).unwrap().into())
     }
 
+    /// Begun by another program, which gives its process to the gateway.
+    #[cfg(target_os = "linux")]
+    pub fn start_through(folder: &Folder, program: &[&str], arguments: &[&str]) -> Self {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(aimds().get_program());
+        Self::serve(command, folder, arguments, Stdio::null())
+    }
+
     fn begin(folder: &Folder, arguments: &[&str], log: Stdio) -> Self {
-        let mut child = aimds()
+        Self::serve(aimds(), folder, arguments, log)
+    }
+
+    /// With its log in a file, and with environment variables.
+    pub fn start_with(folder: &Folder, arguments: &[&str], log: &Path, variables: &[(&str, String)]) -> Self {
+        let mut command = aimds();
+        command.envs(variables.iter().map(|(name, text)| (name, text)));
+        Self::serve(command, folder, arguments, File::create(log).unwrap().into())
+    }
+
+    fn serve(mut command: Command, folder: &Folder, arguments: &[&str], log: Stdio) -> Self {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
             .args(arguments)
@@ -58,11 +77,16 @@ impl Running {
 
     /// The status and the body of the answer to a POST.
     pub fn post_to(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
+        self.post_with(path, &format!("authorization: Bearer {key}\r\n"), body)
+    }
+
+    /// The same with these lines in the head.
+    pub fn post_with(&self, path: &str, head: &str, body: &Value) -> (u16, Value) {
         let body = body.to_string();
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
-            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{head}\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )
@@ -72,6 +96,12 @@ impl Running {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, serde_json::from_str(body).unwrap_or_default())
+    }
+
+    /// The number of its process.
+    #[cfg(unix)]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Tells it to read its files again.
