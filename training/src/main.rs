@@ -3,6 +3,7 @@
 mod calibrate;
 mod compose;
 mod data;
+mod known;
 mod lexical;
 mod measure;
 mod names;
@@ -19,6 +20,8 @@ use clap::Parser;
 enum Recipe {
     /// The lexical model.
     Lexical(lexical::Arguments),
+    /// The known attacks.
+    Known(known::Arguments),
     /// The tagger of names and addresses.
     Names(names::Arguments),
     /// How fast the learner catches a new family of attacks.
@@ -30,6 +33,7 @@ enum Recipe {
 fn main() -> anyhow::Result<()> {
     match Recipe::parse() {
         Recipe::Lexical(arguments) => lexical::run(&arguments),
+        Recipe::Known(arguments) => known::run(&arguments),
         Recipe::Names(arguments) => names::run(&arguments),
         Recipe::Prequential(arguments) => prequential::run(&arguments),
         Recipe::Views(arguments) => views::run(&arguments),

@@ -2,6 +2,7 @@
 
 use aimds_detect::Scanner;
 use aimds_detect::encoder::Encoder;
+use aimds_detect::known::KnownAttacks;
 use aimds_detect::lexical::LexicalModel;
 use aimds_detect::names::Tagger;
 use aimds_detect::rules::{RuleFile, RuleSet};
@@ -16,6 +17,7 @@ pub const DEFAULT_POLICY: &str = include_str!("../../../policies/default.toml");
 const RULES: &[&str] = include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
 const LEXICAL: &[u8] = include_bytes!("../../../models/lexical.bin");
+const KNOWN: &[u8] = include_bytes!("../../../models/known.bin");
 const NAMES: &[u8] = include_bytes!("../../../models/names.bin");
 const ENCODER_WORDS: &[u8] = include_bytes!("../../../models/encoder-words.bin");
 const ENCODER_LAYERS: &[u8] = include_bytes!("../../../models/encoder.onnx");
@@ -36,6 +38,9 @@ pub fn rule_files() -> Result<Vec<RuleFile>, EngineError> {
 pub(crate) fn scanner() -> Result<Scanner, EngineError> {
     let rules = RuleSet::compile(&rule_files()?)?;
     let encoder = Encoder::parse(ENCODER_WORDS, ENCODER_LAYERS, ENCODER_CALIBRATION)?;
-    let scanner = Scanner::new(rules, Some(LexicalModel::parse(LEXICAL)?), Limits::default());
-    Ok(scanner.with_names(Tagger::parse(NAMES)?).with_encoder(encoder))
+    let lexical = LexicalModel::parse(LEXICAL)?;
+    Ok(Scanner::new(rules, Some(lexical), Limits::default())
+        .with_known(KnownAttacks::parse(KNOWN)?)
+        .with_names(Tagger::parse(NAMES)?)
+        .with_encoder(encoder))
 }
