@@ -58,6 +58,7 @@ pub(super) async fn answer(
     };
     let meter = exchange.journey.as_ref().map(|journey| journey.meter(wanted.provider.surface()));
     let relay = Relay::new(dialogue, app.window, app.upstream.response_bytes())
+        .holding_calls(app.hold_calls)
         .metered(meter)
         .restoring(wanted.restoration.clone());
     let keeps = exchange.journey.as_ref().map_or(0, Journey::keeps);
