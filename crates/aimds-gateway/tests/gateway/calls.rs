@@ -177,8 +177,12 @@ async fn a_streamed_call_that_would_violate_a_temporal_policy_does_not_leave() {
         assert!(!reply.text().contains("\"pay\""), "{path} {}", reply.text());
         assert!(reply.text().contains(refused), "{path} {}", reply.text());
         assert!(!reply.text().contains("the notes"), "{path} {}", reply.text());
-        let reply = ask(&[pay(), ("pay", json!({ "amount": 77 }))]).await;
-        assert!(reply.text().contains(refused) && !reply.text().contains("77"), "{path} {}", reply.text());
+        let reply = ask(&[pay(), ("pay", json!({ "amount": 7_001_177 }))]).await;
+        assert!(
+            reply.text().contains(refused) && !reply.text().contains("7001177"),
+            "{path} {}",
+            reply.text()
+        );
     }
     let blocked = gate.metric("aimds_decisions_total{direction=\"response\",action=\"block\"}").await;
     assert_eq!(blocked, 12.0);
