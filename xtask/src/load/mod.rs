@@ -22,6 +22,8 @@ use generator::{Generator, Target};
 use memory::Memory;
 
 const SCRIPT: &str = include_str!("../guard.lua");
+/// What becomes other ten letters in each request and answer, so that no text passes twice: scans of texts are kept.
+const MARK: &str = "##########";
 /// So many characters has a prompt.
 const PROMPT: usize = 200;
 
@@ -162,12 +164,19 @@ fn chat_bodies(stream: bool) -> Vec<String> {
     let prompts = SCRIPT.lines().filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\","));
     let harmless = prompts.filter(|prompt| !prompt.starts_with("Ignore "));
     let body = |prompt: &str| {
-        let text: String = prompt.repeat(2).chars().take(PROMPT).collect();
+        let text: String = format!("{MARK} {prompt}{prompt}").chars().take(PROMPT).collect();
         // The order of members is that of their names, so that "stream" is found as it is written here.
         json!({ "model": "m", "stream": stream, "messages": [{ "role": "user", "content": text }] })
             .to_string()
     };
     harmless.map(body).collect()
+}
+
+/// The text with letters for its [`MARK`]. Letters, since a number would be looked at as somebody's identifier.
+fn marked(text: &str, number: u64) -> String {
+    let letter = |digit: u8| char::from(b'a' + (digit - b'0'));
+    let letters: String = format!("{number:010}").bytes().map(letter).collect();
+    text.replacen(MARK, &letters, 1)
 }
 
 #[cfg(test)]
@@ -183,6 +192,8 @@ mod tests {
                 .iter()
                 .all(|body| body.contains("\"stream\":true") && !body.contains("previous instructions"))
         );
+        assert!(bodies.iter().all(|body| body.contains(MARK) && !marked(body, 7).contains(MARK)));
+        assert_eq!(marked("- ########## -", 1_234_567_890), "- bcdefghija -");
         assert!(chat_bodies(false).iter().all(|body| body.contains("\"stream\":false")));
     }
 }

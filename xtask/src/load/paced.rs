@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::marked;
 use super::upstream::find;
 
 /// Whoever has not answered by then will not.
@@ -70,7 +71,7 @@ impl Pace {
                 + Duration::from_secs(request) / u32::try_from(self.per_second).unwrap_or(1);
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             let body = &self.bodies[usize::try_from(request).unwrap_or(0) % self.bodies.len()];
-            match self.ask(&mut connection, body) {
+            match self.ask(&mut connection, &marked(body, request)) {
                 Ok((first, whole)) => {
                     measured.first.push(micros(first.saturating_duration_since(due)));
                     measured.whole.push(micros(whole.saturating_duration_since(due)));

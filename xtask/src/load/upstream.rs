@@ -1,15 +1,19 @@
-//! A model that answers at once: the same completion to everyone, whole or as a stream. One thread for each connection, so that
+//! A model that answers at once: the same completion to everyone but for ten letters, whole or as a stream. One thread for each connection, so that
 //! it takes as little time as a model on the same machine can.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
+use super::marked;
+
 /// A request larger than this is none of ours.
 const MAX_REQUEST: usize = 1 << 20;
-const WORDS: [&str; 4] = [
+const WORDS: [&str; 5] = [
+    "########## ",
     "The three largest changes are in freight, in energy and in wages. ",
     "Freight rose because two contracts ended in spring. ",
     "Energy fell with the new tariff. ",
@@ -22,9 +26,10 @@ pub(super) struct Upstream {
 }
 
 struct Answers {
-    whole: Vec<u8>,
+    whole: String,
     /// The head, then one piece for each event.
-    streamed: Vec<Vec<u8>>,
+    streamed: Vec<String>,
+    given: AtomicU64,
 }
 
 impl Upstream {
@@ -62,16 +67,16 @@ impl Answers {
         };
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
         let mut streamed =
-            vec![head.as_bytes().to_vec(), event(json!({ "role": "assistant", "content": "" }), Value::Null)];
+            vec![head.to_owned(), event(json!({ "role": "assistant", "content": "" }), Value::Null)];
         streamed.extend(words.iter().map(|word| event(json!({ "content": word }), Value::Null)));
         streamed.push(event(json!({}), "stop".into()));
-        streamed.push([chunk("data: [DONE]\n\n"), b"0\r\n\r\n".to_vec()].concat());
-        Self { whole: whole.into_bytes(), streamed }
+        streamed.push(chunk("data: [DONE]\n\n") + "0\r\n\r\n");
+        Self { whole, streamed, given: AtomicU64::new(0) }
     }
 }
 
-fn chunk(text: &str) -> Vec<u8> {
-    format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
+fn chunk(text: &str) -> String {
+    format!("{:x}\r\n{text}\r\n", text.len())
 }
 
 /// Answers one request after the other until the client goes.
@@ -79,9 +84,11 @@ fn serve(mut stream: TcpStream, answers: &Answers) {
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::new();
     while let Ok(Some(streamed)) = next_request(&mut stream, &mut buffer) {
+        let number = answers.given.fetch_add(1, Ordering::Relaxed);
+        let mut write = |piece: &str| stream.write_all(marked(piece, number).as_bytes());
         let written = match streamed {
-            false => stream.write_all(&answers.whole),
-            true => answers.streamed.iter().try_for_each(|piece| stream.write_all(piece)),
+            false => write(&answers.whole),
+            true => answers.streamed.iter().try_for_each(|piece| write(piece)),
         };
         if written.is_err() {
             return;

@@ -20,6 +20,8 @@ mod eval;
 mod faults;
 // `aimds graph`, and its bench.
 mod graph;
+// `aimds explain`: words, thresholds, known attacks.
+mod explain;
 // What every subcommand has: help, version, usage errors.
 mod general;
 // `aimds learn` and `aimds bench learn`.
