@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod alarm;
 mod app;
 mod audit;
 mod auth;

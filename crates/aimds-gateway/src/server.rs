@@ -247,6 +247,7 @@ impl BoundGateway {
         });
         let watching = tokio::spawn(Certificates::of(&tls).watch());
         let trusting = tokio::spawn(keep_fresh(Arc::clone(&current)));
+        let alarms = tokio::spawn(crate::alarm::watch(Arc::clone(&app)));
         let secure = tls.tcp().is_some();
         let graceful = GracefulShutdown::new();
         let mut shutdown = std::pin::pin!(shutdown);
@@ -285,6 +286,7 @@ impl BoundGateway {
         drop(listener);
         watching.abort();
         trusting.abort();
+        alarms.abort();
         let _ = stop.send(true);
         if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
             tracing::warn!("requests in progress were cut off at the end of the drain time");

@@ -11,7 +11,9 @@ use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use crate::address;
+use crate::alarm::{self, Alarm};
 use crate::app::{App, Call, Gauge, now_ms};
+use crate::audit::Subject;
 use crate::auth::{Denied, Principal};
 use crate::error::{Failure, Shape};
 use crate::rate_limits::Standing;
@@ -115,6 +117,7 @@ async fn admitted(
         true => Some(Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| Failure::Overloaded)?),
         false => None,
     };
+    let caller = principal.clone();
     let call = Call {
         app: Arc::clone(&app),
         id,
@@ -129,7 +132,9 @@ async fn admitted(
     };
     let answer = AssertUnwindSafe(async { (route.handler)(call, request).await }).catch_unwind().await;
     answer.unwrap_or_else(|_| {
-        tracing::error!(route = route.path, "a handler panicked");
+        let tenant = caller.as_ref().map_or("", |principal| principal.tenant());
+        let subject = Subject { at_ms: now_ms(), request_id: id.as_str(), tenant };
+        alarm::about_request(&app, Alarm::Panic, &subject, serde_json::json!({ "route": route.path }));
         Err(Failure::Internal)
     })
 }
