@@ -142,7 +142,7 @@ struct StepSchema {
 struct FindingSchema {
     /// Stable identifier of the category.
     category: String,
-    /// `rule`, `lexical`, `validator` or `invisible`.
+    /// `rule`, `lexical`, `encoder`, `validator`, `tagger` or `invisible`.
     detector: String,
     /// The rule, where the detector is one.
     rule: Option<String>,
