@@ -207,7 +207,7 @@ fn labelled(row: Row) -> Labelled {
 
 /// A twentieth of the rows, by their text, and the rest.
 fn parted(rows: Vec<Labelled>) -> (Vec<Labelled>, Vec<Labelled>) {
-    rows.into_iter().partition(|row| hash(&row.text) % 20 == 0)
+    rows.into_iter().partition(|row| hash(&row.text).is_multiple_of(20))
 }
 
 /// What the model has to label in a row.
@@ -332,15 +332,10 @@ impl Weights {
             }
             gradient[example.labels[at - 1] as usize][example.labels[at] as usize] -= 1.0;
         }
-        for label in 0..LABELS {
-            for next in 0..LABELS {
-                adagrad(
-                    &mut self.transitions[label][next],
-                    &mut self.transition_squares[label][next],
-                    gradient[label][next],
-                    rate,
-                );
-            }
+        let weights = self.transitions.as_flattened_mut().iter_mut();
+        let squares = self.transition_squares.as_flattened_mut().iter_mut();
+        for ((weight, squares), &gradient) in weights.zip(squares).zip(gradient.as_flattened()) {
+            adagrad(weight, squares, gradient, rate);
         }
     }
 

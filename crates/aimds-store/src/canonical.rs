@@ -248,11 +248,7 @@ mod tests {
                     if let Some(next) = bytes.get_mut(at + 1) {
                         *next = other;
                     }
-                    assert_eq!(
-                        first_to_escape(&bytes),
-                        bytes.iter().position(|byte| escaped(byte)),
-                        "{bytes:?}"
-                    );
+                    assert_eq!(first_to_escape(&bytes), bytes.iter().position(escaped), "{bytes:?}");
                 }
             }
         }

@@ -63,7 +63,7 @@ fn every_text_of_a_conversation_but_the_operators_is_explained() {
         {"role": "user", "content": "Hello"},
         {"role": "tool", "content": ATTACK},
     ]});
-    let path = folder.file("conversation.json", &turns.to_string());
+    let path = folder.file("conversation.json", turns.to_string());
     let ran = run(&["explain", "--conversation", &path, "--format", "json"]).json();
     let texts = ran["texts"].as_array().unwrap();
     let messages: Vec<_> =

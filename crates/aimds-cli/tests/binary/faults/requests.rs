@@ -18,10 +18,10 @@ fn a_request_that_cannot_be_read_is_refused_with_its_place_and_counted() {
     let running = gateway(&folder, POLICY, "[limits]\nbody_bytes = 1000\njson_depth = 8\n");
     let deep = format!("{{\"text\":{}{}}}", "[".repeat(9), "]".repeat(9));
     let large = format!("{{\"text\":\"secret {}\"}}", "x".repeat(1000));
-    let cases: [(&[u8], u16, &str, Option<(u64, u64)>); 4] = [
+    let cases = [
         (large.as_bytes(), 413, "request_too_large", None),
-        (b"{\n\"text\":\"secret \xff\"}", 400, "not_utf8", Some((2, 16))),
-        (b"{\n\"text\": secret}", 400, "malformed_json", Some((2, 9))),
+        (&b"{\n\"text\":\"secret \xff\"}"[..], 400, "not_utf8", Some((2, 16))),
+        (&b"{\n\"text\": secret}"[..], 400, "malformed_json", Some((2, 9))),
         (deep.as_bytes(), 400, "too_deep", Some((1, 16))),
     ];
     for (body, status, code, place) in cases {

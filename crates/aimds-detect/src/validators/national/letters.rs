@@ -210,9 +210,9 @@ fn hkid(word: &[u8], check: u8) -> bool {
         letters.iter().map(|letter| letter.is_ascii_uppercase().then(|| u32::from(letter - b'A') + 10));
     let Some(letters) = letters.collect::<Option<Vec<u32>>>() else { return false };
     // a single letter stands behind a space, which counts 36
-    let (first, second) = match letters.as_slice() {
-        &[second] => (36, second),
-        &[first, second] => (first, second),
+    let (first, second) = match *letters.as_slice() {
+        [second] => (36, second),
+        [first, second] => (first, second),
         _ => return false,
     };
     let sum = first * 9 + second * 8 + weighted(&values, &[7, 6, 5, 4, 3, 2]);
@@ -234,9 +234,9 @@ fn taiwan(word: &[u8]) -> bool {
 fn pps(word: &[u8]) -> bool {
     let Some((digits, letters)) = word.split_at_checked(7) else { return false };
     let Some(values) = values(digits) else { return false };
-    let (check, more) = match letters {
-        &[check] => (check, 0),
-        &[check, more @ b'A'..=b'I'] => (check, u32::from(more - b'A') + 1),
+    let (check, more) = match *letters {
+        [check] => (check, 0),
+        [check, more @ b'A'..=b'I'] => (check, u32::from(more - b'A') + 1),
         _ => return false,
     };
     let rest = (weighted(&values, &[8, 7, 6, 5, 4, 3, 2]) + 9 * more) % 23;

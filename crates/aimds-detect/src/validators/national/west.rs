@@ -97,7 +97,11 @@ pub(super) const DIGITS: &[Digits] = &[
         own: &[],
         check: |d| {
             d.first() != Some(&0)
-                && possible(pair(d, 8), pair(d, 6) % 12 + 12 * u64::from(pair(d, 6) % 12 == 0), pair(d, 4))
+                && possible(
+                    pair(d, 8),
+                    pair(d, 6) % 12 + 12 * u64::from(pair(d, 6).is_multiple_of(12)),
+                    pair(d, 4),
+                )
                 && weighted(d, &[3, 7, 9, 0, 5, 8, 4, 2, 1, 6]) % 11 == digit(d, 3)
         },
         alone: (0.0, 0.0),
