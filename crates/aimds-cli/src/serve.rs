@@ -302,6 +302,6 @@ fn start_log(config: &Config, global: &Global) {
     // It is set already when a program runs `serve` twice.
     _ = match config.log_format {
         LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Json => builder.json().with_span_list(false).try_init(),
     };
 }

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Recorder {
     log: Option<Arc<AuditLog>>,
-    siem: Option<Arc<Siem>>,
+    siem: Arc<Siem>,
 }
 
 /// Whose event it is.
@@ -37,17 +37,17 @@ pub(crate) struct Subject<'a> {
 pub(crate) struct NotTaken;
 
 impl Recorder {
-    pub(crate) fn new(log: Option<Arc<AuditLog>>, siem: Option<Arc<Siem>>) -> Self {
-        Self { log, siem }
+    pub(crate) fn new(log: Option<Arc<AuditLog>>, siem: Siem) -> Self {
+        Self { log, siem: Arc::new(siem) }
     }
 
     pub(crate) fn is_on(&self) -> bool {
-        self.log.is_some() || self.siem.is_some()
+        self.log.is_some() || self.siem.is_on()
     }
 
     /// Who is told of detections.
-    pub(crate) fn siem(&self) -> Option<&Siem> {
-        self.siem.as_deref()
+    pub(crate) fn siem(&self) -> &Siem {
+        &self.siem
     }
 
     /// Queues a record, and tells whoever is told of detections. Touches no file.
@@ -73,9 +73,7 @@ impl Recorder {
             kind: kind.to_owned(),
             body,
         };
-        if let Some(siem) = &self.siem {
-            siem.offer(&record);
-        }
+        self.siem.offer(&record);
         let Some(log) = &self.log else { return Ok(None) };
         match log.append(record) {
             Ok(ticket) => Ok(Some(ticket)),

@@ -37,5 +37,7 @@ mod serve;
 mod session;
 // `aimds scan --input jsonl`: order, bad lines, compression, pipes.
 mod stream;
+// Log lines and traces of a gateway.
+mod telemetry;
 // `aimds token`: tokens and keys, with a gateway that takes them.
 mod token;

@@ -26,7 +26,17 @@ impl Running {
     }
 
     fn begin(folder: &Folder, arguments: &[&str], log: Stdio) -> Self {
+        Self::begin_with(folder, arguments, log, &[])
+    }
+
+    /// With its log in a file, and with environment variables.
+    pub fn start_with(folder: &Folder, arguments: &[&str], log: &Path, variables: &[(&str, String)]) -> Self {
+        Self::begin_with(folder, arguments, File::create(log).unwrap().into(), variables)
+    }
+
+    fn begin_with(folder: &Folder, arguments: &[&str], log: Stdio, variables: &[(&str, String)]) -> Self {
         let mut child = aimds()
+            .envs(variables.iter().map(|(name, text)| (name, text)))
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
             .args(arguments)
@@ -58,11 +68,16 @@ impl Running {
 
     /// The status and the body of the answer to a POST.
     pub fn post_to(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
+        self.post_with(path, &format!("authorization: Bearer {key}\r\n"), body)
+    }
+
+    /// The same with these lines in the head.
+    pub fn post_with(&self, path: &str, head: &str, body: &Value) -> (u16, Value) {
         let body = body.to_string();
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
-            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{head}\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         )

@@ -1,6 +1,6 @@
 //! In which sections two configurations differ, and which of them need a restart.
 
-use super::{AuthFile, GatewayConfig, LimitsFile};
+use super::{GatewayConfig, LimitsFile};
 
 /// A section, or a key of one, that differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +40,14 @@ impl GatewayConfig {
             admin,
             siem,
             shadow,
+            telemetry,
         } = self;
         let sections = [
             ("listen", false, *listen != other.listen),
             ("tls", false, *tls != other.tls),
             ("quic", false, *quic != other.quic),
             ("limits", true, *limits != with_connections_of(&other.limits, limits)),
-            ("auth", true, *auth != with_issuers_of(&other.auth, auth)),
-            ("auth.issuers", false, auth.issuers != other.auth.issuers),
+            ("auth", true, *auth != other.auth),
             ("upstream", true, *upstream != other.upstream),
             ("anthropic", true, *anthropic != other.anthropic),
             ("gemini", true, *gemini != other.gemini),
@@ -63,10 +63,11 @@ impl GatewayConfig {
             ("notify", false, *notify != other.notify),
             ("log", false, *log != other.log),
             ("reload", false, *reload != other.reload),
-            ("siem", false, *siem != other.siem),
+            ("siem", true, *siem != other.siem),
             ("rate_limits", true, *rate_limits != other.rate_limits),
             ("admin", true, *admin != other.admin),
             ("shadow", true, *shadow != other.shadow),
+            ("telemetry", true, *telemetry != other.telemetry),
             ("graph", false, *graph != other.graph),
             ("learn", false, *learn != other.learn),
             ("limits.header_bytes", false, limits.header_bytes != other.limits.header_bytes),
@@ -83,11 +84,6 @@ impl GatewayConfig {
         let different = sections.into_iter().filter(|(.., differs)| *differs);
         different.map(|(section, live, _)| Difference { section, live }).collect()
     }
-}
-
-/// The same callers with other issuers of tokens.
-fn with_issuers_of(callers: &AuthFile, other: &AuthFile) -> AuthFile {
-    AuthFile { issuers: other.issuers.clone(), ..callers.clone() }
 }
 
 /// The same limits apart from those that belong to the listeners.

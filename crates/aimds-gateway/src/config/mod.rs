@@ -25,6 +25,7 @@ mod sessions;
 mod shadow;
 mod siem;
 mod stream;
+mod telemetry;
 mod tls;
 mod upstream;
 mod vault;
@@ -61,6 +62,7 @@ pub use sessions::SessionsFile;
 pub use shadow::ShadowFile;
 pub use siem::{SiemConfig, SiemFile, SiemFormat, SyslogAddress};
 pub use stream::{StreamConfig, StreamFile};
+pub use telemetry::{TelemetryConfig, TelemetryFile};
 pub use tls::{ClientAuth, TlsConfig, TlsFile};
 pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
 pub use vault::{
@@ -129,6 +131,8 @@ pub struct GatewayConfig {
     pub siem: SiemFile,
     /// A policy that is asked beside the one in force, and changes nothing.
     pub shadow: ShadowFile,
+    /// Traces for OpenTelemetry.
+    pub telemetry: TelemetryFile,
 }
 
 impl GatewayConfig {
@@ -225,6 +229,8 @@ pub struct Config {
     pub shadow: Option<PathBuf>,
     /// That policy: whoever reads files puts it here.
     pub shadow_policy: Option<Arc<Policy>>,
+    /// Traces for OpenTelemetry, if there are any.
+    pub telemetry: Option<TelemetryConfig>,
 }
 
 impl Config {
@@ -253,7 +259,8 @@ impl Config {
         Self::parse(DEFAULT_CONFIG)
     }
 
-    /// Checks a file that was read elsewhere. Reads the environment variable that `upstream.api_key_env` names.
+    /// Checks a file that was read elsewhere. Reads the environment variables that it names, and those of OpenTelemetry
+    /// where traces are on.
     ///
     /// # Errors
     /// Any [`ConfigError::Value`].
@@ -285,6 +292,7 @@ impl Config {
             reload,
             siem,
             shadow,
+            telemetry,
         } = file;
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
         let (require_auth, public_metrics) = (auth.require, auth.public_metrics);
@@ -324,6 +332,7 @@ impl Config {
             siem: siem::resolve(siem)?,
             shadow: (!shadow.policy.is_empty()).then(|| shadow.policy.into()),
             shadow_policy: None,
+            telemetry: telemetry::resolve(telemetry, |name| std::env::var(name).ok())?,
         })
     }
 }

@@ -42,7 +42,8 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
         vaults.counters.expose(vaults.sessions(), &mut exposed);
     }
     call.app.mitigations.expose(&mut exposed);
-    if let Some(siem) = call.app.recorder.siem() {
+    let siem = call.app.recorder.siem();
+    if siem.is_on() {
         siem.counters.expose(&mut exposed);
     }
     if let Some(reviews) = &call.app.reviews {
@@ -56,6 +57,7 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
         learning.expose(&mut exposed);
     }
     call.app.callers.tokens().expose(&mut exposed);
+    call.app.telemetry.expose(&mut exposed);
     let mut response = plain(exposed);
     let exposition = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, exposition);
