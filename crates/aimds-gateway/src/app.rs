@@ -17,6 +17,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::Network;
+use crate::alarm::{self, Alarm};
 use crate::audit::{self, Recorder, Subject};
 use crate::auth::{Callers, Principal};
 use crate::config::{Block, Limits, OnFull};
@@ -71,6 +72,8 @@ pub(crate) struct App {
     pub(crate) vaults: Option<Arc<Vaults>>,
     /// How streams are held back.
     pub(crate) window: Window,
+    /// Whether the calls of a streamed answer wait for its end.
+    pub(crate) hold_calls: bool,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) mitigations: Arc<Mitigations>,
     /// Where escalated requests wait for a person; `None` where nobody is asked.
@@ -325,7 +328,17 @@ impl Call {
             learning.remember(self.id.as_str(), self.tenant(), now_ms(), considered);
         }
         self.mitigate(inspection);
+        self.alarm(&inspection.verdict);
         recorded
+    }
+
+    /// Says where a temporal policy could not be followed any further.
+    fn alarm(&self, verdict: &Verdict) {
+        for violation in verdict.violations.iter().filter(|violation| violation.verdict == "limit_reached") {
+            let subject = Subject { at_ms: now_ms(), request_id: self.id.as_str(), tenant: self.tenant() };
+            let details = serde_json::json!({ "route": self.route.path, "policy": violation.policy });
+            alarm::about_request(&self.app, Alarm::MonitorLimit, &subject, details);
+        }
     }
 
     /// Carries out what playbooks order beside the decision.

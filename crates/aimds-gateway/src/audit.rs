@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimds_engine::Verdict;
 use aimds_engine::vault::Met;
+use aimds_engine::{Detector, Verdict, VerdictFinding};
 use aimds_store::{AppendError, AuditLog, Health, Record, Ticket};
 use serde_json::{Value, json};
 
@@ -33,6 +33,18 @@ pub(crate) struct Subject<'a> {
     pub(crate) tenant: &'a str,
 }
 
+impl Subject<'_> {
+    fn record(&self, kind: &str, body: Value) -> Record {
+        Record {
+            at_ms: self.at_ms,
+            request_id: self.request_id.to_owned(),
+            tenant: self.tenant.to_owned(),
+            kind: kind.to_owned(),
+            body,
+        }
+    }
+}
+
 /// The log did not take a record.
 pub(crate) struct NotTaken;
 
@@ -48,6 +60,16 @@ impl Recorder {
     /// Who is told of detections.
     pub(crate) fn siem(&self) -> &Siem {
         &self.siem
+    }
+
+    /// The log itself, if there is one.
+    pub(crate) fn log(&self) -> Option<&Arc<AuditLog>> {
+        self.log.as_ref()
+    }
+
+    /// Tells whoever is told of detections, and nobody else.
+    pub(crate) fn tell(&self, subject: &Subject<'_>, kind: &str, body: Value) {
+        self.siem.offer(&subject.record(kind, body));
     }
 
     /// Queues a record, and tells whoever is told of detections. Touches no file.
@@ -66,13 +88,7 @@ impl Recorder {
         if !self.is_on() {
             return Ok(None);
         }
-        let record = Record {
-            at_ms: subject.at_ms,
-            request_id: subject.request_id.to_owned(),
-            tenant: subject.tenant.to_owned(),
-            kind: kind.to_owned(),
-            body,
-        };
+        let record = subject.record(kind, body);
         self.siem.offer(&record);
         let Some(log) = &self.log else { return Ok(None) };
         match log.append(record) {
@@ -104,9 +120,11 @@ pub(crate) fn decision(
     verdict: &Verdict,
     took: Duration,
 ) -> Value {
-    let findings: Vec<_> = verdict
-        .findings
-        .iter()
+    // Names come last: there may be many, and they must not leave out what matters more.
+    let tagged = |finding: &&VerdictFinding| finding.detector == Detector::Tagger.as_str();
+    let others = verdict.findings.iter().filter(|finding| !tagged(finding));
+    let findings: Vec<_> = others
+        .chain(verdict.findings.iter().filter(tagged))
         .take(MAX_FINDINGS)
         .map(|finding| {
             json!({

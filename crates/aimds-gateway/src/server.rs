@@ -160,6 +160,7 @@ impl Gateway {
             router: router.map(Arc::new),
             vaults: vault.map(Vaults::start).transpose()?,
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
+            hold_calls: stream.hold_calls,
             metrics: Arc::new(Metrics::new(routes.iter().map(|route| route.path))),
             mitigations: Arc::new(mitigations),
             reviews: review.map(Reviews::open).transpose()?.map(Arc::new),
@@ -173,6 +174,7 @@ impl Gateway {
             routes,
             openapi: OnceLock::new(),
         };
+        app.rate_limits.start();
         let proxies = app.trusted_proxies.clone();
         let places = Places::new(limits.max_connections, limits.connections_per_address, proxies);
         let current = Arc::new(Current::from_pointee(app));
@@ -247,6 +249,7 @@ impl BoundGateway {
         });
         let watching = tokio::spawn(Certificates::of(&tls).watch());
         let trusting = tokio::spawn(keep_fresh(Arc::clone(&current)));
+        let alarms = tokio::spawn(crate::alarm::watch(Arc::clone(&app)));
         let secure = tls.tcp().is_some();
         let graceful = GracefulShutdown::new();
         let mut shutdown = std::pin::pin!(shutdown);
@@ -285,6 +288,7 @@ impl BoundGateway {
         drop(listener);
         watching.abort();
         trusting.abort();
+        alarms.abort();
         let _ = stop.send(true);
         if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
             tracing::warn!("requests in progress were cut off at the end of the drain time");

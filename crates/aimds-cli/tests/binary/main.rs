@@ -15,8 +15,13 @@ mod config;
 mod conformance;
 // `aimds eval`: numbers, comparison, refused rows.
 mod eval;
+// The failure table.
+#[cfg(unix)]
+mod faults;
 // `aimds graph`, and its bench.
 mod graph;
+// `aimds explain`: words, thresholds, known attacks.
+mod explain;
 // What every subcommand has: help, version, usage errors.
 mod general;
 // `aimds learn` and `aimds bench learn`.

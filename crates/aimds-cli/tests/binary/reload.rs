@@ -20,7 +20,7 @@ fn config(more: &str) -> String {
 }
 
 /// Waits until something becomes true.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..600 {
         if holds() {
             return;

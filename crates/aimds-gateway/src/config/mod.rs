@@ -21,8 +21,10 @@ mod rate_limits;
 mod reload;
 mod review;
 mod router;
+mod scan_cache;
 mod sessions;
 mod shadow;
+mod shared_limits;
 mod siem;
 mod stream;
 mod telemetry;
@@ -58,8 +60,10 @@ pub use rate_limits::{NamedRateFile, RateLimitsConfig, RateLimitsFile};
 pub use reload::ReloadFile;
 pub use review::{OnQueueFull, OnTimeout, ReasonsFor, ReviewConfig, ReviewFile, ReviewMode};
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
+pub use scan_cache::{ScanCacheConfig, ScanCacheFile};
 pub use sessions::SessionsFile;
 pub use shadow::ShadowFile;
+pub use shared_limits::{SecretPlace, SharedLimitsConfig, SharedLimitsTls};
 pub use siem::{SiemConfig, SiemFile, SiemFormat, SyslogAddress};
 pub use stream::{StreamConfig, StreamFile};
 pub use telemetry::{TelemetryConfig, TelemetryFile};
@@ -115,6 +119,8 @@ pub struct GatewayConfig {
     pub mitigation: MitigationFile,
     /// What a person decides on.
     pub review: ReviewFile,
+    /// Scans of texts that were seen before.
+    pub scan_cache: ScanCacheFile,
     /// What is remembered of sessions.
     pub sessions: SessionsFile,
     /// The causal memory.
@@ -209,6 +215,8 @@ pub struct Config {
     pub mitigation: MitigationConfig,
     /// What a person decides on; `None` where nobody is asked.
     pub review: Option<ReviewConfig>,
+    /// Scans of texts that were seen before, if they are kept.
+    pub scan_cache: Option<ScanCacheConfig>,
     /// What is remembered of sessions, if anything is.
     pub sessions: Option<aimds_engine::SessionLimits>,
     /// The causal memory, if there is one.
@@ -284,6 +292,7 @@ impl Config {
             policy,
             mitigation,
             review,
+            scan_cache,
             sessions,
             graph,
             learn,
@@ -322,6 +331,7 @@ impl Config {
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
             mitigation: mitigation::resolve(mitigation),
             review: review::resolve(review)?,
+            scan_cache: scan_cache::resolve(&scan_cache),
             sessions: sessions::resolve(&sessions)?,
             graph: graph::resolve(graph)?,
             learn: learn::resolve(learn),

@@ -1,5 +1,7 @@
 //! Operations: health, readiness, metrics and the OpenAPI document.
 
+use std::fmt::Write as _;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use schemars::JsonSchema;
@@ -33,6 +35,15 @@ pub(crate) fn ready(call: &Call) -> Response<Body> {
     json_response(status, serde_json::to_vec(&readiness).unwrap_or_default())
 }
 
+fn expose_scans((found, missed): (u64, u64), out: &mut String) {
+    let _ = writeln!(
+        out,
+        "# HELP aimds_scan_cache_total Texts by whether their scan was kept; from 0 after a change of the policy.\n\
+         # TYPE aimds_scan_cache_total counter\n\
+         aimds_scan_cache_total{{result=\"found\"}} {found}\naimds_scan_cache_total{{result=\"missed\"}} {missed}"
+    );
+}
+
 pub(crate) fn metrics(call: &Call) -> Response<Body> {
     let mut exposed = call.app.metrics.expose(call.app.recorder.state().as_ref());
     if let Some(router) = &call.app.router {
@@ -49,6 +60,10 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
     if let Some(reviews) = &call.app.reviews {
         reviews.expose(&mut exposed);
     }
+    if let Some(cache) = call.app.engine.scan_cache() {
+        expose_scans(cache.counts(), &mut exposed);
+    }
+    call.app.rate_limits.expose(&mut exposed);
     call.app.sessions.expose(&mut exposed);
     if let Some(memory) = &call.app.memory {
         memory.expose(&mut exposed);

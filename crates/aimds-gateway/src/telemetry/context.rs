@@ -128,7 +128,9 @@ mod tests {
         let parent = format!("00-{TRACE}-{SPAN}-01");
         let check = |lines: &[&str], expected: &str| {
             let mut all = headers(&[("traceparent", &parent)]);
-            lines.iter().for_each(|line| drop(all.append(TRACESTATE, line.parse().unwrap())));
+            for line in lines {
+                all.append(TRACESTATE, line.parse().unwrap());
+            }
             let found = said(&read(&all).unwrap());
             assert_eq!(found, format!("{parent} {expected}").trim_end(), "{lines:?}");
         };
