@@ -13,6 +13,7 @@
 mod conversation;
 pub mod encoder;
 mod finding;
+pub mod known;
 pub mod lexical;
 mod parts;
 pub mod rules;
@@ -22,4 +23,4 @@ pub use conversation::{Conversation, Message, Origin, Role, ToolUse, ToolUseKind
 pub use finding::{Category, Detector, Finding};
 pub use parts::split_values;
 mod scanner;
-pub use scanner::{Deep, Effort, MessageScan, ScanExhausted, Scanner};
+pub use scanner::{Deep, Effort, MessageScan, ScanExhausted, Scanner, head};
