@@ -15,6 +15,7 @@ pub mod encoder;
 mod finding;
 pub mod known;
 pub mod lexical;
+pub mod names;
 mod parts;
 pub mod rules;
 pub mod validators;

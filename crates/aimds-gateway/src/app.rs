@@ -72,6 +72,8 @@ pub(crate) struct App {
     pub(crate) vaults: Option<Arc<Vaults>>,
     /// How streams are held back.
     pub(crate) window: Window,
+    /// Whether the calls of a streamed answer wait for its end.
+    pub(crate) hold_calls: bool,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) mitigations: Arc<Mitigations>,
     /// Where escalated requests wait for a person; `None` where nobody is asked.

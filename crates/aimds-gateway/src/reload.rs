@@ -328,6 +328,7 @@ impl App {
             block,
             upstream: Upstream::new(upstream),
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
+            hold_calls: stream.hold_calls,
             recorder: self.recorder.clone(),
             on_full: self.on_full,
             router: self.router.clone(),

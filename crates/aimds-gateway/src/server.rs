@@ -160,6 +160,7 @@ impl Gateway {
             router: router.map(Arc::new),
             vaults: vault.map(Vaults::start).transpose()?,
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
+            hold_calls: stream.hold_calls,
             metrics: Arc::new(Metrics::new(routes.iter().map(|route| route.path))),
             mitigations: Arc::new(mitigations),
             reviews: review.map(Reviews::open).transpose()?.map(Arc::new),
@@ -173,6 +174,7 @@ impl Gateway {
             routes,
             openapi: OnceLock::new(),
         };
+        app.rate_limits.start();
         let proxies = app.trusted_proxies.clone();
         let places = Places::new(limits.max_connections, limits.connections_per_address, proxies);
         let current = Arc::new(Current::from_pointee(app));

@@ -60,6 +60,7 @@ pub(super) async fn answer(
     let paid = exchange.journey.as_ref().map(|journey| journey.meter(wanted.provider.surface()));
     let meter = paid.or_else(|| exchange.call.trace.is_recording().then(Meter::default));
     let relay = Relay::new(dialogue, app.window, app.upstream.response_bytes())
+        .holding_calls(app.hold_calls)
         .metered(meter)
         .restoring(wanted.restoration.clone());
     let keeps = exchange.journey.as_ref().map_or(0, Journey::keeps);
