@@ -38,8 +38,8 @@ pub struct Place<K> {
 pub struct Hop<K> {
     /// The node it was found at: an index into what was asked for.
     pub from: usize,
-    /// Where it leads.
-    pub to: Place<K>,
+    /// What the store knows the node by to which it leads.
+    pub to: K,
     /// In which direction.
     pub side: Side,
     /// What it says.
@@ -65,6 +65,38 @@ pub struct Step<'a> {
     pub budget: usize,
 }
 
+/// What a step finds.
+#[derive(Clone, Debug)]
+pub struct Steps<K> {
+    /// The edges.
+    pub hops: Vec<Hop<K>>,
+    /// The nodes to which they lead and that were not known before, each once.
+    pub places: Vec<Place<K>>,
+    /// Whether there are more edges.
+    pub truncated: bool,
+}
+
+impl<K> Default for Steps<K> {
+    fn default() -> Self {
+        Self { hops: Vec::new(), places: Vec::new(), truncated: false }
+    }
+}
+
+/// What attacks hang together by.
+#[derive(Clone, Debug)]
+pub struct Ties<K> {
+    /// The attacks, in the order of their times and names.
+    pub attacks: Vec<Place<K>>,
+    /// Their sources and patterns, each once.
+    pub causes: Vec<Place<K>>,
+    /// Which attack has which cause, by their numbers.
+    pub caused: Vec<(usize, usize)>,
+    /// Which of the attacks are alike, by their numbers, and how much.
+    pub alike: Vec<(usize, usize, f64)>,
+    /// Whether there are more attacks or edges.
+    pub truncated: bool,
+}
+
 /// Some of what there is.
 #[derive(Clone, Debug)]
 pub struct Portion<T> {
@@ -87,6 +119,14 @@ pub trait Store {
     /// The store's.
     fn write(&mut self, batch: &Batch) -> Result<(), Error>;
 
+    /// Answers a question that needs several calls; from one state of the graph and faster, where the store can do that.
+    ///
+    /// # Errors
+    /// Those of the question, or the store's.
+    fn answer<T>(&self, question: impl FnOnce(&Self) -> Result<T, Error>) -> Result<T, Error> {
+        question(self)
+    }
+
     /// Waits until everything written so far can be read; at most for `patience`.
     ///
     /// # Errors
@@ -99,16 +139,17 @@ pub trait Store {
     /// The store's.
     fn find(&self, tenant: &str, id: &NodeId) -> Result<Option<Place<Self::Key>>, Error>;
 
-    /// The edges of some nodes, in any order.
+    /// The edges of some nodes, in any order, and the nodes at their other ends, as far as they are not known.
     ///
     /// # Errors
     /// The store's.
     fn step(
         &self,
         tenant: &str,
-        from: &[Place<Self::Key>],
+        from: &[Self::Key],
         step: &Step<'_>,
-    ) -> Result<Portion<Hop<Self::Key>>, Error>;
+        known: &dyn Fn(&Self::Key) -> bool,
+    ) -> Result<Steps<Self::Key>, Error>;
 
     /// The properties of some nodes, in the same order.
     ///
@@ -121,6 +162,14 @@ pub trait Store {
     /// # Errors
     /// The store's.
     fn attacks(&self, tenant: &str, span: Span, limit: usize) -> Result<Portion<Place<Self::Key>>, Error>;
+
+    /// The same attacks with their causes and likeness: of one attack in one direction at most `fan_out` edges, the newest.
+    ///
+    /// # Errors
+    /// The store's.
+    fn ties(&self, tenant: &str, span: Span, limit: usize, fan_out: usize) -> Result<Ties<Self::Key>, Error> {
+        walk::ties(self, tenant, span, limit, fan_out)
+    }
 
     /// Removes a node and all that came of it, all at once; then sessions and documents that nothing holds any more.
     ///
@@ -226,29 +275,31 @@ impl<S: Store + Send> Graph for S {
     }
 
     fn node(&self, tenant: &str, id: &NodeId) -> Result<Node, Error> {
-        let place = walk::start(self, tenant, id)?;
-        let properties = self.properties(tenant, &[place.key])?.pop().unwrap_or_default();
-        Ok(Node { id: place.id, first_ms: place.first_ms, last_ms: place.last_ms, properties })
+        self.answer(|store| {
+            let place = walk::start(store, tenant, id)?;
+            let properties = store.properties(tenant, &[place.key])?.pop().unwrap_or_default();
+            Ok(Node { id: place.id, first_ms: place.first_ms, last_ms: place.last_ms, properties })
+        })
     }
 
     fn related(&self, tenant: &str, id: &NodeId, limits: &Limits) -> Result<Related, Error> {
-        walk::related(self, tenant, id, limits.clamped())
+        self.answer(|store| walk::related(store, tenant, id, limits.clamped()))
     }
 
     fn root(&self, tenant: &str, id: &NodeId, limits: &Limits) -> Result<Root, Error> {
-        walk::root(self, tenant, id, limits.clamped())
+        self.answer(|store| walk::root(store, tenant, id, limits.clamped()))
     }
 
     fn blast(&self, tenant: &str, id: &NodeId, limits: &Limits) -> Result<Blast, Error> {
-        walk::blast(self, tenant, id, limits.clamped())
+        self.answer(|store| walk::blast(store, tenant, id, limits.clamped()))
     }
 
     fn chain(&self, tenant: &str, id: &NodeId, limits: &Limits) -> Result<Chain, Error> {
-        walk::chain(self, tenant, id, limits.clamped())
+        self.answer(|store| walk::chain(store, tenant, id, limits.clamped()))
     }
 
     fn campaigns(&self, tenant: &str, limits: &CampaignLimits) -> Result<Campaigns, Error> {
-        walk::campaigns(self, tenant, limits)
+        self.answer(|store| walk::campaigns(store, tenant, limits))
     }
 
     fn erase(&mut self, tenant: &str, subject: &NodeId, at_ms: u64) -> Result<Receipt, Error> {

@@ -42,7 +42,7 @@ pub use answer::{
     Blast, Campaign, Campaigns, Chain, Counts, Reached, Receipt, Related, Root, Stats, Subgraph,
 };
 pub use error::{Error, Invalid};
-pub use graph::{Graph, Hop, Place, Portion, Side, Step, Store};
+pub use graph::{Graph, Hop, Place, Portion, Side, Step, Steps, Store, Ties};
 pub use limits::{CampaignLimits, Limits, Span};
 pub use link::Linker;
 pub use model::{

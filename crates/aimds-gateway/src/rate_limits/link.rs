@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::gcra::Rate;
-use super::shared::{State, arguments};
+use super::store::{State, arguments};
 use crate::config::{SharedLimitsConfig, SharedLimitsTls};
 
 /// The script, after the line that sets its clock.

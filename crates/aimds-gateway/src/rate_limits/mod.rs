@@ -7,7 +7,7 @@
 
 mod gcra;
 mod link;
-mod shared;
+mod store;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -26,7 +26,7 @@ use crate::auth::Principal;
 use crate::config::RateLimitsConfig;
 use crate::error::Failure;
 use gcra::{Left, nanoseconds};
-use shared::{Answer, Shared};
+use store::{Answer, Shared};
 use table::Table;
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");

@@ -12,7 +12,7 @@ use redis_server::RedisServer;
 
 use super::gcra::{Rate, nanoseconds};
 use super::link::SCRIPT;
-use super::shared::arguments;
+use super::store::arguments;
 
 /// Microseconds since the epoch: as large as they will be.
 const BEGIN: u64 = 1_800_000_000_000_000;

@@ -188,7 +188,7 @@ impl Journey {
         let cost = lane.target.price.cost(usage.input, usage.output);
         lane.counters.paid(&usage, cost);
         self.desk.book.spend(&self.tenant, &self.key, cost, now_ms());
-        self.called_off = self.called_off + cost;
+        self.called_off += cost;
     }
 
     /// A stream broke after its beginning.

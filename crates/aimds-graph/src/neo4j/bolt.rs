@@ -3,7 +3,7 @@
 //! The driver is asynchronous. Its runtime has one thread here; callers wait for it on a channel, which works from any thread,
 //! also from one of another runtime.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -16,7 +16,7 @@ use super::rows::{count, counts, get, hop, ids, kind, place, signed, statements,
 use super::{Neo4jOptions, cypher, removal};
 use crate::answer::{Counts, Stats};
 use crate::error::Error;
-use crate::graph::{Hop, Place, Portion, Step};
+use crate::graph::{Place, Portion, Step, Steps};
 use crate::limits::Span;
 use crate::model::{Batch, NodeId, Properties, Property};
 
@@ -167,15 +167,17 @@ impl Bolt {
     pub(super) fn step(
         &self,
         tenant: &str,
-        from: &[Place<NodeId>],
+        from: &[NodeId],
         step: &Step<'_>,
-    ) -> Result<Portion<Hop<NodeId>>, Error> {
-        let mut portion = Portion { found: Vec::new(), truncated: false };
+        known: &dyn Fn(&NodeId) -> bool,
+    ) -> Result<Steps<NodeId>, Error> {
+        let mut steps = Steps::default();
+        let mut seen = HashSet::new();
         for &side in step.sides {
-            let left = step.budget.saturating_sub(portion.found.len());
+            let left = step.budget.saturating_sub(steps.hops.len());
             let query = Query::new(cypher::step(side))
                 .param("tenant", tenant)
-                .param("ids", ids(from.iter().map(|place| &place.key)))
+                .param("ids", ids(from.iter()))
                 .param("back", cypher::pointing_back())
                 .param("from_ms", signed(step.span.from_ms))
                 .param("to_ms", signed(step.span.to_ms))
@@ -183,17 +185,20 @@ impl Bolt {
                 .param("budget", count(left.saturating_add(1)));
             let mut taken: HashMap<usize, usize> = HashMap::new();
             for (number, row) in self.ask(query)?.iter().enumerate() {
-                let hop = hop(row, side)?;
+                let (hop, place) = hop(row, side)?;
                 let of_this_node = taken.entry(hop.from).or_default();
                 *of_this_node += 1;
                 if number >= left || *of_this_node > step.fan_out {
-                    portion.truncated = true;
-                } else {
-                    portion.found.push(hop);
+                    steps.truncated = true;
+                    continue;
                 }
+                if !known(&hop.to) && seen.insert(hop.to.clone()) {
+                    steps.places.push(place);
+                }
+                steps.hops.push(hop);
             }
         }
-        Ok(portion)
+        Ok(steps)
     }
 
     pub(super) fn properties(&self, tenant: &str, keys: &[NodeId]) -> Result<Vec<Properties>, Error> {

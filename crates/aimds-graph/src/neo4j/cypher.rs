@@ -102,7 +102,7 @@ pub(super) const PROPERTIES: &str = "UNWIND range(0, size($ids) - 1) AS i \
 
 pub(super) const ATTACKS: &str = "MATCH (n:Attack) WHERE n.tenant = $tenant AND n.first_ms >= $from_ms \
      AND n.first_ms <= $to_ms RETURN n.id AS id, n.first_ms AS first_ms, n.last_ms AS last_ms \
-     ORDER BY first_ms DESC, id LIMIT $limit";
+     ORDER BY first_ms DESC, id DESC LIMIT $limit";
 
 /// The direct effects of `$ids`.
 pub(super) const EFFECTS: &str = "UNWIND $ids AS id MATCH (n:AimdsNode {tenant: $tenant, id: id})-[r]-(m:AimdsNode {tenant: \

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::answer::{Counts, Stats};
 use crate::error::Error;
-use crate::graph::{Hop, Place, Portion, Step, Store};
+use crate::graph::{Place, Portion, Step, Steps, Store};
 use crate::limits::Span;
 use crate::model::{Batch, NodeId, Properties};
 use bolt::Bolt;
@@ -161,10 +161,11 @@ impl Store for Neo4jGraph {
     fn step(
         &self,
         tenant: &str,
-        from: &[Place<NodeId>],
+        from: &[NodeId],
         step: &Step<'_>,
-    ) -> Result<Portion<Hop<NodeId>>, Error> {
-        self.bolt.step(tenant, from, step)
+        known: &dyn Fn(&NodeId) -> bool,
+    ) -> Result<Steps<NodeId>, Error> {
+        self.bolt.step(tenant, from, step, known)
     }
 
     fn properties(&self, tenant: &str, keys: &[NodeId]) -> Result<Vec<Properties>, Error> {

@@ -101,16 +101,19 @@ pub(super) fn place(row: &Row, first: &str, last: &str) -> Result<Place<NodeId>,
     Ok(Place { key: id.clone(), id, first_ms: time(row, first)?, last_ms: time(row, last)? })
 }
 
-pub(super) fn hop(row: &Row, side: Side) -> Result<Hop<NodeId>, Error> {
-    Ok(Hop {
+/// An edge, and the node to which it leads.
+pub(super) fn hop(row: &Row, side: Side) -> Result<(Hop<NodeId>, Place<NodeId>), Error> {
+    let place = place(row, "node_first", "node_last")?;
+    let hop = Hop {
         from: usize::try_from(get::<i64>(row, "i")?).map_err(|_| Error::Malformed { what: "answer" })?,
-        to: place(row, "node_first", "node_last")?,
+        to: place.key.clone(),
         side,
         kind: cypher::kind_of(&get::<String>(row, "kind")?).ok_or(Error::Malformed { what: "edge" })?,
         first_ms: time(row, "first_ms")?,
         last_ms: time(row, "last_ms")?,
         weight: get(row, "weight")?,
-    })
+    };
+    Ok((hop, place))
 }
 
 pub(super) fn counts(kinds: Vec<(String, i64)>, edges: i64) -> Result<Counts, Error> {

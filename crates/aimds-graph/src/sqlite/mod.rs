@@ -1,8 +1,10 @@
 //! The graph in one SQLite file: the default.
 
+mod edges;
 mod read;
 mod remove;
 mod schema;
+mod ties;
 mod write;
 
 use std::collections::BTreeMap;
@@ -14,9 +16,10 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 use crate::answer::{Counts, Stats};
 use crate::error::Error;
-use crate::graph::{Hop, Place, Portion, Step, Store};
+use crate::graph::{Place, Portion, Step, Steps, Store, Ties};
 use crate::limits::Span;
 use crate::model::{Batch, NodeId, Properties};
+use crate::walk;
 
 /// How long another process may hold the file.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -110,6 +113,14 @@ impl Store for SqliteGraph {
         Ok(transaction.commit()?)
     }
 
+    /// In one transaction: SQLite locks the file and looks for changes only once.
+    fn answer<T>(&self, question: impl FnOnce(&Self) -> Result<T, Error>) -> Result<T, Error> {
+        let transaction = self.conn.unchecked_transaction()?;
+        let answer = question(self)?;
+        transaction.finish()?;
+        Ok(answer)
+    }
+
     fn settle(&mut self, _patience: Duration) -> Result<(), Error> {
         Ok(())
     }
@@ -121,10 +132,16 @@ impl Store for SqliteGraph {
         }
     }
 
-    fn step(&self, tenant: &str, from: &[Place<i64>], step: &Step<'_>) -> Result<Portion<Hop<i64>>, Error> {
+    fn step(
+        &self,
+        tenant: &str,
+        from: &[i64],
+        step: &Step<'_>,
+        known: &dyn Fn(&i64) -> bool,
+    ) -> Result<Steps<i64>, Error> {
         match self.tenant(tenant)? {
-            Some(tenant) => read::step(&self.conn, tenant, from, step),
-            None => Ok(Portion { found: Vec::new(), truncated: false }),
+            Some(tenant) => edges::step(&self.conn, tenant, from, step, known),
+            None => Ok(Steps::default()),
         }
     }
 
@@ -137,8 +154,18 @@ impl Store for SqliteGraph {
 
     fn attacks(&self, tenant: &str, span: Span, limit: usize) -> Result<Portion<Place<i64>>, Error> {
         match self.tenant(tenant)? {
-            Some(tenant) => read::attacks(&self.conn, tenant, span, limit),
+            Some(tenant) => {
+                let Portion { found, truncated } = ties::attacks(&self.conn, tenant, span, limit)?;
+                Ok(Portion { found: found.into_iter().map(|(attack, _)| attack).collect(), truncated })
+            }
             None => Ok(Portion { found: Vec::new(), truncated: false }),
+        }
+    }
+
+    fn ties(&self, tenant: &str, span: Span, limit: usize, fan_out: usize) -> Result<Ties<i64>, Error> {
+        match self.tenant(tenant)? {
+            Some(tenant) if fan_out <= ties::MOST => ties::ties(&self.conn, tenant, span, limit, fan_out),
+            _ => walk::ties(self, tenant, span, limit, fan_out),
         }
     }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::error::Error;
 
 /// `user_version` of the files written here.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// `application_id`: "AIMG".
 const APPLICATION: i64 = 0x4149_4d47;
 
@@ -17,7 +17,8 @@ const SCHEMA: &str = "
 CREATE TABLE tenants (key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE nodes (
   key INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL,
-  first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, properties TEXT, UNIQUE (tenant, id)
+  first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, properties TEXT, ties BLOB,
+  UNIQUE (tenant, id)
 ) STRICT;
 CREATE INDEX nodes_by_time ON nodes (tenant, kind, first_ms, id, last_ms);
 CREATE TABLE causes (
@@ -65,8 +66,22 @@ pub(super) fn prepare(conn: &Connection) -> Result<(), Error> {
     conn.set_prepared_statement_cache_capacity(32);
     if application == 0 {
         create(conn)?;
+    } else if found < FORMAT {
+        upgrade(conn)?;
     }
     Ok(())
+}
+
+/// From the first format, which had no ties. Two processes may do this at once, too.
+fn upgrade(conn: &Connection) -> Result<(), Error> {
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found < FORMAT {
+        conn.execute_batch("ALTER TABLE nodes ADD COLUMN ties BLOB")?;
+        super::ties::renew_all(conn)?;
+        conn.pragma_update(None, "user_version", FORMAT)?;
+    }
+    Ok(conn.execute_batch("COMMIT")?)
 }
 
 /// Two processes may do this at once: the second finds the tables there.

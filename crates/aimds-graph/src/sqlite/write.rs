@@ -1,12 +1,12 @@
 //! Writing a batch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Transaction, params};
 
-use super::signed;
+use super::{signed, ties};
 use crate::error::Error;
-use crate::model::{Batch, Edge, Node, NodeId};
+use crate::model::{Batch, Edge, Node, NodeId, NodeKind};
 
 const TENANT: &str =
     "INSERT INTO tenants (name) VALUES (?1) ON CONFLICT (name) DO UPDATE SET name = name RETURNING key";
@@ -32,14 +32,19 @@ pub(super) fn batch(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), 
         keys.insert(&node.id, put_node(transaction, tenant, node)?);
     }
     let key = |id: &NodeId| keys.get(id).copied().ok_or(Error::Malformed { what: "edge" });
+    let mut tied = BTreeSet::new();
     for edge in &batch.edges {
+        let ends = if edge.kind.is_causal() { vec![edge.effect()] } else { vec![&edge.from, &edge.to] };
+        for end in ends.into_iter().filter(|end| end.kind() == NodeKind::Attack) {
+            tied.insert(key(end)?);
+        }
         if edge.kind.is_causal() {
             put_cause(transaction, key(edge.cause())?, key(edge.effect())?, edge)?;
         } else {
             put_likeness(transaction, key(&edge.from)?, key(&edge.to)?, edge)?;
         }
     }
-    Ok(())
+    ties::renew(transaction, tied)
 }
 
 fn put_node(transaction: &Transaction<'_>, tenant: i64, node: &Node) -> Result<i64, Error> {

@@ -25,8 +25,6 @@ pub(crate) fn blast<S: Store + ?Sized>(
     let seen = || walk.found.iter().skip(1).map(|found| &found.place);
     let first_ms = seen().map(|place| place.first_ms).min();
     let last_ms = seen().map(|place| place.last_ms).max();
-    let places = walk.places(|_| true);
-    let truncated = walk.truncated;
-    let subgraph = subgraph(store, tenant, places, walk.into_edges())?;
-    Ok(Blast { start: id.clone(), reached, first_ms, last_ms, truncated, subgraph })
+    let subgraph = subgraph(store, tenant, &[walk.part(|_| true)])?;
+    Ok(Blast { start: id.clone(), reached, first_ms, last_ms, truncated: walk.truncated, subgraph })
 }

@@ -1,6 +1,7 @@
 //! The bounded breadth-first walk under every question.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::answer::Subgraph;
 use crate::error::Error;
@@ -17,15 +18,26 @@ pub(super) struct Found<K> {
     before: Option<usize>,
 }
 
+/// An edge that was seen, by the numbers of its ends.
+struct Link {
+    found_at: usize,
+    other: usize,
+    side: Side,
+    kind: EdgeKind,
+    first_ms: u64,
+    last_ms: u64,
+    weight: f64,
+}
+
 /// A walk: what was reached in the order of its distance, and every edge that was seen on the way.
 pub(super) struct Walk<K> {
     pub(super) found: Vec<Found<K>>,
     numbers: HashMap<K, usize>,
-    edges: Vec<Edge>,
+    links: Vec<Link>,
     pub(super) truncated: bool,
 }
 
-impl<K: Clone + Eq + std::hash::Hash> Walk<K> {
+impl<K: Clone + Eq + Hash> Walk<K> {
     /// Walks from one node in the given directions. Of several shortest ways to a node the one from the node with the smallest
     /// name is kept, so that the answer does not depend on the store. O(nodes · fan-out).
     pub(super) fn from<S: Store<Key = K> + ?Sized>(
@@ -39,49 +51,53 @@ impl<K: Clone + Eq + std::hash::Hash> Walk<K> {
         let mut walk = Self {
             numbers: HashMap::from([(start.key.clone(), 0)]),
             found: vec![Found { place: start, hops: 0, before: None }],
-            edges: Vec::new(),
+            links: Vec::new(),
             truncated: false,
         };
         let mut budget = limits.edges();
         let mut frontier = 0..1;
         for hops in 1..=limits.hops {
-            let from: Vec<Place<K>> = walk
-                .found
-                .get(frontier.clone())
-                .unwrap_or_default()
-                .iter()
-                .map(|f| f.place.clone())
-                .collect();
+            let from = walk.found.get(frontier.clone()).unwrap_or_default();
+            let from: Vec<K> = from.iter().map(|found| found.place.key.clone()).collect();
             if from.is_empty() || (budget == 0 && walk.truncated) {
                 break;
             }
             let step = Step { sides, span, fan_out: limits.fan_out, budget };
-            let portion = store.step(tenant, &from, &step)?;
-            walk.truncated |= portion.truncated;
-            budget = budget.saturating_sub(portion.found.len());
+            let steps = store.step(tenant, &from, &step, &|key| walk.numbers.contains_key(key))?;
+            walk.truncated |= steps.truncated;
+            budget = budget.saturating_sub(steps.hops.len());
             let next = walk.found.len();
-            walk.take(portion.found, frontier.start, hops, limits.nodes);
+            walk.reach(steps.places, hops, limits.nodes);
+            walk.link(&steps.hops, frontier.start, next);
             frontier = next..walk.found.len();
         }
         Ok(walk)
     }
 
-    /// Takes in what one step found.
-    fn take(&mut self, mut hops: Vec<Hop<K>>, first: usize, distance: u8, nodes: usize) {
-        let from = |hop: &Hop<K>| self.found.get(first + hop.from).map(|found| &found.place.id);
-        hops.sort_by(|a, b| a.to.id.cmp(&b.to.id).then_with(|| from(a).cmp(&from(b))));
+    /// Takes in the nodes that one step found: in the order of their names, so that numbers of one distance are in it, too.
+    fn reach(&mut self, mut places: Vec<Place<K>>, hops: u8, nodes: usize) {
+        places.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        let room = nodes.saturating_add(1).saturating_sub(self.found.len());
+        self.truncated |= places.len() > room;
+        for place in places.into_iter().take(room) {
+            self.numbers.insert(place.key.clone(), self.found.len());
+            self.found.push(Found { place, hops, before: None });
+        }
+    }
+
+    /// Takes in the edges that one step from the node numbered `first` and those after it found; those that are new begin at `next`.
+    fn link(&mut self, hops: &[Hop<K>], first: usize, next: usize) {
+        self.links.reserve(hops.len());
         for hop in hops {
-            let Some(from) = self.found.get(first + hop.from) else { continue };
-            let edge = written(&from.place.id, &hop);
-            if !self.numbers.contains_key(&hop.to.key) {
-                if self.found.len() > nodes {
-                    self.truncated = true;
-                    continue;
-                }
-                self.numbers.insert(hop.to.key.clone(), self.found.len());
-                self.found.push(Found { place: hop.to, hops: distance, before: Some(first + hop.from) });
+            let Some(&other) = self.numbers.get(&hop.to) else { continue };
+            let found_at = first + hop.from;
+            if other >= next
+                && let Some(found) = self.found.get_mut(other)
+            {
+                found.before = Some(found.before.map_or(found_at, |before| before.min(found_at)));
             }
-            self.edges.push(edge);
+            let Hop { side, kind, first_ms, last_ms, weight, .. } = *hop;
+            self.links.push(Link { found_at, other, side, kind, first_ms, last_ms, weight });
         }
     }
 
@@ -103,50 +119,91 @@ impl<K: Clone + Eq + std::hash::Hash> Walk<K> {
         path.iter().filter_map(|&number| Some(self.found.get(number)?.place.id.clone())).collect()
     }
 
-    /// The nodes of a walk that are wanted.
-    pub(super) fn places(&self, wanted: impl Fn(usize) -> bool) -> Vec<Place<K>> {
-        let numbered = self.found.iter().enumerate();
-        numbered.filter(|(number, _)| wanted(*number)).map(|(_, found)| found.place.clone()).collect()
-    }
-
-    /// Every edge that was seen.
-    pub(super) fn into_edges(self) -> Vec<Edge> {
-        self.edges
+    /// The part of the walk that rests on the wanted nodes.
+    pub(super) fn part(&self, wanted: impl Fn(usize) -> bool) -> Part<'_, K> {
+        let wanted = (0..self.found.len()).map(wanted).collect();
+        Part { walk: self, wanted }
     }
 }
 
-/// The edge as it is written, whichever end it was found at.
-fn written<K>(found_at: &NodeId, hop: &Hop<K>) -> Edge {
-    let other = &hop.to.id;
-    let (cause, effect) = match hop.side {
-        Side::Effects => (found_at, other),
-        Side::Causes => (other, found_at),
-        Side::Similar => (found_at.min(other), found_at.max(other)),
-    };
-    let (from, to) = if hop.kind.points_back() { (effect, cause) } else { (cause, effect) };
-    let Hop { kind, first_ms, last_ms, weight, .. } = *hop;
-    Edge { from: from.clone(), to: to.clone(), kind, first_ms, last_ms, weight }
+/// Nodes of a walk, and the edges between them.
+pub(super) struct Part<'a, K> {
+    walk: &'a Walk<K>,
+    /// Of each node, whether it belongs to the part.
+    wanted: Vec<bool>,
 }
 
-/// The nodes with their properties, and the edges among them, each once.
+impl<K: Eq + Hash> Part<'_, K> {
+    fn places(&self) -> impl Iterator<Item = &Place<K>> {
+        let found = self.walk.found.iter().zip(&self.wanted);
+        found.filter(|(_, wanted)| **wanted).map(|(found, _)| &found.place)
+    }
+
+    /// Adds the edges by the ranks of their ends.
+    fn edges(&self, ranks: &HashMap<&K, usize>, edges: &mut Vec<Ranked>) {
+        let ranked = self.walk.found.iter().zip(&self.wanted);
+        let ranked: Vec<Option<usize>> = ranked
+            .map(|(found, wanted)| if *wanted { ranks.get(&found.place.key).copied() } else { None })
+            .collect();
+        let rank = |number: usize| ranked.get(number).copied().flatten();
+        for link in &self.walk.links {
+            if let (Some(found_at), Some(other)) = (rank(link.found_at), rank(link.other)) {
+                edges.push(Ranked::new(found_at, other, link));
+            }
+        }
+    }
+}
+
+/// An edge as it is written, whichever end it was found at, by the ranks of its ends.
+struct Ranked {
+    from: usize,
+    to: usize,
+    kind: EdgeKind,
+    first_ms: u64,
+    last_ms: u64,
+    weight: f64,
+}
+
+impl Ranked {
+    fn new(found_at: usize, other: usize, link: &Link) -> Self {
+        let (cause, effect) = match link.side {
+            Side::Effects => (found_at, other),
+            Side::Causes => (other, found_at),
+            Side::Similar => (found_at.min(other), found_at.max(other)),
+        };
+        let (from, to) = if link.kind.points_back() { (effect, cause) } else { (cause, effect) };
+        let Link { kind, first_ms, last_ms, weight, .. } = *link;
+        Self { from, to, kind, first_ms, last_ms, weight }
+    }
+}
+
+/// The nodes of some walks with their properties, and the edges among them, each once.
 pub(super) fn subgraph<S: Store + ?Sized>(
     store: &S,
     tenant: &str,
-    mut places: Vec<Place<S::Key>>,
-    mut edges: Vec<Edge>,
+    parts: &[Part<'_, S::Key>],
 ) -> Result<Subgraph, Error> {
-    places.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut places: Vec<&Place<S::Key>> = parts.iter().flat_map(Part::places).collect();
+    places.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     places.dedup_by(|a, b| a.id == b.id);
-    let known = |id: &NodeId| places.binary_search_by(|place| place.id.cmp(id)).is_ok();
-    edges.retain(|edge| known(&edge.from) && known(&edge.to));
-    let order =
-        |edge: &Edge| -> (NodeId, NodeId, EdgeKind) { (edge.from.clone(), edge.to.clone(), edge.kind) };
-    edges.sort_by_cached_key(order);
-    edges.dedup_by(|a, b| a.kind == b.kind && a.from == b.from && a.to == b.to);
+    let ranks = places.iter().enumerate().map(|(rank, place)| (&place.key, rank)).collect();
+    let mut edges = Vec::new();
+    for part in parts {
+        part.edges(&ranks, &mut edges);
+    }
+    let name = |edge: &Ranked| (edge.from, edge.to, edge.kind);
+    edges.sort_unstable_by_key(name);
+    edges.dedup_by_key(|edge| name(edge));
+    let id = |rank: usize| places.get(rank).map(|place| place.id.clone());
+    let edge = |edge: Ranked| {
+        let Ranked { kind, first_ms, last_ms, weight, .. } = edge;
+        Some(Edge { from: id(edge.from)?, to: id(edge.to)?, kind, first_ms, last_ms, weight })
+    };
+    let edges = edges.into_iter().filter_map(edge).collect();
     let keys: Vec<S::Key> = places.iter().map(|place| place.key.clone()).collect();
     let properties = store.properties(tenant, &keys)?;
     let nodes = places.into_iter().zip(properties).map(|(place, properties)| Node {
-        id: place.id,
+        id: place.id.clone(),
         first_ms: place.first_ms,
         last_ms: place.last_ms,
         properties,

@@ -1,38 +1,30 @@
 //! Attacks that belong together: connected components by union-find.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use crate::answer::{Campaign, Campaigns};
 use crate::error::Error;
-use crate::graph::{Hop, Place, Side, Step, Store};
-use crate::limits::{CampaignLimits, Span};
+use crate::graph::{Place, Store, Ties};
+use crate::limits::CampaignLimits;
 use crate::model::{NodeId, NodeKind};
-
-/// Edges of one attack in one direction that the budget reckons with.
-const TYPICAL_EDGES: usize = 64;
 
 pub(crate) fn campaigns<S: Store + ?Sized>(
     store: &S,
     tenant: &str,
     limits: &CampaignLimits,
 ) -> Result<Campaigns, Error> {
-    let limit = limits.attacks.clamp(1, 1_000_000);
-    let mut attacks = store.attacks(tenant, limits.span, limit)?;
-    attacks.found.sort_by(|a, b| (a.first_ms, &a.id).cmp(&(b.first_ms, &b.id)));
-    let step = Step {
-        sides: &[Side::Causes, Side::Similar],
-        span: Span::ALL,
-        fan_out: limits.fan_out.clamp(1, 100_000),
-        budget: limit.saturating_mul(TYPICAL_EDGES),
-    };
-    let edges = store.step(tenant, &attacks.found, &step)?;
-    let mut components = Components::of(attacks.found.len());
-    join_similar(&mut components, &attacks.found, &edges.found, limits);
-    let sources = by_source(&edges.found);
-    for numbers in sources.values() {
-        join_neighbours(&mut components, &attacks.found, numbers, limits.gap_ms);
+    let (attacks, fan_out) = (limits.attacks.clamp(1, 1_000_000), limits.fan_out.clamp(1, 100_000));
+    let ties = store.ties(tenant, limits.span, attacks, fan_out)?;
+    let mut components = Components::of(ties.attacks.len());
+    for &(one, other, weight) in &ties.alike {
+        if weight >= limits.min_weight && are_near(&ties.attacks, one, other, limits.gap_ms) {
+            components.join(one, other);
+        }
     }
-    let mut campaigns = gather(&mut components, &attacks.found, &edges.found);
+    for numbers in by_source(&ties) {
+        join_neighbours(&mut components, &ties.attacks, &numbers, limits.gap_ms);
+    }
+    let mut campaigns = gather(&mut components, &ties);
     campaigns.retain(|campaign| campaign.attacks.len() >= limits.min_size.max(1));
     campaigns.sort_by(|a, b| {
         b.attacks
@@ -41,24 +33,27 @@ pub(crate) fn campaigns<S: Store + ?Sized>(
             .then(a.first_ms.cmp(&b.first_ms))
             .then_with(|| a.first.cmp(&b.first))
     });
-    Ok(Campaigns {
-        campaigns,
-        attacks: attacks.found.len() as u64,
-        truncated: attacks.truncated || edges.truncated,
-    })
+    Ok(Campaigns { campaigns, attacks: ties.attacks.len() as u64, truncated: ties.truncated })
 }
 
 /// The attacks of each source, in the order of their times.
-fn by_source<K>(hops: &[Hop<K>]) -> BTreeMap<&NodeId, Vec<usize>> {
-    let mut sources: BTreeMap<&NodeId, Vec<usize>> = BTreeMap::new();
-    for hop in hops.iter().filter(|hop| hop.side == Side::Causes && hop.to.id.kind() == NodeKind::Source) {
-        sources.entry(&hop.to.id).or_default().push(hop.from);
+fn by_source<K>(ties: &Ties<K>) -> Vec<Vec<usize>> {
+    let mut attacks = vec![Vec::new(); ties.causes.len()];
+    for &(attack, cause) in &ties.caused {
+        if is_of(ties, cause, NodeKind::Source)
+            && let Some(attacks) = attacks.get_mut(cause)
+        {
+            attacks.push(attack);
+        }
     }
-    for numbers in sources.values_mut() {
-        numbers.sort_unstable();
-        numbers.dedup();
+    for attacks in &mut attacks {
+        attacks.sort_unstable();
     }
-    sources
+    attacks
+}
+
+fn is_of<K>(ties: &Ties<K>, cause: usize, kind: NodeKind) -> bool {
+    ties.causes.get(cause).is_some_and(|cause| cause.id.kind() == kind)
 }
 
 /// Joins attacks of one source that follow each other closely. They are numbered by their times.
@@ -71,23 +66,6 @@ fn join_neighbours<K>(components: &mut Components, attacks: &[Place<K>], numbers
     }
 }
 
-fn join_similar<K: Eq + std::hash::Hash>(
-    components: &mut Components,
-    attacks: &[Place<K>],
-    hops: &[Hop<K>],
-    limits: &CampaignLimits,
-) {
-    let numbers: HashMap<&K, usize> =
-        attacks.iter().enumerate().map(|(number, attack)| (&attack.key, number)).collect();
-    for hop in hops.iter().filter(|hop| hop.side == Side::Similar && hop.weight >= limits.min_weight) {
-        if let Some(&other) = numbers.get(&hop.to.key)
-            && are_near(attacks, hop.from, other, limits.gap_ms)
-        {
-            components.join(hop.from, other);
-        }
-    }
-}
-
 fn are_near<K>(attacks: &[Place<K>], one: usize, other: usize, gap_ms: u64) -> bool {
     match (attacks.get(one), attacks.get(other)) {
         (Some(one), Some(other)) => one.first_ms.abs_diff(other.first_ms) <= gap_ms,
@@ -95,33 +73,39 @@ fn are_near<K>(attacks: &[Place<K>], one: usize, other: usize, gap_ms: u64) -> b
     }
 }
 
-fn gather<K>(components: &mut Components, attacks: &[Place<K>], hops: &[Hop<K>]) -> Vec<Campaign> {
+fn gather<K>(components: &mut Components, ties: &Ties<K>) -> Vec<Campaign> {
     let mut members: BTreeMap<usize, Vec<&Place<K>>> = BTreeMap::new();
-    for (number, attack) in attacks.iter().enumerate() {
+    for (number, attack) in ties.attacks.iter().enumerate() {
         members.entry(components.root(number)).or_default().push(attack);
     }
-    let mut causes: BTreeMap<usize, BTreeSet<&NodeId>> = BTreeMap::new();
-    for hop in hops.iter().filter(|hop| hop.side == Side::Causes) {
-        causes.entry(components.root(hop.from)).or_default().insert(&hop.to.id);
-    }
+    let of_root = |&(attack, cause): &(usize, usize)| (components.root(attack), cause);
+    let mut causes: Vec<(usize, usize)> = ties.caused.iter().map(of_root).collect();
+    causes.sort_unstable();
+    causes.dedup();
     let campaign = |(root, members): (usize, Vec<&Place<K>>)| {
         let first = members.first()?;
-        let of = |kind| -> Vec<NodeId> {
-            let causes = causes.get(&root).into_iter().flatten();
-            causes.filter(|id| id.kind() == kind).map(|&id| id.clone()).collect()
+        let begin = causes.partition_point(|&(of, _)| of < root);
+        let of_root = causes.get(begin..).unwrap_or_default().iter().take_while(|(of, _)| *of == root);
+        let of = |kind| {
+            let causes = of_root.clone().filter(|(_, cause)| is_of(ties, *cause, kind));
+            names(causes.filter_map(|&(_, cause)| ties.causes.get(cause)))
         };
-        let mut attacks: Vec<NodeId> = members.iter().map(|attack| attack.id.clone()).collect();
-        attacks.sort();
         Some(Campaign {
             first: first.id.clone(),
             first_ms: first.first_ms,
             last_ms: members.iter().map(|attack| attack.last_ms).max().unwrap_or(first.last_ms),
-            attacks,
+            attacks: names(members.iter().copied()),
             sources: of(NodeKind::Source),
             patterns: of(NodeKind::Pattern),
         })
     };
     members.into_iter().filter_map(campaign).collect()
+}
+
+fn names<'a, K: 'a>(places: impl Iterator<Item = &'a Place<K>>) -> Vec<NodeId> {
+    let mut names: Vec<NodeId> = places.map(|place| place.id.clone()).collect();
+    names.sort_unstable();
+    names
 }
 
 /// A forest of disjoint sets; roots are the smallest numbers, so that the order of joining does not matter.

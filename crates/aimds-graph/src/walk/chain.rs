@@ -23,12 +23,8 @@ pub(crate) fn chain<S: Store + ?Sized>(
     let mut path = causes.names(&causes.path(earliest(&causes)));
     path.reverse();
     path.extend(effects.names(&effects.path(furthest(&effects))).into_iter().skip(1));
-    let mut places = causes.places(|_| true);
-    places.extend(effects.places(|_| true));
     let truncated = causes.truncated || effects.truncated;
-    let mut edges = causes.into_edges();
-    edges.extend(effects.into_edges());
-    let subgraph = subgraph(store, tenant, places, edges)?;
+    let subgraph = subgraph(store, tenant, &[causes.part(|_| true), effects.part(|_| true)])?;
     let root = path.first().unwrap_or(id).clone();
     Ok(Chain { start: id.clone(), root, path, truncated, subgraph })
 }

@@ -6,12 +6,14 @@ mod campaigns;
 mod chain;
 mod related;
 mod root;
+mod ties;
 
 pub(crate) use blast::blast;
 pub(crate) use campaigns::campaigns;
 pub(crate) use chain::chain;
 pub(crate) use related::related;
 pub(crate) use root::root;
+pub(crate) use ties::ties;
 
 use crate::error::Error;
 use crate::graph::{Place, Store};

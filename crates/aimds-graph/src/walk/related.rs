@@ -36,8 +36,7 @@ pub(crate) fn related<S: Store + ?Sized>(
         });
     }
     attacks.sort_by(|a, b| (a.hops, &a.id).cmp(&(b.hops, &b.id)));
-    let places = walk.places(|number| on_a_way.contains(&number));
     let truncated = walk.truncated;
-    let subgraph = subgraph(store, tenant, places, walk.into_edges())?;
+    let subgraph = subgraph(store, tenant, &[walk.part(|number| on_a_way.contains(&number))])?;
     Ok(Related { start: id.clone(), attacks, truncated, subgraph })
 }

@@ -21,9 +21,8 @@ pub(crate) fn root<S: Store + ?Sized>(
     let mut path = walk.path(earliest(&walk));
     path.reverse();
     let names = walk.names(&path);
-    let places = walk.places(|number| path.contains(&number));
     let truncated = walk.truncated;
-    let subgraph = subgraph(store, tenant, places, walk.into_edges())?;
+    let subgraph = subgraph(store, tenant, &[walk.part(|number| path.contains(&number))])?;
     let root = names.first().unwrap_or(id).clone();
     Ok(Root { start: id.clone(), root, path: names, truncated, subgraph })
 }

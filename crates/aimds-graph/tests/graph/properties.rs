@@ -86,6 +86,13 @@ fn stored(graph: &Naive, other: &Naive, at: usize) -> Home {
     home
 }
 
+/// All of one tenant's, those of one attack as well.
+fn campaigns(home: &Home) -> BTreeSet<Vec<NodeId>> {
+    let limits = CampaignLimits { gap_ms: LATEST, min_size: 1, ..CampaignLimits::default() };
+    let answer = home.graph.campaigns("one", &limits).unwrap();
+    answer.campaigns.into_iter().map(|campaign| campaign.attacks).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -161,8 +168,22 @@ proptest! {
                 prop_assert_eq!(found, left.related(&node.id, limits.window_ms, limits.hops));
             }
         }
+        prop_assert_eq!(campaigns(&home), left.campaigns(Span::ALL, LATEST, 0.5));
         let counts = home.graph.stats(Some("other")).unwrap().counts;
         prop_assert_eq!((counts.nodes_total(), counts.edges), (other.nodes.len() as u64, other.edges.len() as u64));
+    }
+
+    #[test]
+    fn what_is_dropped_for_its_age_joins_nothing(
+        graph in graphs(), other in graphs(), at in 0..30_usize, before_ms in 0..LATEST,
+    ) {
+        let mut home = stored(&graph, &other, at);
+        home.graph.retain(Some("one"), before_ms).unwrap();
+        let mut left = graph;
+        left.nodes.retain(|node| node.last_ms >= before_ms);
+        let kept: BTreeSet<NodeId> = left.nodes.iter().map(|node| node.id.clone()).collect();
+        left.edges.retain(|edge| edge.last_ms >= before_ms && kept.contains(&edge.from) && kept.contains(&edge.to));
+        prop_assert_eq!(campaigns(&home), left.campaigns(Span::ALL, LATEST, 0.5));
     }
 
     /// However small the bounds: what is found is true, and what is not found was said to be missing.

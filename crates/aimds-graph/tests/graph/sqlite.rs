@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use aimds_graph::{Error, Graph, Limits, SqliteGraph};
+use aimds_graph::{CampaignLimits, Error, Graph, Limits, SqliteGraph};
 use rusqlite::Connection;
 
 use crate::words::{Home, batch, id};
@@ -30,8 +30,49 @@ fn a_file_is_opened_again_by_others_and_only_if_it_is_a_graph() {
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
     assert!(matches!(SqliteGraph::open(&foreign), Err(Error::NotAGraph)));
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(SqliteGraph::open(&path), Err(Error::NewerFormat { found: 99, known: 1 })));
+    assert!(matches!(SqliteGraph::open(&path), Err(Error::NewerFormat { found: 99, known: 2 })));
     assert!(matches!(SqliteGraph::open("/nowhere/graph.db"), Err(Error::Io { .. })));
+}
+
+#[test]
+fn a_file_of_the_first_format_is_brought_up_to_date() {
+    let lines = [
+        "source:a triggered attack:1 @5",
+        "source:a triggered attack:2 @6",
+        "attack:2 similar_to attack:3 @6 0.8",
+        "attack:3 derived_from pattern:p @7",
+    ];
+    let home = Home::with("acme", &lines);
+    let path = home.folder.path().join("graph.db");
+    let campaigns = home.graph.campaigns("acme", &CampaignLimits::default()).unwrap();
+    assert_eq!(campaigns.campaigns[0].attacks.len(), 3);
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch("ALTER TABLE nodes DROP COLUMN ties; PRAGMA user_version = 1").unwrap();
+    let opened = SqliteGraph::open(&path).unwrap();
+    assert_eq!(opened.campaigns("acme", &CampaignLimits::default()).unwrap(), campaigns);
+    let version: i64 = file.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
+}
+
+/// What is kept with an attack and what is walked are the same, also at the number of edges that is kept.
+#[test]
+fn ties_of_an_attack_with_many_edges_equal_the_walk() {
+    let mut lines = vec!["source:a triggered attack:hub @1".to_owned()];
+    lines.extend((0..40).map(|i| format!("attack:hub derived_from pattern:{i} @{}", 10 + i)));
+    lines.extend((0..40).map(|i| format!("attack:hub similar_to attack:{i} @{} 0.9", 100 + i)));
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let home = Home::with("acme", &lines);
+    let asked = |fan_out| {
+        home.graph.campaigns("acme", &CampaignLimits { fan_out, ..CampaignLimits::default() }).unwrap()
+    };
+    for (fan_out, sources, patterns) in [(1, 0, 1), (31, 0, 31), (32, 0, 32), (33, 0, 33), (41, 1, 40)] {
+        let answer = asked(fan_out);
+        let [campaign] = &answer.campaigns[..] else { panic!("{answer:?}") };
+        // Each of the others has its one likeness, so that none is left out.
+        assert_eq!(campaign.attacks.len(), 41, "{fan_out}");
+        assert_eq!((campaign.sources.len(), campaign.patterns.len()), (sources, patterns), "{fan_out}");
+        assert_eq!(answer.truncated, fan_out < 41, "{fan_out}");
+    }
 }
 
 #[test]

@@ -1,0 +1,174 @@
+//! What each attack hangs together by, kept beside its times in its node: its newest causes and likenesses. Campaigns of many
+//! attacks are then found by reading their nodes alone. It follows from the edges and is made anew whenever they change.
+
+use std::collections::HashMap;
+
+use rusqlite::{CachedStatement, Connection, params};
+
+use super::read::{place, places};
+use super::{as_limit, signed};
+use crate::error::Error;
+use crate::graph::{Place, Portion, Ties};
+use crate::limits::Span;
+use crate::model::NodeKind;
+
+/// Edges of one attack in one direction that a question may follow; one more is kept, which says that there are more.
+pub(super) const MOST: usize = 32;
+
+/// A cause as it is kept: its kind, and its key.
+const CAUSE_BYTES: usize = 9;
+/// A likeness as it is kept: the other's key, and how alike.
+const LIKENESS_BYTES: usize = 16;
+
+const CAUSES: &str = "SELECT n.kind, e.cause FROM causes e INDEXED BY causes_up CROSS JOIN nodes n ON n.key = e.cause \
+     WHERE e.effect = ?1 ORDER BY e.first_ms DESC LIMIT ?2";
+
+const LIKENESS: &str = "SELECT other, weight FROM likeness INDEXED BY likeness_by_time WHERE node = ?1 \
+     ORDER BY first_ms DESC LIMIT ?2";
+
+const ATTACKS: &str = "SELECT key, id, first_ms, last_ms, ties FROM nodes INDEXED BY nodes_by_time \
+     WHERE tenant = ?1 AND kind = ?2 AND first_ms BETWEEN ?3 AND ?4 ORDER BY first_ms DESC, id DESC LIMIT ?5";
+
+/// Makes the ties of some attacks anew. O(attacks · [`MOST`] · log of the file).
+pub(super) fn renew(conn: &Connection, attacks: impl IntoIterator<Item = i64>) -> Result<(), Error> {
+    let mut causes = conn.prepare_cached(CAUSES)?;
+    let mut likeness = conn.prepare_cached(LIKENESS)?;
+    let mut update = conn.prepare_cached("UPDATE nodes SET ties = ?2 WHERE key = ?1")?;
+    for attack in attacks {
+        update.execute(params![attack, packed(attack, &mut causes, &mut likeness)?])?;
+    }
+    Ok(())
+}
+
+/// The same of all attacks.
+pub(super) fn renew_all(conn: &Connection) -> Result<(), Error> {
+    let mut statement = conn.prepare("SELECT key FROM nodes WHERE kind = ?1")?;
+    let keys = statement.query_map([NodeKind::Attack.number()], |row| row.get(0))?;
+    renew(conn, keys.collect::<rusqlite::Result<Vec<i64>>>()?)
+}
+
+/// How many causes there are, the causes, and the likenesses.
+fn packed(
+    attack: i64,
+    causes: &mut CachedStatement<'_>,
+    likeness: &mut CachedStatement<'_>,
+) -> Result<Vec<u8>, Error> {
+    let most = params![attack, as_limit(MOST + 1)];
+    let mut bytes = vec![0];
+    let (mut count, mut rows) = (0_u8, causes.query(most)?);
+    while let Some(row) = rows.next()? {
+        count += 1;
+        bytes.push(row.get(0)?);
+        bytes.extend(row.get::<_, i64>(1)?.to_le_bytes());
+    }
+    let mut rows = likeness.query(most)?;
+    while let Some(row) = rows.next()? {
+        bytes.extend(row.get::<_, i64>(0)?.to_le_bytes());
+        bytes.extend(row.get::<_, f64>(1)?.to_le_bytes());
+    }
+    if let Some(first) = bytes.first_mut() {
+        *first = count;
+    }
+    Ok(bytes)
+}
+
+/// Causes and likenesses as they were packed.
+fn unpacked(bytes: &[u8]) -> Option<(&[[u8; CAUSE_BYTES]], &[[u8; LIKENESS_BYTES]])> {
+    // An attack without edges has none.
+    let Some((&count, bytes)) = bytes.split_first() else { return Some((&[], &[])) };
+    let (causes, likeness) = bytes.split_at_checked(usize::from(count) * CAUSE_BYTES)?;
+    let (likeness, rest) = likeness.as_chunks();
+    rest.is_empty().then_some((causes.as_chunks().0, likeness))
+}
+
+/// Attacks with their ties, of each at most `fan_out` in one direction, which is at most [`MOST`]. O(attacks).
+pub(super) fn ties(
+    conn: &Connection,
+    tenant: i64,
+    span: Span,
+    limit: usize,
+    fan_out: usize,
+) -> Result<Ties<i64>, Error> {
+    let Portion { found: mut read, mut truncated } = attacks(conn, tenant, span, limit)?;
+    read.sort_unstable_by(|(a, _), (b, _)| (a.first_ms, &a.id).cmp(&(b.first_ms, &b.id)));
+    let numbers: HashMap<i64, usize> = read.iter().map(|(attack, _)| attack.key).zip(0..).collect();
+    let (mut cause_keys, mut alike) = (Vec::new(), Vec::new());
+    for (number, (_, bytes)) in read.iter().enumerate() {
+        let (causes, likeness) = unpacked(bytes).ok_or(Error::Malformed { what: "ties" })?;
+        truncated |= causes.len().max(likeness.len()) > fan_out;
+        for &[kind, ref key @ ..] in causes.iter().take(fan_out) {
+            if matches!(NodeKind::from_number(kind.into()), Some(NodeKind::Source | NodeKind::Pattern)) {
+                cause_keys.push((number, i64::from_le_bytes(*key)));
+            }
+        }
+        for &[k0, k1, k2, k3, k4, k5, k6, k7, ref weight @ ..] in likeness.iter().take(fan_out) {
+            let other = numbers.get(&i64::from_le_bytes([k0, k1, k2, k3, k4, k5, k6, k7]));
+            alike.extend(other.map(|&other| (number, other, f64::from_le_bytes(*weight))));
+        }
+    }
+    let mut keys: Vec<i64> = cause_keys.iter().map(|&(_, key)| key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let causes = places(conn, tenant, &keys)?;
+    let cause_numbers: HashMap<i64, usize> = causes.iter().map(|cause| cause.key).zip(0..).collect();
+    let number = |&(attack, key): &(usize, i64)| Some((attack, *cause_numbers.get(&key)?));
+    let caused = cause_keys.iter().filter_map(number).collect();
+    let attacks = read.into_iter().map(|(attack, _)| attack).collect();
+    Ok(Ties { attacks, causes, caused, alike, truncated })
+}
+
+/// Attacks with their packed ties, the newest first.
+pub(super) fn attacks(
+    conn: &Connection,
+    tenant: i64,
+    span: Span,
+    limit: usize,
+) -> Result<Portion<(Place<i64>, Vec<u8>)>, Error> {
+    let mut statement = conn.prepare_cached(ATTACKS)?;
+    let mut rows = statement.query(params![
+        tenant,
+        NodeKind::Attack.number(),
+        signed(span.from_ms),
+        signed(span.to_ms),
+        as_limit(limit.saturating_add(1))
+    ])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        if found.len() == limit {
+            return Ok(Portion { found, truncated: true });
+        }
+        found.push((place(row)?, row.get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default()));
+    }
+    Ok(Portion { found, truncated: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_packed_is_unpacked() {
+        assert_eq!(unpacked(&[]), Some((&[][..], &[][..])));
+        assert_eq!(unpacked(&[0]), Some((&[][..], &[][..])));
+        let mut whole = vec![1];
+        whole.extend([7; CAUSE_BYTES]);
+        whole.extend([8; LIKENESS_BYTES]);
+        assert_eq!(unpacked(&whole), Some((&[[7; CAUSE_BYTES]][..], &[[8; LIKENESS_BYTES]][..])));
+        for cut in 1..whole.len() - 1 {
+            let found = unpacked(&whole[..cut]);
+            assert_eq!(found.is_some(), cut == 1 + CAUSE_BYTES, "{cut}");
+        }
+    }
+
+    /// Nothing is sorted: what is read is bounded by what is asked for.
+    #[test]
+    fn attacks_are_read_in_the_order_of_the_index() {
+        let conn = Connection::open_in_memory().unwrap();
+        super::super::schema::prepare(&conn).unwrap();
+        let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {ATTACKS}")).unwrap();
+        let lines = statement.query_map([1, 1, 1, 1, 1], |row| row.get(3)).unwrap();
+        let plan: Vec<String> = lines.map(Result::unwrap).collect();
+        assert_eq!(plan.len(), 1, "{plan:?}");
+        assert!(plan[0].starts_with("SEARCH nodes USING INDEX nodes_by_time"), "{plan:?}");
+    }
+}
