@@ -5,6 +5,8 @@ mod ci;
 mod external;
 mod fuzz;
 mod load;
+mod mitigation;
+mod models;
 mod neo4j;
 mod process;
 mod steps;
@@ -31,7 +33,7 @@ enum Task {
     Ci,
     /// Rust tests, fuzz targets, external tests; the last line is `N passed, N failed`
     Test {
-        /// Leave out the external tests, which need Python and install packages
+        /// Leave out the models of the scheduler, and the external tests, which need Python and install packages
         #[arg(long)]
         fast: bool,
     },
@@ -53,6 +55,10 @@ enum Task {
     },
     /// Load on a gateway of its own on loopback: requests per second, latency, memory
     Load(load::Load),
+    /// The scheduler under loom and shuttle, all orders that the models allow: minutes
+    Models(models::Models),
+    /// Time from a verdict to the end of what it orders, through a gateway of its own under load
+    Mitigation(mitigation::Mitigation),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +70,8 @@ fn main() -> ExitCode {
         Task::Train { recipe } => bench::train(&recipe),
         Task::Bench { arguments } => bench::run(&arguments),
         Task::Load(load) => load::run(&load),
+        Task::Models(models) => models::run(&models),
+        Task::Mitigation(mitigation) => mitigation::run(&mitigation),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

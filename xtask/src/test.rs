@@ -8,7 +8,7 @@ use anyhow::ensure;
 
 use crate::process::{BUILD_LIMIT, cargo, run as must, watched};
 use crate::steps::Steps;
-use crate::{external, fuzz};
+use crate::{external, fuzz, models};
 
 /// Rust tests together end well before this.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -96,8 +96,15 @@ pub(crate) fn steps(steps: &mut Steps, tally: &mut Tally, fast: bool) -> anyhow:
         Ok(Tally { passed: 1, failed: 0 })
     });
     if fast {
-        println!("\n--fast: the external tests were left out");
+        println!("\n--fast: the models of the scheduler and the external tests were left out");
     } else {
+        suite("models of the scheduler", &mut || {
+            let mut all = Tally::default();
+            for mut checker in models::quick() {
+                all.add(&cargo_test(&mut checker)?);
+            }
+            Ok(all)
+        });
         suite("external tests", &mut || external::run(&binary()?));
     }
     match failures.into_iter().next() {

@@ -11,7 +11,7 @@ use crate::samples::{Samples, nanos};
 
 pub(super) const DEADLINE: Duration = Duration::from_millis(10);
 /// What a task costs, in nanoseconds.
-const COST_NS: u64 = 50_000;
+const COST_NS: u64 = 60_000;
 /// What still waits is given its time, far beyond every deadline.
 const REST: Duration = Duration::from_millis(500);
 
@@ -74,7 +74,7 @@ pub(super) struct Load {
     pub(super) at_most: f64,
 }
 
-/// 60 % of what one worker can do: 12,000 a second, a quarter of each class.
+/// 60 % of what one worker can do: 10,000 a second, a quarter of each class.
 pub(super) const EVEN: Load = Load {
     name: "60 % load",
     interval: Duration::from_nanos(COST_NS * 10 / 6),
@@ -82,7 +82,7 @@ pub(super) const EVEN: Load = Load {
     at_most: 0.0,
 };
 
-/// Twice what one worker can do: 40,000 a second, 30 % of them critical, high and medium.
+/// Twice what one worker can do: 33,333 a second, 30 % of them critical, high and medium.
 pub(super) const OVERLOAD: Load = Load {
     name: "twice the capacity",
     interval: Duration::from_nanos(COST_NS / 2),
@@ -183,8 +183,8 @@ mod tests {
         check(&EVEN, 4000, Critical, 1000);
         check(&OVERLOAD, 4000, Critical, 400);
         check(&OVERLOAD, 4000, Low, 2800);
-        let tasks = EVEN.tasks(12_001, 1);
-        assert_eq!(tasks.last().unwrap().at.as_millis(), 999);
+        let tasks = EVEN.tasks(10_001, 1);
+        assert_eq!(tasks.last().unwrap().at.as_millis(), 1000);
         let classes = |seed| EVEN.tasks(40, seed).iter().map(|due| due.priority).collect::<Vec<_>>();
         assert!(classes(1) == classes(1) && classes(1) != classes(2));
     }

@@ -3,7 +3,7 @@
 //! - *enqueue*: one call that finds no sleeping worker, in batches between which the queues are emptied, all contenders
 //!   in turn; ours with a clock that reads the time-stamp counter and with the machine's.
 //! - *wake*: from before the call until a worker that sleeps, or looks for work, runs the task.
-//! - *load*: tasks of 50 µs arrive at times fixed beforehand, whatever the scheduler does (open loop), a worker runs
+//! - *load*: tasks of 60 µs arrive at times fixed beforehand, whatever the scheduler does (open loop), a worker runs
 //!   them. A deadline counts from when the task *should* have arrived, so that a generator that was held up hides nothing
 //!   (coordinated omission); a detail says by how much it was late. At twice the capacity, low tasks are shed.
 //!

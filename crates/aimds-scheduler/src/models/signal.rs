@@ -77,9 +77,11 @@ impl Small {
     }
 }
 
+/// At most so many preemptions, or fewer if `LOOM_MAX_PREEMPTIONS` says so: each more takes many times as long.
 fn bounded(preemptions: usize) -> loom::model::Builder {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
+    let wanted = builder.preemption_bound.unwrap_or(preemptions);
+    builder.preemption_bound = Some(wanted.min(preemptions));
     builder
 }
 
