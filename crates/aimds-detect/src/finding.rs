@@ -138,6 +138,8 @@ pub enum Detector {
     Validator,
     /// Invisible characters.
     Invisible,
+    /// The analysis of orders in data.
+    Orders,
 }
 
 impl Detector {
@@ -150,6 +152,7 @@ impl Detector {
             Self::Encoder => "encoder",
             Self::Validator => "validator",
             Self::Invisible => "invisible",
+            Self::Orders => "orders",
         }
     }
 }

@@ -14,6 +14,7 @@ mod conversation;
 pub mod encoder;
 mod finding;
 pub mod lexical;
+pub mod orders;
 mod parts;
 pub mod rules;
 pub mod validators;
@@ -22,4 +23,4 @@ pub use conversation::{Conversation, Message, Origin, Role, ToolUse, ToolUseKind
 pub use finding::{Category, Detector, Finding};
 pub use parts::split_values;
 mod scanner;
-pub use scanner::{Deep, Effort, MessageScan, ScanExhausted, Scanner};
+pub use scanner::{Deep, Effort, MessageScan, Ordering, ScanExhausted, Scanner};
