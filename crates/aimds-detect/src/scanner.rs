@@ -32,8 +32,6 @@ pub struct MessageScan {
 pub struct Ordering {
     /// Byte range in the original text, on character boundaries.
     pub span: Range<usize>,
-    /// The sentence as it reads without disguise, in lower case. It is text by others: not for logs.
-    pub text: String,
     /// What it wants done.
     pub actions: Actions,
     /// Probability in \[0, 1\] that an assistant is meant.
@@ -185,8 +183,7 @@ impl Scanner {
                 let confidence = if view.hides() { raise(order.confidence) } else { order.confidence };
                 let span = mapped.map.span(order.range.clone());
                 if ordered.len() < MOST_ORDERS {
-                    let text = mapped.text.get(order.range.clone()).unwrap_or_default().to_owned();
-                    ordered.push(Ordering { span: span.clone(), text, actions: order.actions, confidence });
+                    ordered.push(Ordering { span: span.clone(), actions: order.actions, confidence });
                 }
                 if best.as_ref().is_none_or(|(top, ..)| confidence > *top) {
                     best = Some((confidence, view, span, order));

@@ -36,6 +36,7 @@ impl Signs {
     const OURS: Self = Self(1 << 25);
     const TOOL: Self = Self(1 << 26);
     const CITED: Self = Self(1 << 27);
+    const ASSIGNED: Self = Self(1 << 28);
 
     const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -77,6 +78,74 @@ impl Signs {
     }
 }
 
+/// Labels of orders and names of fields, sorted; another name before a colon is that of the person who is told.
+const LABELS: [&str; 64] = [
+    "action",
+    "agent",
+    "ai",
+    "answer",
+    "assistant",
+    "attention",
+    "bio",
+    "body",
+    "bot",
+    "caption",
+    "chatbot",
+    "comment",
+    "content",
+    "description",
+    "details",
+    "directive",
+    "do",
+    "extra",
+    "field",
+    "finally",
+    "footer",
+    "heading",
+    "hint",
+    "housekeeping",
+    "important",
+    "info",
+    "instruction",
+    "instructions",
+    "item",
+    "llm",
+    "message",
+    "model",
+    "must",
+    "name",
+    "next",
+    "note",
+    "notes",
+    "notice",
+    "now",
+    "order",
+    "prompt",
+    "query",
+    "reason",
+    "remark",
+    "reminder",
+    "request",
+    "response",
+    "result",
+    "review",
+    "rule",
+    "step",
+    "subject",
+    "summary",
+    "system",
+    "task",
+    "text",
+    "title",
+    "todo",
+    "tool",
+    "update",
+    "urgent",
+    "user",
+    "value",
+    "warning",
+];
+
 /// Words before the verb that are looked at.
 const MOST_LED: usize = 10;
 
@@ -86,7 +155,13 @@ fn leading(text: &str, clause: &Clause) -> Signs {
     let before = text.get(..clause.start).unwrap_or_default().trim_end_matches(' ');
     let sentence = text.get(clause.sentence..clause.start).unwrap_or_default().trim_start();
     match before.as_bytes() {
-        [.., b':'] => signs = signs.and(Signs::LABELLED),
+        [label @ .., b':'] => {
+            let from = label.iter().rposition(|&byte| !byte.is_ascii_alphabetic()).map_or(0, |at| at + 1);
+            let label =
+                label.get(from..).and_then(|label| std::str::from_utf8(label).ok()).unwrap_or_default();
+            let announces = LABELS.binary_search(&label).is_ok();
+            signs = signs.and(if announces { Signs::LABELLED } else { Signs::ASSIGNED });
+        }
         [quoted @ .., b'\'' | b'"'] => {
             // A value begins with the quote; within a sentence it cites somebody.
             let field = matches!(
@@ -329,7 +404,7 @@ fn is_host(word: &str) -> bool {
 
 /// What a sign weighs, with its name: the logarithm of how much it changes the odds that an assistant is meant. Fitted by
 /// `training/orders/fit.py`.
-const WEIGHTS: [(Signs, f32, &str); 28] = [
+const WEIGHTS: [(Signs, f32, &str); 29] = [
     (Signs::MINE, 2.0, "the speaker's own things"),
     (Signs::USERS, 0.6, "the user's things"),
     (Signs::ME, -0.1, "the speaker"),
@@ -350,6 +425,7 @@ const WEIGHTS: [(Signs, f32, &str); 28] = [
     (Signs::MODAL, -0.7, "a duty or an ability"),
     (Signs::ADDRESSED, 2.0, "an assistant"),
     (Signs::LABELLED, 0.3, "a label before it"),
+    (Signs::ASSIGNED, -1.5, "somebody's name before it"),
     (Signs::WHEN, -1.1, "a condition"),
     (Signs::SECRET, 2.2, "nobody to be asked or told"),
     (Signs::FIELD, 1.0, "a field of its own"),
