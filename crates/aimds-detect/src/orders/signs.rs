@@ -37,6 +37,7 @@ impl Signs {
     const TOOL: Self = Self(1 << 26);
     const CITED: Self = Self(1 << 27);
     const ASSIGNED: Self = Self(1 << 28);
+    const OFFERED: Self = Self(1 << 29);
 
     const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -175,11 +176,12 @@ fn leading(text: &str, clause: &Clause) -> Signs {
         _ => {}
     }
     let opens = sentence.split([' ', ',']).next().unwrap_or_default();
-    if matches!(
-        opens,
-        "once" | "when" | "before" | "after" | "as" | "while" | "whenever" | "upon" | "until" | "if"
-    ) {
+    if matches!(opens, "once" | "when" | "before" | "after" | "as" | "while" | "whenever" | "upon" | "until")
+    {
         signs = signs.and(Signs::WHEN);
+    }
+    if clause.start > clause.sentence && matches!(opens, "to" | "for" | "if" | "should") {
+        signs = signs.and(Signs::OFFERED);
     }
     let lead = text.get(clause.sentence..clause.verb.start).unwrap_or_default();
     let mut earlier = "";
@@ -404,7 +406,7 @@ fn is_host(word: &str) -> bool {
 
 /// What a sign weighs, with its name: the logarithm of how much it changes the odds that an assistant is meant. Fitted by
 /// `training/orders/fit.py`.
-const WEIGHTS: [(Signs, f32, &str); 29] = [
+const WEIGHTS: [(Signs, f32, &str); 30] = [
     (Signs::MINE, 2.0, "the speaker's own things"),
     (Signs::USERS, 0.6, "the user's things"),
     (Signs::ME, -0.1, "the speaker"),
@@ -425,7 +427,8 @@ const WEIGHTS: [(Signs, f32, &str); 29] = [
     (Signs::MODAL, -0.7, "a duty or an ability"),
     (Signs::ADDRESSED, 2.0, "an assistant"),
     (Signs::LABELLED, 0.3, "a label before it"),
-    (Signs::ASSIGNED, -1.5, "somebody's name before it"),
+    (Signs::ASSIGNED, -3.0, "somebody's name before it"),
+    (Signs::OFFERED, -2.5, "an offer"),
     (Signs::WHEN, -1.1, "a condition"),
     (Signs::SECRET, 2.2, "nobody to be asked or told"),
     (Signs::FIELD, 1.0, "a field of its own"),
