@@ -213,7 +213,8 @@ fn verb_after(text: &str, start: usize) -> Option<(Range<usize>, Actions)> {
         if !actions.is_empty() && !determined && is_followed_like_a_verb(text, word.end) {
             return Some((word, actions));
         }
-        if !leads(spelling) {
+        // "To unsubscribe, …" says what for.
+        if !leads(spelling) || word.start == start && spelling == "to" {
             return None;
         }
         determined = matches!(spelling, "the" | "a" | "your" | "any" | "me" | "i");
