@@ -41,6 +41,8 @@ pub struct Obeyed {
 const LEAST: f32 = 0.05;
 /// From this probability on an order may name the value of another kind of call, or none at all.
 const LIKELY: f32 = 0.2;
+/// From this probability on an order may name what another call only reads: texts point people to other texts all the time.
+const FOR_READING: f32 = 0.15;
 /// Most orders of a conversation that are compared with its calls, the likeliest ones.
 const MOST_ORDERS: usize = 256;
 
@@ -145,7 +147,13 @@ impl Call<'_> {
 
     /// The argument whose value the order names.
     fn ordered_value(&mut self, order: &Known) -> Option<String> {
-        if !order.actions.meets(self.does) && order.confidence < LIKELY {
+        let reads = self.does.without(Actions::READ).is_empty();
+        let least = match (reads, order.actions.meets(self.does)) {
+            (true, _) => FOR_READING,
+            (false, true) => LEAST,
+            (false, false) => LIKELY,
+        };
+        if order.confidence < least {
             return None;
         }
         let values = std::mem::take(&mut self.values);

@@ -272,7 +272,10 @@ fn sentence_end(text: &str, from: usize) -> usize {
         match bytes.get(at) {
             Some(b'\n') => {
                 let next = bytes.get(at + 1..).unwrap_or_default().iter().find(|byte| **byte != b' ');
-                if at - line < WRAPPED
+                // What a colon announces on lines of its own is data: the account of a bill.
+                let announces = bytes.get(..at).is_some_and(|line| line.trim_ascii_end().ends_with(b":"));
+                if announces
+                    || at - line < WRAPPED
                     || next.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'\'' | b'"'))
                 {
                     return at;

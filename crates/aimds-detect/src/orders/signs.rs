@@ -440,24 +440,24 @@ const WEIGHTS: [(Signs, f32, &str); 30] = [
 ];
 
 /// What a kind of action weighs.
-const KINDS: [(Actions, f32); 9] = [
-    (Actions::SEND, 0.5),
-    (Actions::PAY, 0.5),
-    (Actions::GRANT, 0.5),
-    (Actions::CHANGE, 0.8),
-    (Actions::REMOVE, 1.4),
-    (Actions::BOOK, 0.1),
-    (Actions::CREATE, 0.1),
-    (Actions::READ, -0.2),
-    (Actions::RUN, 0.1),
+const KINDS: [(Actions, f32, &str); 9] = [
+    (Actions::SEND, 0.5, "sends"),
+    (Actions::PAY, 0.5, "pays"),
+    (Actions::GRANT, 0.5, "grants"),
+    (Actions::CHANGE, 0.8, "changes"),
+    (Actions::REMOVE, 1.4, "removes"),
+    (Actions::BOOK, 0.1, "books"),
+    (Actions::CREATE, 0.1, "creates"),
+    (Actions::READ, -0.2, "reads"),
+    (Actions::RUN, 0.1, "runs"),
 ];
 
 /// Where no sign speaks for either: of clauses like orders in documents, one in fifty is for an assistant.
 const BIAS: f32 = -3.9;
-/// Things of the speaker and a value together.
-const OWN_VALUE: f32 = 0.6;
+/// Things of the speaker or the user and a value together.
+const OWN_VALUE: (f32, &str) = (0.6, "own things and a value");
 /// A message to an address.
-const MAIL_TO: f32 = 0.9;
+const MAIL_TO: (f32, &str) = (0.9, "a message to an address");
 
 impl Signs {
     const VALUE: Self = Self::EMAIL
@@ -470,18 +470,29 @@ impl Signs {
         .and(Self::FUNCTION)
         .and(Self::TOOL);
 
+    /// What counts in an order with these signs: each weight with its name.
+    fn weights(self, actions: Actions) -> impl Iterator<Item = (f32, &'static str)> {
+        let signs = WEIGHTS.into_iter().filter(move |(sign, ..)| self.meets(*sign));
+        let kinds = KINDS.into_iter().filter(move |(kind, ..)| actions.meets(*kind));
+        let own_value = self.meets(Self::MINE.and(Self::USERS)) && self.meets(Self::VALUE);
+        let mail_to = actions.meets(Actions::SEND) && self.meets(Self::EMAIL) && self.meets(Self::TOWARDS);
+        signs
+            .map(|(_, weight, name)| (weight, name))
+            .chain(kinds.map(|(_, weight, name)| (weight, name)))
+            .chain(own_value.then_some(OWN_VALUE))
+            .chain(mail_to.then_some(MAIL_TO))
+    }
+
     /// Probability in \[0, 1\] that an order with these signs is meant for an assistant.
     pub(super) fn confidence(self, actions: Actions) -> f32 {
-        let signs = WEIGHTS.iter().filter(|(sign, ..)| self.meets(*sign)).map(|(_, weight, _)| weight);
-        let kinds = KINDS.iter().filter(|(kind, _)| actions.meets(*kind)).map(|(_, weight)| weight);
-        let mut sum = BIAS + signs.chain(kinds).sum::<f32>();
-        if self.meets(Self::MINE.and(Self::USERS)) && self.meets(Self::VALUE) {
-            sum += OWN_VALUE;
-        }
-        if actions.meets(Actions::SEND) && self.meets(Self::EMAIL) && self.meets(Self::TOWARDS) {
-            sum += MAIL_TO;
-        }
+        let sum = BIAS + self.weights(actions).map(|(weight, _)| weight).sum::<f32>();
         1.0 / (1.0 + (-sum).exp())
+    }
+
+    /// The names of all that counts in an order with these signs, for fitting the weights.
+    #[must_use]
+    pub fn names(self, actions: Actions) -> Vec<&'static str> {
+        self.weights(actions).map(|(_, name)| name).collect()
     }
 
     /// What speaks most for an assistant as the one who is meant, at most `most` of them, the weightiest first.
