@@ -199,7 +199,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// The fingerprint that a card gives of its weights.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -366,7 +367,9 @@ mod tests {
             serde_json::from_slice(&std::fs::read(models.join(name)).unwrap()).unwrap()
         };
         let hash = |name: &str| super::sha256(&std::fs::read(models.join(name)).unwrap());
-        assert_eq!(card("lexical.json")["sha256"], hash("lexical.bin"));
+        for name in ["lexical", "known"] {
+            assert_eq!(card(&format!("{name}.json"))["sha256"], hash(&format!("{name}.bin")));
+        }
         for name in ["encoder-words.bin", "encoder.onnx"] {
             assert_eq!(card("encoder.json")["sha256"][name], hash(name));
         }

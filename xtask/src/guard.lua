@@ -1,4 +1,6 @@
--- POST /v1/guard with eight different prompts of 200 characters in turn; at the end one line for xtask to read.
+-- POST /v1/guard with eight different prompts of 200 characters in turn, or to another path what is given behind it; at the
+-- end one line for xtask to read. Arguments: the key, then the path and its bodies. In each, ########## becomes ten letters of
+-- its own, so that no text is sent twice; in letters, since a number would be looked at as somebody's identifier.
 local prompts = {
   "Please summarise the quarterly report for the board and point out the three largest changes in cost. ",
   "What is the difference between a mutex and a semaphore, and when would you choose one over the other? ",
@@ -9,21 +11,35 @@ local prompts = {
   "Explain to a ten-year-old how rainbows are made, with an experiment that can be done in the kitchen. ",
   "Here is a stack trace from our build server; which of the two libraries is the more likely culprit? ",
 }
-local requests = {}
+local letters = { ["0"] = "a", ["1"] = "b", ["2"] = "c", ["3"] = "d", ["4"] = "e", ["5"] = "f", ["6"] = "g", ["7"] = "h", ["8"] = "i", ["9"] = "j" }
+local heads = {}
+local tails = {}
 local at = 0
+local threads = 0
+
+function setup(thread)
+  thread:set("number", threads % 10)
+  threads = threads + 1
+end
 
 function init(arguments)
   local headers = { ["content-type"] = "application/json", ["authorization"] = "Bearer " .. arguments[1] }
-  for index, prompt in ipairs(prompts) do
-    local text = (prompt .. prompt):sub(1, 200)
-    local body = '{"messages":[{"role":"user","content":"' .. text .. '"}]}'
-    requests[index] = wrk.format("POST", "/v1/guard", headers, body)
+  local path = arguments[2] or "/v1/guard"
+  local bodies = { unpack(arguments, 3) }
+  for index, prompt in ipairs(#bodies == 0 and prompts or {}) do
+    local text = ("########## " .. prompt .. prompt):sub(1, 200)
+    bodies[index] = '{"messages":[{"role":"user","content":"' .. text .. '"}]}'
+  end
+  for index, body in ipairs(bodies) do
+    heads[index], tails[index] = wrk.format("POST", path, headers, body):match("^(.*)##########(.*)$")
   end
 end
 
 function request()
-  at = at % #requests + 1
-  return requests[at]
+  at = at + 1
+  local index = at % #heads + 1
+  local mark = string.format("%d%09d", number, at):gsub("%d", letters)
+  return heads[index] .. mark .. tails[index]
 end
 
 function done(summary, latency, _)

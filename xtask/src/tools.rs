@@ -1,6 +1,9 @@
 //! Tools that are not part of the toolchain: found, or installed below `target/tools`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use anyhow::Context as _;
 
 use crate::process::{BUILD_LIMIT, cargo, command, on_path, output, run};
 
@@ -35,16 +38,37 @@ pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
     Ok(built)
 }
 
+/// The Python of a virtual environment below `target/` with the packages of a list, and what `what` says they are for. What is
+/// installed is kept as long as the list of it is the same.
+pub(crate) fn venv(name: &str, list: &Path, what: &str) -> anyhow::Result<PathBuf> {
+    let requirements = fs::read_to_string(list).with_context(|| format!("cannot read {}", list.display()))?;
+    let wanted = format!("{}{requirements}", output(command("python3").arg("--version"))?);
+    let venv = crate::target().join(name);
+    let python = venv.join("bin/python");
+    let installed = venv.join("installed.txt");
+    match fs::read_to_string(&installed) {
+        Ok(text) if text == wanted && python.exists() => return Ok(python),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let packages = requirements.lines().filter(|line| line.contains("==")).count();
+    println!("installing {packages} Python packages into target/{name}, once ({what})");
+    create_venv(&venv)?;
+    let list = list.to_str().context("the path of the repository is not UTF-8")?;
+    pip_install(&venv, &["--no-deps", "--only-binary", ":all:", "--requirement", list])?;
+    fs::write(&installed, wanted)?;
+    Ok(python)
+}
+
 /// Makes a fresh virtual environment.
-pub(crate) fn create_venv(directory: &PathBuf) -> anyhow::Result<()> {
-    use anyhow::Context as _;
+fn create_venv(directory: &PathBuf) -> anyhow::Result<()> {
     run(command("python3").args(["-m", "venv", "--clear"]).arg(directory), BUILD_LIMIT).context(
         "cannot make a Python environment: this needs python3 with its venv module (Debian: python3-venv)",
     )
 }
 
 /// Installs packages into a virtual environment. A download that fails is tried once more.
-pub(crate) fn pip_install(directory: &std::path::Path, what: &[&str]) -> anyhow::Result<()> {
+fn pip_install(directory: &Path, what: &[&str]) -> anyhow::Result<()> {
     let install = || {
         let mut pip = command(directory.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);

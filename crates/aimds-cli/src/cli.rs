@@ -3,8 +3,8 @@
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    Status, attractor, audit, bench, calibrate, config, eval, graph, learn, policy, review, router, scan,
-    serve, session, token,
+    Status, attractor, audit, bench, calibrate, config, eval, explain, graph, learn, policy, review, router,
+    scan, serve, session, token,
 };
 
 /// AIMDS: a firewall for LLM applications and agents.
@@ -61,6 +61,8 @@ pub enum Command {
     Serve(serve::Serve),
     /// Look at a text, files or a stream of JSON lines
     Scan(scan::Scan),
+    /// Why a text gets its verdict: the words that weigh most, known attacks it is near to, distance to the thresholds
+    Explain(explain::Explain),
     /// Measure detection on labelled JSON lines
     Eval(eval::Eval),
     /// Find the thresholds that keep false alarms on your own traffic below a bound
@@ -107,6 +109,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Status> {
     match cli.command {
         Command::Serve(serve) => serve::run(&serve, &cli.global),
         Command::Scan(scan) => scan::run(&scan, &cli.global),
+        Command::Explain(explain) => explain::run(&explain, &cli.global),
         Command::Eval(eval) => eval::run(&eval, &cli.global),
         Command::Calibrate(calibrate) => calibrate::run(&calibrate, &cli.global),
         Command::Config(config) => config::run(&config, &cli.global),

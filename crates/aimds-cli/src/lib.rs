@@ -33,6 +33,7 @@ pub mod bench;
 pub mod calibrate;
 pub mod config;
 pub mod eval;
+pub mod explain;
 pub mod graph;
 pub mod learn;
 pub mod policy;

@@ -75,7 +75,10 @@ pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
     }
     start_log(config, global);
     install_panic_hook();
-    let engine = Engine::with_policy(setup.policy.clone())?.with_threads(ordered::workers(None));
+    let mut engine = Engine::with_policy(setup.policy.clone())?.with_threads(ordered::workers(None));
+    if let Some(cache) = config.scan_cache {
+        engine = engine.with_scan_cache(cache.empty()?);
+    }
     let needs_key = needs_key(config);
     if serve.new_key && !needs_key {
         return Err(usage("--new-key: the configuration has keys of its own or asks for none"));
@@ -302,6 +305,6 @@ fn start_log(config: &Config, global: &Global) {
     // It is set already when a program runs `serve` twice.
     _ = match config.log_format {
         LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Json => builder.json().with_span_list(false).try_init(),
     };
 }

@@ -134,6 +134,8 @@ pub enum Detector {
     Lexical,
     /// The encoder of the deep path.
     Encoder,
+    /// The library of known attacks.
+    Known,
     /// A validator of personal data or secrets.
     Validator,
     /// Invisible characters.
@@ -150,6 +152,7 @@ impl Detector {
             Self::Rule => "rule",
             Self::Lexical => "lexical",
             Self::Encoder => "encoder",
+            Self::Known => "known",
             Self::Validator => "validator",
             Self::Invisible => "invisible",
             Self::Orders => "orders",

@@ -13,6 +13,7 @@
 mod conversation;
 pub mod encoder;
 mod finding;
+pub mod known;
 pub mod lexical;
 pub mod orders;
 mod parts;
@@ -23,4 +24,4 @@ pub use conversation::{Conversation, Message, Origin, Role, ToolUse, ToolUseKind
 pub use finding::{Category, Detector, Finding};
 pub use parts::split_values;
 mod scanner;
-pub use scanner::{Deep, Effort, MessageScan, Ordering, ScanExhausted, Scanner};
+pub use scanner::{Deep, Effort, MessageScan, Ordering, ScanExhausted, Scanner, head};

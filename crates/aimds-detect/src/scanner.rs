@@ -6,6 +6,7 @@ use std::ops::Range;
 use aimds_text::{Exhausted, Limits, Normalised, Transform, View, normalise};
 
 use crate::encoder::{Encoder, EncoderError, Judgement, Window};
+use crate::known::{CUTOFF, KnownAttack, KnownAttacks, NEAR};
 use crate::lexical::{Head, LexicalModel, RuleEvidence, evidence};
 use crate::orders::{Actions, MOST_ORDERS, Order, orders};
 use crate::rules::{RuleMask, RuleSet, Severity, Status};
@@ -77,6 +78,7 @@ pub enum ScanExhausted {
 pub struct Scanner {
     rules: RuleSet,
     lexical: Option<LexicalModel>,
+    known: Option<KnownAttacks>,
     encoder: Option<Encoder>,
     limits: Limits,
 }
@@ -94,6 +96,11 @@ const MOST_SIGNS: usize = 3;
 /// How much likelier an attack is where somebody hid the words: measured on dev, benign texts in the same disguises still
 /// alarm in less than one case of a hundred.
 const HIDING_ODDS: f32 = 3.0;
+/// From this probability on a text is searched for known attacks, which costs as much as everything else in tier 1: few
+/// ordinary texts have it, and hardly a known attack has not.
+const KNOWN_FROM: f32 = 0.05;
+/// What a known attack speaks for: of dev, test_public and clean_10k together 0.4 % of the texts that hold one are benign.
+const KNOWN_ATTACK: f32 = 0.97;
 /// What readable text behind characters that are not drawn says by itself.
 const HIDDEN_TEXT: f32 = 0.95;
 
@@ -101,7 +108,13 @@ impl Scanner {
     /// A scanner. Without a model it still finds what rules and validators know.
     #[must_use]
     pub fn new(rules: RuleSet, lexical: Option<LexicalModel>, limits: Limits) -> Self {
-        Self { rules, lexical, encoder: None, limits }
+        Self { rules, lexical, known: None, encoder: None, limits }
+    }
+
+    /// The same with a library of known attacks.
+    #[must_use]
+    pub fn with_known(self, known: KnownAttacks) -> Self {
+        Self { known: Some(known), ..self }
     }
 
     /// The same with tier 2.
@@ -128,6 +141,29 @@ impl Scanner {
         self.lexical.is_some()
     }
 
+    /// The known attacks that a message holds in any of its readings or comes near to ([`NEAR`]), the most similar first, at most
+    /// `most`; each at its place in the original text.
+    #[must_use]
+    pub fn known_attacks(&self, message: &Message, most: usize) -> Vec<KnownAttack<'_>> {
+        let Some(known) = &self.known else { return Vec::new() };
+        let mut found: Vec<KnownAttack<'_>> = Vec::new();
+        for view in normalise(&message.text, &self.limits).views {
+            for mut attack in known.find(&view.canonical.text, NEAR, most) {
+                if found.iter().any(|other| other.id == attack.id && other.similarity >= attack.similarity) {
+                    continue;
+                }
+                let map = &view.canonical.map;
+                attack.span = map.span(attack.span);
+                attack.words = attack.words.into_iter().map(|word| map.span(word)).collect();
+                found.retain(|other| other.id != attack.id);
+                found.push(attack);
+            }
+        }
+        found.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
+        found.truncate(most);
+        found
+    }
+
     /// Looks at one message; `position` is its place in the conversation, `mask` the rules that are switched off.
     ///
     /// The operator's own text is searched for personal data and secrets only.
@@ -148,6 +184,7 @@ impl Scanner {
         if message.origin != Origin::System {
             let rules = self.apply_rules(&normalised, message.origin, mask, &mut report);
             let wording = self.apply_model(&normalised, message.origin, rules, &mut report);
+            let known = self.apply_known(&normalised, wording, &mut report);
             let hidden = invisible(&normalised, &mut report);
             let wording = match effort.band.filter(|&(from, to)| (from..=to).contains(&wording)) {
                 None => wording,
@@ -162,6 +199,8 @@ impl Scanner {
                 Head::Orders => self.apply_orders(&normalised, &mut ordered, &mut report),
                 Head::Manipulation => 0.0,
             };
+            // What the models say was calibrated without the known attacks.
+            let wording = wording.max(known);
             // What is hidden, what the words say and what is ordered are independent causes (noisy or).
             score = 1.0 - (1.0 - wording) * (1.0 - hidden) * (1.0 - planted);
         }
@@ -277,6 +316,23 @@ impl Scanner {
         joined
     }
 
+    /// Known attacks in the views of a text that is not above suspicion; the probability that the nearest speaks for.
+    fn apply_known(&self, normalised: &Normalised, suspicion: f32, report: &mut Report) -> f32 {
+        let Some(known) = self.known.as_ref().filter(|_| suspicion >= KNOWN_FROM) else { return 0.0 };
+        let nearest = normalised
+            .views
+            .iter()
+            .filter_map(|view| Some((view, known.find(&view.canonical.text, CUTOFF, 1).into_iter().next()?)))
+            .max_by(|(_, a), (_, b)| a.similarity.total_cmp(&b.similarity));
+        let Some((view, attack)) = nearest else { return 0.0 };
+        let span = view.canonical.map.span(attack.span.clone());
+        let what =
+            format!("{} of {} words of the known attack {}", attack.words.len(), attack.length, attack.id);
+        report.add(attack.category, Detector::Known, None, KNOWN_ATTACK, span.clone(), decoded(&what, view));
+        report.add_encoded(view, Detector::Known, KNOWN_ATTACK, span);
+        KNOWN_ATTACK
+    }
+
     /// Tier 2 on every view, window by window; the probability that joins it with what tier 1 said.
     fn apply_encoder(
         &self,
@@ -342,7 +398,8 @@ impl Scanner {
 }
 
 /// The question that is asked of a text, by where it comes from.
-fn head(origin: Origin) -> Head {
+#[must_use]
+pub fn head(origin: Origin) -> Head {
     match origin {
         Origin::Tool | Origin::Document => Head::Orders,
         Origin::User | Origin::System | Origin::Model => Head::Manipulation,

@@ -2,6 +2,7 @@
 
 use aimds_detect::Scanner;
 use aimds_detect::encoder::Encoder;
+use aimds_detect::known::KnownAttacks;
 use aimds_detect::lexical::LexicalModel;
 use aimds_detect::rules::{RuleFile, RuleSet};
 use aimds_text::Limits;
@@ -15,6 +16,7 @@ pub const DEFAULT_POLICY: &str = include_str!("../../../policies/default.toml");
 const RULES: &[&str] = include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
 const LEXICAL: &[u8] = include_bytes!("../../../models/lexical.bin");
+const KNOWN: &[u8] = include_bytes!("../../../models/known.bin");
 const ENCODER_WORDS: &[u8] = include_bytes!("../../../models/encoder-words.bin");
 const ENCODER_LAYERS: &[u8] = include_bytes!("../../../models/encoder.onnx");
 const ENCODER_CALIBRATION: &str = include_str!("../../../models/encoder.toml");
@@ -34,5 +36,8 @@ pub fn rule_files() -> Result<Vec<RuleFile>, EngineError> {
 pub(crate) fn scanner() -> Result<Scanner, EngineError> {
     let rules = RuleSet::compile(&rule_files()?)?;
     let encoder = Encoder::parse(ENCODER_WORDS, ENCODER_LAYERS, ENCODER_CALIBRATION)?;
-    Ok(Scanner::new(rules, Some(LexicalModel::parse(LEXICAL)?), Limits::default()).with_encoder(encoder))
+    let lexical = LexicalModel::parse(LEXICAL)?;
+    Ok(Scanner::new(rules, Some(lexical), Limits::default())
+        .with_known(KnownAttacks::parse(KNOWN)?)
+        .with_encoder(encoder))
 }

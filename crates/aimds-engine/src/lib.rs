@@ -21,7 +21,9 @@
 )]
 
 mod embedded;
+mod explain;
 mod pipeline;
+mod scan_cache;
 mod verdict;
 
 pub use aimds_analyze::{
@@ -39,7 +41,9 @@ pub use aimds_policy::{
 };
 pub use aimds_respond::{Cleared, Edit, Kept, Marked, neutralise, placeholder, redact, spotlight, vault};
 pub use embedded::{DEFAULT_POLICY, rule_files};
+pub use explain::{Influence, Margin, NearAttack, Place, TextExplanation};
 pub use pipeline::{Depth, Engine, EngineError, Outcome};
+pub use scan_cache::ScanCache;
 pub use verdict::{Verdict, VerdictFinding, VerdictStep, VerdictViolation};
 
 #[cfg(doctest)]

@@ -8,14 +8,16 @@ use aimds_analyze::{
     obeyed_after, splits, taints, taints_after,
 };
 use aimds_detect::encoder::EncoderError;
+use aimds_detect::known::KnownError;
 use aimds_detect::lexical::ModelError;
 use aimds_detect::rules::{RuleError, RuleMask};
 use aimds_detect::{
-    Conversation, Deep, Effort, Message, MessageScan, Ordering, ScanExhausted, Scanner, split_values,
+    Conversation, Deep, Effort, Message, MessageScan, Ordering, Origin, ScanExhausted, Scanner, split_values,
 };
 use aimds_policy::{Action, Asked, Decision, DeepMode, Policy, PolicyError};
 
 use crate::embedded::{self, DEFAULT_POLICY};
+use crate::scan_cache::{Of, ScanCache};
 
 /// How deep a request was analysed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +69,9 @@ pub enum EngineError {
     /// The model is refused.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The library of known attacks is refused.
+    #[error(transparent)]
+    Known(#[from] KnownError),
     /// The encoder is refused.
     #[error(transparent)]
     Encoder(#[from] EncoderError),
@@ -82,6 +87,9 @@ pub struct Engine {
     policy: Policy,
     /// Rules that a tenant's allow-list switches off; the empty name is everybody else.
     masks: HashMap<String, RuleMask>,
+    /// The mask that switches nothing off.
+    nothing: RuleMask,
+    scan_cache: Option<ScanCache>,
 }
 
 impl Engine {
@@ -109,12 +117,14 @@ impl Engine {
         Self::of(Arc::new(scanner), policy)
     }
 
-    /// Another engine with the same rules and models, which both share, and another policy.
+    /// Another engine with the same rules and models, which both share, and another policy. If this one remembers texts, so
+    /// does the other, from none on.
     ///
     /// # Errors
     /// As [`Engine::new`].
     pub fn with_other_policy(&self, policy: Policy) -> Result<Self, EngineError> {
-        Self::of(Arc::clone(&self.scanner), policy)
+        let other = Self::of(Arc::clone(&self.scanner), policy)?;
+        Ok(Self { scan_cache: self.scan_cache.as_ref().map(ScanCache::emptied), ..other })
     }
 
     fn of(scanner: Arc<Scanner>, policy: Policy) -> Result<Self, EngineError> {
@@ -127,7 +137,7 @@ impl Engine {
                 Ok((tenant.to_owned(), mask))
             })
             .collect::<Result<_, EngineError>>()?;
-        Ok(Self { scanner, policy, masks })
+        Ok(Self { scanner, policy, masks, nothing: RuleMask::default(), scan_cache: None })
     }
 
     /// The same with the deep path of `threads` requests beside each other; one unless told otherwise. Rules and models that
@@ -139,6 +149,18 @@ impl Engine {
             Err(shared) => shared,
         };
         Self { scanner, ..self }
+    }
+
+    /// The same, which remembers the scans of texts.
+    #[must_use]
+    pub fn with_scan_cache(self, cache: ScanCache) -> Self {
+        Self { scan_cache: Some(cache), ..self }
+    }
+
+    /// What it remembers, if it does.
+    #[must_use]
+    pub fn scan_cache(&self) -> Option<&ScanCache> {
+        self.scan_cache.as_ref()
     }
 
     /// The policy in force.
@@ -182,6 +204,24 @@ impl Engine {
         self.look(Some(asked), answer, session, now, expired)
     }
 
+    pub(crate) fn scanner(&self) -> &Scanner {
+        &self.scanner
+    }
+
+    /// The rules that a tenant's allow-list switches off.
+    pub(crate) fn mask(&self, tenant: &str) -> &RuleMask {
+        self.masks.get(tenant).or_else(|| self.masks.get("")).unwrap_or(&self.nothing)
+    }
+
+    /// Between which risks by the fast path the deep path looks.
+    pub(crate) fn deep_band(&self, tenant: &str, origin: Origin) -> Option<(f32, f32)> {
+        match self.policy.deep_mode(tenant) {
+            DeepMode::Never => None,
+            DeepMode::Always => Some((0.0, 1.0)),
+            DeepMode::Auto => self.policy.deep_band(tenant, origin).map(|band| (band.from, band.to)),
+        }
+    }
+
     fn look(
         &self,
         asked: Option<&Asked<'_>>,
@@ -190,21 +230,21 @@ impl Engine {
         now: Timestamp,
         expired: &dyn Fn() -> bool,
     ) -> Outcome {
-        let all = RuleMask::default();
-        let mask = self.masks.get(session.tenant()).or_else(|| self.masks.get("")).unwrap_or(&all);
-        let mode = self.policy.deep_mode(session.tenant());
+        let (tenant, mask) = (session.tenant(), self.mask(session.tenant()));
+        let whose_mask = if self.masks.contains_key(tenant) { tenant } else { "" };
         let mut windows = self.policy.deep_windows(session.tenant());
         let mut path = Depth::Fast;
         let mut look = |position: usize, message: &Message| {
-            let band = match mode {
-                DeepMode::Never => None,
-                DeepMode::Always => Some((0.0, 1.0)),
-                DeepMode::Auto => {
-                    self.policy.deep_band(session.tenant(), message.origin).map(|b| (b.from, b.to))
+            let band = self.deep_band(tenant, message.origin);
+            let mut effort = Effort { band, windows: &mut windows, expired };
+            let mut scan = || self.scanner.scan(position, message, mask, &mut effort);
+            let scan = match &self.scan_cache {
+                None => scan(),
+                Some(cache) => {
+                    let (origin, text) = (message.origin, message.text.as_str());
+                    cache.scan(&Of { tenant, mask: whose_mask, origin, band, text }, position, scan)
                 }
             };
-            let mut effort = Effort { band, windows: &mut windows, expired };
-            let scan = self.scanner.scan(position, message, mask, &mut effort);
             if scan.deep == Deep::Done {
                 path = Depth::Deep;
             }

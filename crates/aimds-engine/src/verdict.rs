@@ -1,11 +1,14 @@
 //! The verdict as every surface prints it: CLI lines, `POST /v1/guard`, bindings.
 
+use std::ops::Range;
+
 use aimds_analyze::Assessment;
 use aimds_detect::{Conversation, Finding};
 use aimds_policy::{Decision, ReasonCode, Violation, WitnessStep};
 use serde::Serialize;
 
 use crate::Outcome;
+use crate::explain::Place;
 
 /// One verdict on the wire.
 ///
@@ -85,7 +88,7 @@ pub struct VerdictStep {
 pub struct VerdictFinding {
     /// Stable identifier of the category.
     pub category: &'static str,
-    /// `rule`, `lexical`, `encoder`, `validator` or `invisible`.
+    /// `rule`, `lexical`, `encoder`, `known`, `validator` or `invisible`.
     pub detector: &'static str,
     /// The rule's identifier, where the detector is one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,7 +186,14 @@ fn wire_findings(findings: &[Finding], conversation: &Conversation, single: bool
         .collect()
 }
 
+/// A byte range of a text in code points.
+pub(crate) fn code_points(text: &str, range: &Range<usize>) -> Place {
+    let points = |range: Range<usize>| text.get(range).map_or(0, |part| part.chars().count());
+    let start = points(0..range.start);
+    Place { start, end: start + points(range.clone()) }
+}
+
 /// Four decimals: more would promise a precision that the calibration does not have.
-fn round(value: f32) -> f32 {
+pub(crate) fn round(value: f32) -> f32 {
     (value * 10_000.0).round() / 10_000.0
 }

@@ -73,11 +73,14 @@ struct Measured {
     errors: usize,
 }
 
-/// One of the prompts in turn, twice and cut at 200 characters.
-fn body(number: usize) -> Bytes {
+/// One of the prompts in turn, twice and cut at 200 characters, after a number of its own in letters: no text is sent twice,
+/// and nine digits would be looked at as somebody's identifier.
+fn body(worker: usize, number: usize) -> Bytes {
     let prompts = || SCRIPT.lines().filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\","));
     let prompt: String = prompts().nth(number % prompts().count()).unwrap_or_default().repeat(2);
-    let prompt: String = prompt.chars().take(200).collect();
+    let letter = |digit: u8| char::from(b'a' + digit - b'0');
+    let mark: String = format!("{worker}{number:08}").bytes().map(letter).collect();
+    let prompt: String = mark.chars().chain(" ".chars()).chain(prompt.chars()).take(200).collect();
     serde_json::json!({ "messages": [{ "role": "user", "content": prompt }] }).to_string().into()
 }
 
@@ -146,7 +149,7 @@ async fn repeat(until: Instant, first: usize, arguments: Arc<Arguments>, mut sen
     let mut number = first;
     while Instant::now() < until {
         let started = Instant::now();
-        match sender.ask(&arguments, body(number)).await {
+        match sender.ask(&arguments, body(first, number)).await {
             Ok(true) => measured.took.push(started.elapsed()),
             Ok(false) => measured.errors += 1,
             Err(_) => {

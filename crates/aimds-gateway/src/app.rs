@@ -17,6 +17,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::Network;
+use crate::alarm::{self, Alarm};
 use crate::audit::{self, Recorder, Subject};
 use crate::auth::{Callers, Principal};
 use crate::config::{Block, Limits, OnFull};
@@ -34,6 +35,7 @@ use crate::routes::Route;
 use crate::session_key::SessionKey;
 use crate::sessions::{Of, Remembered};
 use crate::stream::hold_back::Window;
+use crate::telemetry::{Guarded, Telemetry, Trace};
 use crate::upstream::Upstream;
 use crate::vault::{Use, Vaults};
 
@@ -70,6 +72,8 @@ pub(crate) struct App {
     pub(crate) vaults: Option<Arc<Vaults>>,
     /// How streams are held back.
     pub(crate) window: Window,
+    /// Whether the calls of a streamed answer wait for its end.
+    pub(crate) hold_calls: bool,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) mitigations: Arc<Mitigations>,
     /// Where escalated requests wait for a person; `None` where nobody is asked.
@@ -82,6 +86,8 @@ pub(crate) struct App {
     pub(crate) in_flight: Arc<Semaphore>,
     /// Places on the deep path; who gets none is answered by the fast path, degraded.
     pub(crate) deep: Arc<Semaphore>,
+    /// Makes traces.
+    pub(crate) telemetry: Telemetry,
     pub(crate) routes: &'static [Route],
     /// Their description, once somebody has asked for it.
     pub(crate) openapi: OnceLock<Bytes>,
@@ -96,6 +102,10 @@ pub(crate) struct Call {
     /// The session that the caller names.
     pub(crate) session: Option<SessionKey>,
     pub(crate) route: &'static Route,
+    /// What is told of it to those who watch.
+    pub(crate) trace: Trace,
+    /// What its lines in the log carry.
+    pub(crate) log: tracing::Span,
     pub(crate) started: Instant,
     /// Its place among the requests in progress, kept until its answer has ended.
     pub(crate) _place: Option<OwnedSemaphorePermit>,
@@ -133,6 +143,8 @@ pub(crate) struct Inspection {
     session: Session,
     /// What the learner made of it.
     considered: Option<Considered>,
+    /// Keyed hash of the texts, for the trace.
+    hash: Option<String>,
     took: Duration,
 }
 
@@ -285,12 +297,24 @@ impl Call {
             }
         });
         let verdict = Verdict::new(&outcome, conversation, Some(audit::micros(took)));
-        Ok(Inspection { outcome, verdict, decided: Instant::now(), shadow, session, considered: None, took })
+        let decided = Instant::now();
+        let hash = self.trace.hash(conversation);
+        Ok(Inspection { outcome, verdict, decided, shadow, session, considered: None, hash, took })
     }
 
     /// Counts and records what the engine said. An error means that the answer must not be used.
     pub(crate) fn settle(&self, direction: Direction, inspection: &Inspection) -> Result<(), Failure> {
         let Inspection { outcome, took, .. } = inspection;
+        self.trace.guarded(&Guarded {
+            direction,
+            policy: self.app.engine.policy(),
+            tenant: self.tenant(),
+            outcome,
+            verdict: &inspection.verdict,
+            hash: inspection.hash.as_deref(),
+            ago: inspection.decided.elapsed(),
+            took: *took,
+        });
         let metrics = &self.app.metrics;
         metrics.decided(direction, outcome.decision.action(), &outcome.assessment.findings, *took);
         if let Some(shadow) = inspection.shadow {
@@ -304,7 +328,17 @@ impl Call {
             learning.remember(self.id.as_str(), self.tenant(), now_ms(), considered);
         }
         self.mitigate(inspection);
+        self.alarm(&inspection.verdict);
         recorded
+    }
+
+    /// Says where a temporal policy could not be followed any further.
+    fn alarm(&self, verdict: &Verdict) {
+        for violation in verdict.violations.iter().filter(|violation| violation.verdict == "limit_reached") {
+            let subject = Subject { at_ms: now_ms(), request_id: self.id.as_str(), tenant: self.tenant() };
+            let details = serde_json::json!({ "route": self.route.path, "policy": violation.policy });
+            alarm::about_request(&self.app, Alarm::MonitorLimit, &subject, details);
+        }
     }
 
     /// Carries out what playbooks order beside the decision.

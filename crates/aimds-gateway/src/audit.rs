@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Recorder {
     log: Option<Arc<AuditLog>>,
-    siem: Option<Arc<Siem>>,
+    siem: Arc<Siem>,
 }
 
 /// Whose event it is.
@@ -33,21 +33,43 @@ pub(crate) struct Subject<'a> {
     pub(crate) tenant: &'a str,
 }
 
+impl Subject<'_> {
+    fn record(&self, kind: &str, body: Value) -> Record {
+        Record {
+            at_ms: self.at_ms,
+            request_id: self.request_id.to_owned(),
+            tenant: self.tenant.to_owned(),
+            kind: kind.to_owned(),
+            body,
+        }
+    }
+}
+
 /// The log did not take a record.
 pub(crate) struct NotTaken;
 
 impl Recorder {
-    pub(crate) fn new(log: Option<Arc<AuditLog>>, siem: Option<Arc<Siem>>) -> Self {
-        Self { log, siem }
+    pub(crate) fn new(log: Option<Arc<AuditLog>>, siem: Siem) -> Self {
+        Self { log, siem: Arc::new(siem) }
     }
 
     pub(crate) fn is_on(&self) -> bool {
-        self.log.is_some() || self.siem.is_some()
+        self.log.is_some() || self.siem.is_on()
     }
 
     /// Who is told of detections.
-    pub(crate) fn siem(&self) -> Option<&Siem> {
-        self.siem.as_deref()
+    pub(crate) fn siem(&self) -> &Siem {
+        &self.siem
+    }
+
+    /// The log itself, if there is one.
+    pub(crate) fn log(&self) -> Option<&Arc<AuditLog>> {
+        self.log.as_ref()
+    }
+
+    /// Tells whoever is told of detections, and nobody else.
+    pub(crate) fn tell(&self, subject: &Subject<'_>, kind: &str, body: Value) {
+        self.siem.offer(&subject.record(kind, body));
     }
 
     /// Queues a record, and tells whoever is told of detections. Touches no file.
@@ -66,16 +88,8 @@ impl Recorder {
         if !self.is_on() {
             return Ok(None);
         }
-        let record = Record {
-            at_ms: subject.at_ms,
-            request_id: subject.request_id.to_owned(),
-            tenant: subject.tenant.to_owned(),
-            kind: kind.to_owned(),
-            body,
-        };
-        if let Some(siem) = &self.siem {
-            siem.offer(&record);
-        }
+        let record = subject.record(kind, body);
+        self.siem.offer(&record);
         let Some(log) = &self.log else { return Ok(None) };
         match log.append(record) {
             Ok(ticket) => Ok(Some(ticket)),

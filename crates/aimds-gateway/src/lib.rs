@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod alarm;
 mod app;
 mod audit;
 mod auth;
@@ -63,6 +64,7 @@ mod session_key;
 mod sessions;
 mod siem;
 mod stream;
+mod telemetry;
 mod tls;
 mod upstream;
 mod vault;
@@ -83,9 +85,9 @@ pub use config::{
     PolicyPathFile, QuicConfig, QuicFile, RateLimitsConfig, RateLimitsFile, ReasonsFor, ReloadFile,
     ReviewConfig, ReviewFile, ReviewMode, RoleFile, RouteFile, RouterConfig, RouterFile, Secret,
     ServiceConfig, ServiceFile, SessionsFile, ShadowFile, SiemConfig, SiemFile, SiemFormat, StreamConfig,
-    StreamFile, SyslogAddress, TargetFile, TargetPlace, TenantOf, TlsConfig, TlsFile, UpstreamConfig,
-    UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession,
-    config_schema,
+    StreamFile, SyslogAddress, TargetFile, TargetPlace, TelemetryConfig, TelemetryFile, TenantOf, TlsConfig,
+    TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions,
+    VaultStore, WithoutSession, config_schema,
 };
 pub use learning::{LearnState, LearnStateError, RESPONSES, Untold, parse_row, source_number};
 pub use mitigation::{MitigationError, StateError};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aimds_engine::{Action, Finding};
 
+use crate::alarm::Alarm;
 use crate::error::Failure;
 
 /// Upper bounds of the latency buckets, in microseconds.
@@ -91,6 +92,7 @@ pub(crate) struct Metrics {
     shadow: [[[AtomicU64; Action::ALL.len()]; Action::ALL.len()]; 2],
     findings: Mutex<BTreeMap<&'static str, u64>>,
     failures: Mutex<BTreeMap<&'static str, u64>>,
+    alarms: [AtomicU64; Alarm::ALL.len()],
     /// Time in the engine.
     engine: Histogram,
     /// Time from the request's head to the answer's head.
@@ -124,6 +126,7 @@ impl Metrics {
             shadow: Default::default(),
             findings: Mutex::default(),
             failures: Mutex::default(),
+            alarms: Default::default(),
             engine: Histogram::default(),
             total: Histogram::default(),
             in_flight: AtomicI64::new(0),
@@ -154,6 +157,14 @@ impl Metrics {
     /// One failure, by its stable code.
     pub(crate) fn failed(&self, failure: &Failure) {
         count(&self.failures, [failure.code()]);
+    }
+
+    /// One alarm.
+    pub(crate) fn alarmed(&self, alarm: Alarm) {
+        let slot = Alarm::ALL.iter().position(|&known| known == alarm);
+        if let Some(counter) = slot.and_then(|slot| self.alarms.get(slot)) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// One decision of the engine.
@@ -253,6 +264,15 @@ impl Metrics {
             "counter",
             "Requests not answered as asked, by code.",
             labelled("code", &self.failures),
+        );
+        let alarms = Alarm::ALL.iter().zip(&self.alarms);
+        family(
+            "aimds_alarms_total",
+            "counter",
+            "What somebody has to look at, by what happened.",
+            alarms
+                .map(|(alarm, count)| (format!("{{event=\"{}\"}}", alarm.as_str()), load(count).into()))
+                .collect(),
         );
         let gauge = |value: &AtomicI64| one(value.load(Ordering::Relaxed).into());
         family("aimds_requests_in_flight", "gauge", "Requests in progress.", gauge(&self.in_flight));

@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 
 use crate::app::{App, now_ms};
 use crate::audit::Subject;
-use crate::auth::Callers;
+use crate::auth::{Callers, KeysUnavailable, Tokens};
 use crate::config::{Config, GatewayConfig, Limits};
 use crate::mitigation::record_waivers;
 use crate::rate_limits::RateLimits;
+use crate::siem::SiemError;
 use crate::stream::hold_back::Window;
 use crate::tls::Chain;
 use crate::upstream::Upstream;
@@ -125,6 +126,10 @@ enum Refused {
     NoKeys,
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Tokens(#[from] KeysUnavailable),
+    #[error(transparent)]
+    Siem(#[from] SiemError),
 }
 
 impl Reloads {
@@ -226,7 +231,6 @@ impl Reloads {
             true => Arc::clone(&app.engine),
             false => Arc::new(app.engine.with_other_policy(policy)?),
         };
-        record_waivers(engine.policy().waived(), &app.recorder);
         let mut changed: Vec<&str> = Vec::new();
         changed.extend(state.file.differences(&file).iter().map(|found| found.section));
         if policy_digest != state.policy && !changed.contains(&"policy") {
@@ -237,11 +241,27 @@ impl Reloads {
         }
         let waiting = self.0.started.differences(&file);
         let waiting: Vec<_> = waiting.iter().filter(|found| !found.live).map(|found| found.section).collect();
-        let mut next = app.with(config, engine);
+        let before = app.callers.tokens();
+        let tokens = match changed.contains(&"auth") {
+            true => Arc::new(before.with(config.issuers.clone())?),
+            false => Arc::clone(before),
+        };
+        // The last that can fail, since it takes effect at once.
+        if changed.contains(&"siem") {
+            app.recorder.siem().change(config.siem.clone())?;
+        }
+        record_waivers(engine.policy().waived(), &app.recorder);
+        let telemetry = config.telemetry.clone();
+        let mut next = app.with(config, engine, tokens);
+        // Else what is queued would go on in two places.
+        if changed.contains(&"telemetry") {
+            next.telemetry = app.telemetry.with(telemetry);
+        }
         if !changed.contains(&"rate_limits") {
             next.rate_limits = Arc::clone(&app.rate_limits);
         }
         self.0.current.store(Arc::new(next));
+        before.replace();
         app.metrics.reloads_applied.fetch_add(1, Ordering::Relaxed);
         tracing::info!(?changed, cause = cause.as_str(), "new configuration and policy are in force");
         if !waiting.is_empty() {
@@ -271,7 +291,7 @@ impl Reloads {
 
 impl App {
     /// The same process with another configuration and engine. Sections that need a restart stay as they are.
-    fn with(&self, config: Config, engine: Arc<aimds_engine::Engine>) -> Self {
+    fn with(&self, config: Config, engine: Arc<aimds_engine::Engine>, tokens: Arc<Tokens>) -> Self {
         let Config {
             require_auth,
             public_metrics,
@@ -290,7 +310,7 @@ impl App {
         Self {
             engine,
             shadow: shadow_policy,
-            callers: Callers::new(keys, certificates, Arc::clone(self.callers.tokens()), roles, require_auth),
+            callers: Callers::new(keys, certificates, tokens, roles, require_auth),
             public_metrics,
             rate_limits: Arc::new(RateLimits::new(rate_limits)),
             trusted_proxies: self.trusted_proxies.clone(),
@@ -308,6 +328,7 @@ impl App {
             block,
             upstream: Upstream::new(upstream),
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
+            hold_calls: stream.hold_calls,
             recorder: self.recorder.clone(),
             on_full: self.on_full,
             router: self.router.clone(),
@@ -320,6 +341,7 @@ impl App {
             learning: self.learning.clone(),
             in_flight: Arc::clone(&self.in_flight),
             deep: Arc::clone(&self.deep),
+            telemetry: self.telemetry.clone(),
             routes: self.routes,
             openapi: self.openapi.clone(),
         }

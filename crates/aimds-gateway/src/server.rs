@@ -41,6 +41,7 @@ use crate::routes::{ROUTES, Route};
 use crate::sessions::Remembered;
 use crate::siem::Siem;
 use crate::stream::hold_back::Window;
+use crate::telemetry::Telemetry;
 use crate::tls::{Certificates, Tls};
 use crate::upstream::Upstream;
 use crate::vault::Vaults;
@@ -118,6 +119,7 @@ impl Gateway {
             notify,
             siem,
             shadow_policy,
+            telemetry,
             ..
         } = config;
         if require_auth && keys.is_empty() && certificates.is_empty() && issuers.is_empty() {
@@ -129,8 +131,7 @@ impl Gateway {
         let local_addr = listener.local_addr().map_err(listen)?;
         let tls = Arc::new(Tls::load(tls, quic.map(|quic| quic.early_data))?);
         let quic = bind_quic(quic, &tls)?;
-        let siem = siem.map(|siem| Siem::start(siem, now_ms())).transpose()?.map(Arc::new);
-        let recorder = Recorder::new(audit.clone(), siem);
+        let recorder = Recorder::new(audit.clone(), Siem::start(siem, now_ms())?);
         record_waivers(engine.policy().waived(), &recorder);
         let mitigations = Mitigations::open(mitigation, notify, recorder.clone(), now_ms())?;
         let follows = |what| audit.clone().ok_or(BindError::NoLog { what });
@@ -159,6 +160,7 @@ impl Gateway {
             router: router.map(Arc::new),
             vaults: vault.map(Vaults::start).transpose()?,
             window: Window { hold: stream.hold, step: stream.step, overlap: stream.overlap },
+            hold_calls: stream.hold_calls,
             metrics: Arc::new(Metrics::new(routes.iter().map(|route| route.path))),
             mitigations: Arc::new(mitigations),
             reviews: review.map(Reviews::open).transpose()?.map(Arc::new),
@@ -168,6 +170,7 @@ impl Gateway {
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // A short queue for each core: who waits longer than that would miss the deadline anyway.
             deep: Arc::new(Semaphore::new(4 * std::thread::available_parallelism().map_or(1, usize::from))),
+            telemetry: Telemetry::start(telemetry, tls.tcp().is_some()),
             routes,
             openapi: OnceLock::new(),
         };
@@ -244,8 +247,8 @@ impl BoundGateway {
             tokio::spawn(quic.serve(Arc::clone(&current), router.clone(), Arc::clone(&places), stopped))
         });
         let watching = tokio::spawn(Certificates::of(&tls).watch());
-        let issuers = Arc::clone(&app);
-        let trusting = tokio::spawn(async move { issuers.callers.tokens().watch().await });
+        let trusting = tokio::spawn(keep_fresh(Arc::clone(&current)));
+        let alarms = tokio::spawn(crate::alarm::watch(Arc::clone(&app)));
         let secure = tls.tcp().is_some();
         let graceful = GracefulShutdown::new();
         let mut shutdown = std::pin::pin!(shutdown);
@@ -284,6 +287,7 @@ impl BoundGateway {
         drop(listener);
         watching.abort();
         trusting.abort();
+        alarms.abort();
         let _ = stop.send(true);
         if tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await.is_err() {
             tracing::warn!("requests in progress were cut off at the end of the drain time");
@@ -296,13 +300,27 @@ impl BoundGateway {
         // After the last record of all.
         let behind = Arc::clone(&app);
         let closed = tokio::task::spawn_blocking(move || {
-            behind.recorder.siem().iter().for_each(|siem| siem.close(limits.drain_timeout));
+            behind.recorder.siem().close(limits.drain_timeout);
             behind.learning.iter().for_each(|learning| learning.close(limits.drain_timeout));
             behind.memory.iter().for_each(|memory| memory.close(limits.drain_timeout));
         });
         let _ = closed.await;
+        app.telemetry.close(limits.drain_timeout).await;
+        // Where another configuration has its own.
+        current.load_full().telemetry.close(limits.drain_timeout).await;
         if let Some(router) = &app.router {
             router.book.save();
+        }
+    }
+}
+
+/// Keeps the keys of the issuers fresh that are trusted now.
+async fn keep_fresh(current: Arc<Current>) {
+    loop {
+        let tokens = Arc::clone(current.load().callers.tokens());
+        tokio::select! {
+            () = tokens.watch() => {}
+            () = tokens.replaced() => {}
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::auth::{Callers, bearer};
 use crate::config::{ServiceConfig, UpstreamConfig};
 use crate::error::Failure;
 use crate::providers::{Outbound, Service};
+use crate::telemetry::{Calling, UpstreamSpan};
 
 /// Headers of the caller that an upstream may see.
 pub(crate) const FORWARDED: [&str; 6] = [
@@ -59,6 +60,8 @@ pub(crate) struct Answer {
     pub(crate) head: Head,
     pub(crate) body: Bytes,
     pub(crate) stream: Option<Body>,
+    /// The call that it came from, in the trace of the request.
+    pub(crate) span: Option<UpstreamSpan>,
 }
 
 /// One provider that is configured.
@@ -102,28 +105,35 @@ impl Server<'_> {
     }
 }
 
+/// Connections to servers, with TLS or without.
+pub(crate) type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// A client that trusts the roots compiled in.
+pub(crate) fn https_client(connect_timeout: Duration) -> HttpsClient {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(connect_timeout));
+    connector.enforce_http(false);
+    let connector = HttpsConnectorBuilder::new()
+        .with_webpki_roots()
+        .https_or_http()
+        .enable_all_versions()
+        .wrap_connector(connector);
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(60))
+        .build(connector)
+}
+
 /// Connections to the upstreams.
 pub(crate) struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpsClient,
     config: UpstreamConfig,
 }
 
 impl Upstream {
     pub(crate) fn new(config: UpstreamConfig) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(config.connect_timeout));
-        connector.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(connector);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(60))
-            .build(connector);
-        Self { client, config }
+        Self { client: https_client(config.connect_timeout), config }
     }
 
     /// A provider, if it is configured.
@@ -182,17 +192,24 @@ impl Upstream {
         Ok(request)
     }
 
-    /// Sends a request and reads the whole answer, or the head of a stream. Dropping the future, or the stream, closes
+    /// Sends a request and reads the whole answer, or the head of a stream, as a part of a trace. Dropping the future, or the stream, closes
     /// the connection.
     pub(crate) async fn send(
         &self,
-        request: Request<Full<Bytes>>,
-        stream: bool,
+        mut request: Request<Full<Bytes>>,
+        calling: &Calling<'_>,
         timeout: Duration,
     ) -> Result<Answer, Failure> {
-        tokio::time::timeout(timeout, self.exchange(request, stream))
-            .await
-            .map_err(|_| Failure::UpstreamSlow)?
+        let mut span = calling.begin(request.uri());
+        if let Some(span) = &span {
+            span.tell(request.headers_mut());
+        }
+        let exchange = tokio::time::timeout(timeout, self.exchange(request, calling.stream));
+        let result = exchange.await.unwrap_or(Err(Failure::UpstreamSlow));
+        if let Some(span) = &mut span {
+            span.settle(&result);
+        }
+        result.map(|answer| Answer { span, ..answer })
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>, stream: bool) -> Result<Answer, Failure> {
@@ -216,7 +233,7 @@ impl Upstream {
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let events = kind.is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"));
         if stream && events && parts.status.is_success() {
-            return Ok(Answer { head, body: Bytes::new(), stream: Some(Body::new(body)) });
+            return Ok(Answer { head, body: Bytes::new(), stream: Some(Body::new(body)), span: None });
         }
         let body = Limited::new(body, self.config.response_bytes).collect().await.map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {
@@ -225,7 +242,7 @@ impl Upstream {
                 Failure::UpstreamDown
             }
         })?;
-        Ok(Answer { head, body: body.to_bytes(), stream: None })
+        Ok(Answer { head, body: body.to_bytes(), stream: None, span: None })
     }
 }
 

@@ -17,11 +17,13 @@ impl Gate {
     }
 
     /// Lets one in. `false`: the gate is closed, and the caller has to [`leave`](Self::leave) as if it had been let in.
+    #[inline]
     pub(crate) fn enter(&self) -> bool {
         self.entered.fetch_add(1, Ordering::AcqRel) & CLOSED == 0
     }
 
     /// Takes one entry back. `true`: the gate is closed; workers may sleep because of this entry, and have to be called.
+    #[inline]
     pub(crate) fn leave(&self) -> bool {
         self.entered.fetch_sub(1, Ordering::AcqRel) & CLOSED != 0
     }

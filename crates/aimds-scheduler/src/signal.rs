@@ -30,6 +30,7 @@ pub(crate) const MAX_WORKERS: usize = 60;
 pub(crate) struct Ready(u64);
 
 impl Ready {
+    #[inline]
     pub(crate) fn contains(self, priority: Priority) -> bool {
         self.0 & ready_mark(priority) != 0
     }
@@ -39,6 +40,7 @@ impl Ready {
     }
 }
 
+#[inline]
 fn ready_mark(priority: Priority) -> u64 {
     match priority {
         Priority::Critical => 1,
@@ -67,11 +69,13 @@ impl Signal {
         Self { word: CachePadded::new(AtomicU64::new(0)), threads, spin }
     }
 
+    #[inline]
     pub(crate) fn ready(&self) -> Ready {
         Ready(self.word.load(Ordering::Acquire) & READY)
     }
 
     /// To be called after a task was put into a class: marks the class ready and calls one idle worker.
+    #[inline]
     pub(crate) fn announce(&self, priority: Priority) {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
@@ -80,6 +84,7 @@ impl Signal {
             let next = (word | ready_mark(priority)) & !called;
             // Always a write, also where nothing changes: it is what a worker that clears the mark reads from.
             match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) if called == 0 => return,
                 Ok(_) => return self.unpark(called),
                 Err(seen) => word = seen,
             }
@@ -157,10 +162,8 @@ impl Signal {
         false
     }
 
+    #[cold]
     fn unpark(&self, called: u64) {
-        if called == 0 {
-            return;
-        }
         for (worker, seat) in self.threads.iter().enumerate() {
             if called & idle_mark(worker) != 0
                 && let Some(thread) = seat.get()

@@ -17,6 +17,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    #[inline]
     fn word(self, state: u64) -> u64 {
         self.generation << STATES | state
     }
@@ -38,6 +39,7 @@ impl Slots {
     }
 
     /// Takes a free place for a task that is about to be queued.
+    #[inline]
     pub(crate) fn acquire(&self) -> Option<Slot> {
         let index = self.free.pop()?;
         let word = self.word(index)?;
@@ -72,6 +74,7 @@ impl Slots {
         self.word(slot.index).is_some_and(|word| word.load(Ordering::Acquire) == slot.word(CANCELLED))
     }
 
+    #[inline]
     fn word(&self, index: u32) -> Option<&AtomicU64> {
         self.words.get(index as usize)
     }

@@ -62,6 +62,7 @@
 )]
 #![forbid(unsafe_code)]
 
+mod canonical;
 mod cef;
 mod chain;
 mod database;

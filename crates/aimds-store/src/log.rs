@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::chain::Head;
 use crate::error::{AppendError, CloseError, FlushError, OpenError};
 use crate::key::{Keys, PublicKey, beside};
-use crate::record::{Encoded, Record};
+use crate::record::{Encoded, Plain, Record, Waiting};
 use crate::report::Bad;
 use crate::rotate::finish_rotation;
 use crate::ticket::{Promise, Ticket, ticket};
@@ -166,7 +166,7 @@ pub(crate) struct Shared {
 }
 
 pub(crate) struct State {
-    pub(crate) queue: VecDeque<Pending>,
+    queue: VecDeque<Pending>,
     pub(crate) counters: Counters,
     pub(crate) health: Health,
     pub(crate) head: Head,
@@ -191,11 +191,23 @@ enum Sleep {
     Interval,
 }
 
-/// A record on its way.
+/// A record that waits for the writer.
 pub(crate) struct Pending {
+    record: Waiting,
+    /// What it counts for in the spool until it is committed.
+    bytes: usize,
+    promise: Promise,
+}
+
+/// A record in the writer's hands.
+pub(crate) struct Taken {
     pub(crate) record: Encoded,
+    pub(crate) bytes: usize,
     pub(crate) promise: Promise,
 }
+
+/// While fewer records wait, the writer encodes them. When more do it has enough to do, and what is encoded takes up less memory.
+const FEW: usize = 512;
 
 impl AuditLog {
     /// Opens the log at `path`, creating it, its signing key (`<path>.key`) and its list of public keys
@@ -245,28 +257,47 @@ impl AuditLog {
     /// Queues a record and returns at once; touches no file. Records are written in the order in which this
     /// returned.
     pub fn append(&self, record: Record) -> Result<Ticket, AppendError> {
-        let record = Encoded::new(record)?;
-        let (bytes, limit) = (record.size(), self.shared.options.max_record_bytes);
+        let plain = Plain::new(record)?;
+        let options = &self.shared.options;
+        let (promise, ticket) = ticket();
+        if plain.may_wait(options.max_record_bytes) {
+            let state = self.shared.lock();
+            let bytes = plain.size();
+            if state.counters.spool_len < FEW && state.counters.spool_bytes + bytes <= options.spool_bytes {
+                self.enqueue(state, Pending { record: Waiting::Plain(plain), bytes, promise })?;
+                return Ok(ticket);
+            }
+        }
+        let record = plain.encode();
+        let (bytes, limit) = (record.size(), options.max_record_bytes);
         if bytes > limit {
             return Err(AppendError::RecordTooLarge { bytes, limit });
         }
-        let mut state = self.shared.lock();
+        self.enqueue(self.shared.lock(), Pending { record: Waiting::Encoded(record), bytes, promise })?;
+        Ok(ticket)
+    }
+
+    fn enqueue(&self, mut state: MutexGuard<'_, State>, pending: Pending) -> Result<(), AppendError> {
+        let options = &self.shared.options;
         if state.give_up_at.is_some() {
             return Err(AppendError::Closed);
         }
-        let full = state.counters.spool_len >= self.shared.options.spool_capacity
-            || state.counters.spool_bytes + bytes > self.shared.options.spool_bytes;
+        let full = state.counters.spool_len >= options.spool_capacity
+            || state.counters.spool_bytes + pending.bytes > options.spool_bytes;
         if full {
             state.counters.refused += 1;
             return Err(AppendError::SpoolFull);
         }
-        let (promise, ticket) = ticket();
-        state.queue.push_back(Pending { record, promise });
         state.counters.appended += 1;
         state.counters.spool_len += 1;
-        state.counters.spool_bytes += bytes;
-        self.shared.wake_writer(&mut state);
-        Ok(ticket)
+        state.counters.spool_bytes += pending.bytes;
+        state.queue.push_back(pending);
+        let asleep = self.shared.rouse(&mut state);
+        drop(state);
+        if asleep {
+            self.shared.work.notify_one();
+        }
+        Ok(())
     }
 
     /// Waits until everything appended before this call is committed, for at most `patience`.
@@ -274,7 +305,9 @@ impl AuditLog {
         let mut state = self.shared.lock();
         let target = state.counters.appended;
         state.flush_to = state.flush_to.max(target);
-        self.shared.wake_writer(&mut state);
+        if self.shared.rouse(&mut state) {
+            self.shared.work.notify_one();
+        }
         let pending = |s: &mut State| s.counters.committed < target && s.finished.is_none();
         let (state, _) = self
             .shared
@@ -386,7 +419,13 @@ impl Shared {
     /// Waits until there is something to write and, in interval mode, it is time to. Takes up to `max`
     /// records; none at all means that the log is closing and nothing is left. The records stay counted until
     /// they are committed.
-    pub(crate) fn take_batch(&self, max: usize, last_commit: Option<Instant>) -> Vec<Pending> {
+    pub(crate) fn take_batch(&self, max: usize, last_commit: Option<Instant>) -> Vec<Taken> {
+        // Encoded after the lock was given back.
+        let encoded = |Pending { record, bytes, promise }| Taken { record: record.encode(), bytes, promise };
+        self.take_pending(max, last_commit).into_iter().map(encoded).collect()
+    }
+
+    fn take_pending(&self, max: usize, last_commit: Option<Instant>) -> Vec<Pending> {
         let mut state = self.lock();
         loop {
             let due = match (self.options.durability, last_commit) {
@@ -413,10 +452,10 @@ impl Shared {
     }
 
     /// Puts an unwritten batch back where it came from.
-    pub(crate) fn put_back(&self, batch: Vec<Pending>) {
+    pub(crate) fn put_back(&self, batch: Vec<Taken>) {
         let mut state = self.lock();
-        for pending in batch.into_iter().rev() {
-            state.queue.push_front(pending);
+        for Taken { record, bytes, promise } in batch.into_iter().rev() {
+            state.queue.push_front(Pending { record: Waiting::Encoded(record), bytes, promise });
         }
     }
 
@@ -440,7 +479,8 @@ impl Shared {
         self.announce();
     }
 
-    fn wake_writer(&self, state: &mut State) {
+    /// Whether the writer sleeps and has to be notified, after the lock is given back: it would only wait for that.
+    fn rouse(&self, state: &mut State) -> bool {
         let wake = match state.writer {
             Sleep::Awake => false,
             Sleep::Work => true,
@@ -448,8 +488,8 @@ impl Shared {
         };
         if wake {
             state.writer = Sleep::Awake;
-            self.work.notify_one();
         }
+        wake
     }
 }
 

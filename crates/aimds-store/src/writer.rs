@@ -15,7 +15,7 @@ use crate::database::{
 };
 use crate::error::OpenError;
 use crate::key::{Keys, beside, sync_parent};
-use crate::log::{Durability, Health, OpenCheck, Opened, Options, Pending, Shared};
+use crate::log::{Durability, Health, OpenCheck, Opened, Options, Shared, Taken};
 use crate::report::{Bad, What};
 use crate::session::{Chain, Opening, Session};
 use crate::trust::Trust;
@@ -252,7 +252,7 @@ impl Writer {
 
     /// Commits a batch however often that takes; gives it back to the queue only when closing has taken too
     /// long.
-    fn commit_patiently(&mut self, batch: Vec<Pending>, closing: bool) -> Result<(), String> {
+    fn commit_patiently(&mut self, batch: Vec<Taken>, closing: bool) -> Result<(), String> {
         let mut pause = self.shared.options.retry_min;
         loop {
             let error = match self.commit(&batch, closing) {
@@ -273,18 +273,18 @@ impl Writer {
         }
     }
 
-    fn succeeded(&mut self, batch: Vec<Pending>, heads: Vec<Head>) {
+    fn succeeded(&mut self, batch: Vec<Taken>, heads: Vec<Head>) {
         let mut state = self.shared.lock();
         state.counters.transactions += 1;
         state.counters.committed += batch.len() as u64;
         state.counters.spool_len = state.counters.spool_len.saturating_sub(batch.len());
-        let bytes: usize = batch.iter().map(|pending| pending.record.size()).sum();
+        let bytes: usize = batch.iter().map(|taken| taken.bytes).sum();
         state.counters.spool_bytes = state.counters.spool_bytes.saturating_sub(bytes);
         state.health = Health::Healthy;
         state.head = self.chain.head;
         drop(state);
-        for (pending, head) in batch.into_iter().zip(heads) {
-            pending.promise.resolve(Ok(head));
+        for (taken, head) in batch.into_iter().zip(heads) {
+            taken.promise.resolve(Ok(head));
         }
         self.shared.announce();
     }
@@ -308,7 +308,7 @@ impl Writer {
 
     /// One attempt at one transaction: the batch, whatever has to be written around it, and the new signed
     /// head.
-    fn commit(&mut self, batch: &[Pending], closing: bool) -> Result<Vec<Head>, CommitError> {
+    fn commit(&mut self, batch: &[Taken], closing: bool) -> Result<Vec<Head>, CommitError> {
         self.reopen_if_gone()?;
         let Some(database) = &mut self.database else {
             return Err(CommitError::Gone(io::ErrorKind::NotFound.into()));
@@ -344,14 +344,14 @@ impl Writer {
         };
         if let Some(opening) = &self.opening {
             let opened_at = signed(self.shared.options.opened_at_ms).max(self.chain.at_ms);
-            let at_ms = batch.first().map_or(opened_at, |pending| pending.record.at_ms);
+            let at_ms = batch.first().map_or(opened_at, |taken| taken.record.at_ms);
             let after =
                 if matches!(opening, Opening::Broken(_)) { highest_seq(&transaction, identity)? } else { 0 };
             session.open_segment(opening, read_tail(&transaction)?, after, at_ms)?;
         }
         let mut heads = Vec::with_capacity(batch.len());
-        for pending in batch {
-            session.append(&pending.record)?;
+        for taken in batch {
+            session.append(&taken.record)?;
             heads.push(session.chain.head);
         }
         if closing && session.chain.since_checkpoint > 0 {

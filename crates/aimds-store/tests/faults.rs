@@ -64,6 +64,24 @@ fn a_full_spool_refuses_and_keeps_what_it_has() {
     assert_eq!(request_ids(&home.entries()), expected_ids(1..=9));
 }
 
+/// The first wait as they were given, the later ones encoded.
+#[test]
+fn many_that_wait_keep_their_order() {
+    let home = Home::new();
+    let log = home.open(eager());
+    let other = home.sqlite();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    for i in 1..=700 {
+        drop(log.append(record(i)).unwrap());
+    }
+    other.execute_batch("COMMIT").unwrap();
+    log.flush(PATIENCE).unwrap();
+    assert_eq!((log.counters().spool_len, log.counters().spool_bytes), (0, 0));
+    log.close(PATIENCE).unwrap();
+    assert!(home.verify().is_intact());
+    assert_eq!(request_ids(&home.entries()), expected_ids(1..=700));
+}
+
 #[test]
 fn the_spool_is_bounded_in_bytes_too() {
     let home = Home::new();

@@ -1,7 +1,8 @@
 //! Verdicts over finite traces that are complete: LTL on finite traces with past (De Giacomo and Vardi, IJCAI 2013;
 //! Lichtenstein, Pnueli and Zuck, 1985), by dynamic programming.
 
-use crate::formula::Formula;
+use crate::bits::Bits;
+use crate::formula::{Formula, Interval};
 use crate::instances::{self, Binding};
 use crate::program::{CompileError, Id, Node, Program};
 use crate::trace::Trace;
@@ -31,7 +32,7 @@ pub struct Closed {
 /// it; what is decided by the absence of any such step (`F q` that fails, `G q` that holds) adds nothing. So the witness
 /// of a violated `G(p -> F q)` is the first `p` that no `q` follows.
 ///
-/// Time O(|φ|·n), times the number of values; memory O(|φ|·n) bytes. No allocation is larger than that.
+/// Time O(|φ|·n), times the number of values; memory O(|φ|·n) bits. No allocation is larger than that.
 ///
 /// # Errors
 ///
@@ -69,41 +70,45 @@ pub fn evaluate(formula: &Formula, trace: &Trace) -> Result<Closed, CompileError
 struct Table<'a> {
     program: &'a Program,
     times: &'a [u64],
-    rows: Vec<Vec<bool>>,
+    rows: Vec<Bits>,
 }
 
 impl<'a> Table<'a> {
     fn fill(program: &'a Program, trace: &'a Trace, variables: &[&str], binding: &Binding) -> Self {
-        let letters = letters(program, trace, variables, binding);
+        let steps = trace.len();
+        let mut letters = letters(program, trace, variables, binding);
         let mut table = Self { program, times: trace.times(), rows: Vec::with_capacity(program.nodes.len()) };
         for (_, node) in program.iter() {
             let row = match node {
-                Node::Const(value) => vec![value; trace.len() + 1],
-                Node::Letter(number) => {
-                    letters.iter().map(|letter| letter >> number & 1 == 1).chain([false]).collect()
-                }
-                Node::Not(a) => table.row(a).iter().map(|value| !value).collect(),
-                Node::And(a, b) => table.join(a, b, |a, b| a && b),
-                Node::Or(a, b) => table.join(a, b, |a, b| a || b),
-                Node::Iff(a, b) => table.join(a, b, |a, b| a == b),
-                Node::Next(a) => table.shifted(a),
-                Node::Until(None, a, b) => table.until(a, b),
-                Node::Yesterday(a) => table.yesterday(a),
-                Node::Since(None, a, b) => table.since(a, b),
-                Node::Until(Some(bound), a, b) => table.bounded_until(bound.lo_ms(), bound.hi_ms(), a, b),
-                Node::Since(Some(bound), a, b) => table.bounded_since(bound.lo_ms(), bound.hi_ms(), a, b),
+                Node::Const(value) => Some(Bits::all(value, steps)),
+                // Every atom is one node.
+                Node::Letter(number) => letters.get_mut(number as usize).and_then(Option::take),
+                Node::Not(a) => table.row(a).map(Bits::not),
+                Node::And(a, b) => table.two(a, b, |a, b| a.join(b, |a, b| a & b)),
+                Node::Or(a, b) => table.two(a, b, |a, b| a.join(b, |a, b| a | b)),
+                Node::Iff(a, b) => table.two(a, b, |a, b| a.join(b, |a, b| !(a ^ b))),
+                Node::Next(a) => table.row(a).map(Bits::next),
+                Node::Until(None, a, b) => table.two(a, b, Bits::until),
+                Node::Yesterday(a) => table.row(a).map(Bits::yesterday),
+                Node::Since(None, a, b) => table.two(a, b, Bits::since),
+                Node::Until(Some(bound), a, b) => table.two(a, b, |a, b| table.bounded_until(bound, a, b)),
+                Node::Since(Some(bound), a, b) => table.two(a, b, |a, b| table.bounded_since(bound, a, b)),
             };
-            table.rows.push(row);
+            table.rows.push(row.unwrap_or_else(|| Bits::all(false, steps)));
         }
         table
     }
 
-    fn row(&self, id: Id) -> &[bool] {
-        self.rows.get(id as usize).map(Vec::as_slice).unwrap_or_default()
+    fn row(&self, id: Id) -> Option<&Bits> {
+        self.rows.get(id as usize)
+    }
+
+    fn two(&self, a: Id, b: Id, of: impl FnOnce(&Bits, &Bits) -> Bits) -> Option<Bits> {
+        Some(of(self.row(a)?, self.row(b)?))
     }
 
     fn at(&self, id: Id, step: usize) -> bool {
-        self.row(id).get(step).copied().unwrap_or(false)
+        self.row(id).is_some_and(|row| row.at(step))
     }
 
     fn len(&self) -> usize {
@@ -114,113 +119,54 @@ impl<'a> Table<'a> {
         self.times.get(step).copied().unwrap_or(u64::MAX)
     }
 
-    fn join(&self, a: Id, b: Id, join: impl Fn(bool, bool) -> bool) -> Vec<bool> {
-        self.row(a).iter().zip(self.row(b)).map(|(a, b)| join(*a, *b)).collect()
-    }
-
-    fn shifted(&self, a: Id) -> Vec<bool> {
+    /// From the last step to the first, with the begin of the window, the first `b` from there and the first step
+    /// without `a`.
+    fn bounded_until(&self, bound: Interval, a: &Bits, b: &Bits) -> Bits {
+        let (lo, hi) = (bound.lo_ms(), bound.hi_ms());
         let steps = self.len();
-        let inner = self.row(a).get(1..steps).unwrap_or_default();
-        let mut row = inner.to_vec();
-        row.resize(steps + 1, false);
-        row
-    }
-
-    fn until(&self, a: Id, b: Id) -> Vec<bool> {
-        let mut later = false;
-        let steps = self.row(a).iter().zip(self.row(b)).take(self.len());
-        let mut row: Vec<bool> = steps
-            .rev()
-            .map(|(a, b)| {
-                later = *b || (*a && later);
-                later
-            })
-            .collect();
-        row.reverse();
-        row.push(false);
-        row
-    }
-
-    fn yesterday(&self, a: Id) -> Vec<bool> {
-        let mut row = vec![false];
-        row.extend(self.row(a).iter().take(self.len()));
-        // After the last step there is no step, so no previous one either: an empty trace has neither.
-        if let Some(end) = row.get_mut(self.len()) {
-            *end = false;
-        }
-        row
-    }
-
-    fn since(&self, a: Id, b: Id) -> Vec<bool> {
-        let mut earlier = false;
-        let steps = self.row(a).iter().zip(self.row(b)).take(self.len());
-        let row = steps.map(|(a, b)| {
-            earlier = *b || (*a && earlier);
-            earlier
-        });
-        row.chain([false]).collect()
-    }
-
-    /// Two pointers: the window's begin only moves on, and the first `b` after each step is known.
-    fn bounded_until(&self, lo: u64, hi: u64, a: Id, b: Id) -> Vec<bool> {
-        let steps = self.len();
-        let next_b = self.first_from(|step| self.at(b, step));
-        let next_not_a = self.first_from(|step| !self.at(a, step));
-        let mut begin = 0;
-        let mut row = Vec::with_capacity(steps + 1);
-        for (step, time) in self.times.iter().enumerate() {
-            begin = begin.max(step);
-            while begin < steps && self.time(begin) - time < lo {
-                begin += 1;
+        let mut begin = steps;
+        let mut found: Option<(usize, u64)> = None;
+        let mut broken = steps;
+        Bits::backwards(steps, |step| {
+            let time = self.time(step);
+            if !a.at(step) {
+                broken = step;
             }
-            let found = next_b.get(begin).copied().unwrap_or(steps);
-            let kept = next_not_a.get(step).copied().unwrap_or(steps);
-            row.push(found < steps && found <= kept && self.time(found) - time <= hi);
-        }
-        row.push(false);
-        row
-    }
-
-    /// For every step, and after the last one, the first step from there that is wanted.
-    fn first_from(&self, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
-        let mut next = self.len();
-        let mut row: Vec<usize> = (0..self.len())
-            .rev()
-            .map(|step| {
-                if wanted(step) {
-                    next = step;
+            while let Some(earlier) = begin.checked_sub(1).filter(|earlier| *earlier >= step) {
+                let begins = self.time(earlier);
+                if begins - time < lo {
+                    break;
                 }
-                next
-            })
-            .collect();
-        row.reverse();
-        row.push(self.len());
-        row
+                begin = earlier;
+                if b.at(begin) {
+                    found = Some((begin, begins));
+                }
+            }
+            found.is_some_and(|(found, at)| found <= broken && at - time <= hi)
+        })
     }
 
-    fn bounded_since(&self, lo: u64, hi: u64, a: Id, b: Id) -> Vec<bool> {
-        let steps = self.len();
+    fn bounded_since(&self, bound: Interval, a: &Bits, b: &Bits) -> Bits {
+        let (lo, hi) = (bound.lo_ms(), bound.hi_ms());
         let mut last_b: Option<usize> = None;
         let mut last_not_a: Option<usize> = None;
         // The last step that is old enough, and the last `b` up to it.
         let mut end = 0;
-        let mut row = Vec::with_capacity(steps + 1);
-        for (step, time) in self.times.iter().enumerate() {
+        Bits::forwards(self.len(), |step| {
+            let time = self.time(step);
             while end <= step && time - self.time(end) >= lo {
-                if self.at(b, end) {
+                if b.at(end) {
                     last_b = Some(end);
                 }
                 end += 1;
             }
-            if !self.at(a, step) {
+            if !a.at(step) {
                 last_not_a = Some(step);
             }
-            row.push(last_b.is_some_and(|found| {
+            last_b.is_some_and(|found| {
                 time - self.time(found) <= hi && last_not_a.is_none_or(|broken| broken <= found)
-            }));
-        }
-        row.push(false);
-        row
+            })
+        })
     }
 
     /// Each subformula is visited at most once for each time it occurs, at the one step that decides.
@@ -250,14 +196,19 @@ impl<'a> Table<'a> {
                 Node::Next(a) if step + 1 < self.len() => open.push((a, step + 1)),
                 Node::Yesterday(a) => open.extend(step.checked_sub(1).map(|before| (a, before))),
                 Node::Next(_) => {}
+                Node::Until(bound, _, b) if value => open.extend(self.fulfilled(bound, b, step)),
+                Node::Since(bound, _, b) if value => open.extend(self.was_fulfilled(bound, b, step)),
+                // Until the last step: after it there is none.
                 Node::Until(bound, a, b) => {
-                    let reach = (step..self.len()).map(|at| (at, self.time(at) - self.time(step)));
-                    self.explain_until(reach, bound, (a, b), value, &mut open);
+                    let broken = self.row(a).and_then(|row| row.first(false, step));
+                    let distance = broken.map(|at| self.time(at) - self.time(step));
+                    self.explain_broken(broken.zip(distance), bound, (a, b), &mut open);
                 }
                 Node::Since(bound, a, b) => {
-                    let last = if step < self.len() { step + 1 } else { 0 };
-                    let reach = (0..last).rev().map(|at| (at, self.time(step) - self.time(at)));
-                    self.explain_until(reach, bound, (a, b), value, &mut open);
+                    let inside = step < self.len();
+                    let broken = self.row(a).filter(|_| inside).and_then(|row| row.last(false, step));
+                    let distance = broken.map(|at| self.time(step) - self.time(at));
+                    self.explain_broken(broken.zip(distance), bound, (a, b), &mut open);
                 }
             }
         }
@@ -266,41 +217,53 @@ impl<'a> Table<'a> {
         steps
     }
 
-    /// The step that decides an until, or with steps in the other order a since.
-    fn explain_until(
+    /// The step that fulfils an until: the first `b` inside the window.
+    fn fulfilled(&self, bound: Option<Interval>, b: Id, step: usize) -> Option<(Id, usize)> {
+        let row = self.row(b)?;
+        let steps = std::iter::successors(row.first(true, step), |at| row.first(true, at + 1));
+        let inside = |at: &usize| contains(bound, self.time(*at) - self.time(step));
+        steps.into_iter().find(inside).map(|at| (b, at))
+    }
+
+    /// The step that fulfils a since: the last `b` inside the window.
+    fn was_fulfilled(&self, bound: Option<Interval>, b: Id, step: usize) -> Option<(Id, usize)> {
+        let row = self.row(b).filter(|_| step < self.len())?;
+        let steps = std::iter::successors(row.last(true, step), |at| row.last(true, at.checked_sub(1)?));
+        let inside = |at: &usize| contains(bound, self.time(step) - self.time(*at));
+        steps.into_iter().find(inside).map(|at| (b, at))
+    }
+
+    /// The step that ends an until or since which does not hold: the nearest one without `a`, and without `b` either if it is
+    /// inside the window.
+    fn explain_broken(
         &self,
-        reach: impl Iterator<Item = (usize, u64)>,
-        bound: Option<crate::formula::Interval>,
+        broken: Option<(usize, u64)>,
+        bound: Option<Interval>,
         (a, b): (Id, Id),
-        holds: bool,
         open: &mut Vec<(Id, usize)>,
     ) {
-        for (at, distance) in reach {
-            let inside = bound.is_none_or(|bound| bound.contains(distance));
-            if holds && inside && self.at(b, at) {
-                return open.push((b, at));
-            }
-            if !holds && !self.at(a, at) {
-                open.push((a, at));
-                return if inside {
-                    open.push((b, at))
-                };
-            }
+        let Some((at, distance)) = broken else { return };
+        open.push((a, at));
+        if contains(bound, distance) {
+            open.push((b, at));
         }
     }
 }
 
-/// For every step which atoms happen, as bits.
-fn letters(program: &Program, trace: &Trace, variables: &[&str], binding: &Binding) -> Vec<u64> {
+fn contains(bound: Option<Interval>, distance: u64) -> bool {
+    bound.is_none_or(|bound| bound.contains(distance))
+}
+
+/// For every atom the steps at which it happens.
+fn letters(program: &Program, trace: &Trace, variables: &[&str], binding: &Binding) -> Vec<Option<Bits>> {
     let masks: Vec<u64> = trace
         .distinct_events()
         .iter()
         .map(|event| instances::letter(&program.atoms, variables, binding, event))
         .collect();
-    (0..trace.len())
-        .map(|step| {
-            let masks = trace.events_at(step).iter().filter_map(|id| masks.get(*id as usize));
-            masks.fold(0, |all, mask| all | mask)
-        })
-        .collect()
+    let happens = trace.steps().map(|ids| {
+        let masks = ids.iter().filter_map(|id| masks.get(*id as usize));
+        masks.fold(0, |all, mask| all | mask)
+    });
+    Bits::letters(happens, program.atoms.len(), trace.len()).into_iter().map(Some).collect()
 }

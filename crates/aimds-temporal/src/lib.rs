@@ -38,6 +38,7 @@
 
 mod automaton;
 mod bdd;
+mod bits;
 mod closed;
 mod display;
 mod formula;
@@ -53,6 +54,7 @@ mod program;
 mod progression;
 mod set;
 mod shapes;
+mod table;
 mod trace;
 mod verdict;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::automaton::{Automaton, Limit};
+use crate::automaton::Limit;
 use crate::closed::Closed;
 use crate::instances::{Binding, MAX_INSTANCES, Needs};
 use crate::past::Memory;
@@ -78,15 +78,10 @@ const CROWDED: usize = 64;
 impl Monitor {
     pub(crate) fn new(policy: Policy) -> Self {
         let compiled = &policy.compiled;
-        let mut engine = compiled.engine.clone();
+        let (engine, quiet) = (compiled.engine.clone(), compiled.quiet);
         let past = compiled.past.as_ref().map(|past| Box::new(past.memory()));
-        let remains = match &engine {
-            Engine::Automaton(_) => Remains::plain(0),
-            Engine::Progression(_) => Remains::start(),
-        };
-        let quiet = quiet(&mut engine, remains);
-        let fresh = State { remains, past, left: None, missed: None };
-        let verdict = engine_verdict(&engine, &remains);
+        let fresh = State { remains: engine.start(), past, left: None, missed: None };
+        let verdict = engine.verdict(&fresh.remains);
         Self {
             engine,
             fresh,
@@ -162,7 +157,11 @@ impl Monitor {
         }
         let Engine::Progression(engine) = &mut self.engine else { return Ok(self.verdict) };
         for state in std::iter::once(&mut self.fresh).chain(self.followed.values_mut()) {
-            state.missed = engine.advance(&mut state.remains, now_ms);
+            state.missed = if engine.is_steady(&state.remains, now_ms) {
+                None
+            } else {
+                Arc::make_mut(engine).advance(&mut state.remains, now_ms)
+            };
         }
         self.conclude();
         self.tidy();
@@ -198,39 +197,15 @@ impl Monitor {
         Closed { holds, witness, binding: self.named(binding) }
     }
 
-    /// The transitions as a table, how many atoms its letters have, and the state that has been reached; if this is all
-    /// there is to this monitor.
-    pub(crate) fn table(&self) -> Option<(&[u32], u32, u32)> {
-        match &self.engine {
-            Engine::Automaton(automaton)
-                if self.policy.compiled.variables.is_empty() && self.policy.compiled.past.is_none() =>
-            {
-                let (cells, atoms) = automaton.complete_table()?;
-                Some((cells, atoms, self.fresh.remains.residual))
-            }
-            _ => None,
-        }
-    }
-
-    /// The state after a step at which nothing happened.
-    pub(crate) fn quiet_state(&self) -> u32 {
-        self.quiet
-    }
-
-    /// What a state says.
-    pub(crate) fn verdict_of(&self, state: u32) -> Verdict {
-        engine_verdict(&self.engine, &Remains::plain(state))
-    }
-
-    /// So many steps have been taken, and have led to this state; `left` is the step that began what is under way.
-    pub(crate) fn catch_up(&mut self, steps: u64, state: u32, left: Option<u64>) {
+    /// So many steps have been taken, and so much remains; `left` is the step that began what is under way.
+    pub(crate) fn catch_up(&mut self, steps: u64, remains: Remains, left: Option<u64>) {
         self.steps = steps;
-        self.fresh.remains = Remains::plain(state);
+        self.fresh.remains = remains;
         self.fresh.left = left;
-        self.verdict = self.verdict_of(state);
+        self.verdict = self.engine.verdict(&remains);
     }
 
-    fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         self.verdict.is_definite() || self.verdict == Verdict::LimitReached
     }
 
@@ -392,14 +367,14 @@ impl Monitor {
     }
 
     fn state_verdict(&self, state: &State) -> Verdict {
-        engine_verdict(&self.engine, &state.remains)
+        self.engine.verdict(&state.remains)
     }
 
     /// The verdict over all values, and its explanation if it is definite.
     fn conclude(&mut self) {
-        let mut verdict = engine_verdict(&self.engine, &self.fresh.remains);
+        let mut verdict = self.engine.verdict(&self.fresh.remains);
         for state in self.followed.values() {
-            verdict = verdict.and(engine_verdict(&self.engine, &state.remains));
+            verdict = verdict.and(self.engine.verdict(&state.remains));
         }
         self.verdict = verdict;
         if verdict.is_definite() {
@@ -413,7 +388,8 @@ impl Monitor {
             && engine.is_crowded()
         {
             let states = std::iter::once(&mut self.fresh).chain(self.followed.values_mut());
-            engine.compact(states.map(|state| &mut state.remains.residual).chain([&mut self.quiet]));
+            Arc::make_mut(engine)
+                .compact(states.map(|state| &mut state.remains.residual).chain([&mut self.quiet]));
         }
     }
 
@@ -445,14 +421,6 @@ impl Monitor {
     }
 }
 
-/// What remains after a step at which nothing happened; the start itself if that step has opened a window.
-fn quiet(engine: &mut Engine, start: Remains) -> u32 {
-    let mut next = start;
-    let stepped = step_engine(engine, &mut next, 0, 0, 0);
-    let opened = matches!(engine, Engine::Progression(shapes) if shapes.deadline(&next).is_some());
-    if stepped.is_err() || opened { start.residual } else { next.residual }
-}
-
 /// Values in alphabetical order, what has not occurred last.
 fn order(a: &Binding, b: &Binding) -> std::cmp::Ordering {
     let key = |binding: &Binding| -> Vec<(bool, Option<String>)> {
@@ -470,13 +438,6 @@ fn letter_of(matches: &[(u64, Needs<'_>)], binding: &Binding) -> u64 {
     matches.iter().filter(|(_, needs)| bound(needs)).fold(0, |letter, (bit, _)| letter | bit)
 }
 
-fn engine_verdict(engine: &Engine, remains: &Remains) -> Verdict {
-    match engine {
-        Engine::Automaton(automaton) => automaton.verdict(remains.residual),
-        Engine::Progression(shapes) => shapes.verdict(remains),
-    }
-}
-
 #[inline]
 fn step_state(
     compiled: &Compiled,
@@ -491,31 +452,11 @@ fn step_state(
         _ => letter,
     };
     let before = state.remains.residual;
-    state.missed = step_engine(engine, &mut state.remains, t_ms, letter, index)?;
+    state.missed = engine.step(&mut state.remains, t_ms, letter, index)?;
     if state.remains.residual != before {
         state.left = if state.remains.residual == quiet { None } else { state.left.or(Some(index)) };
     }
     Ok(())
-}
-
-#[inline]
-fn step_engine(
-    engine: &mut Engine,
-    remains: &mut Remains,
-    t_ms: u64,
-    letter: u64,
-    index: u64,
-) -> Result<Option<Missed>, Limit> {
-    match engine {
-        Engine::Automaton(automaton) => {
-            remains.residual = match automaton.known_step(remains.residual, letter) {
-                Some(next) => next,
-                None => Automaton::step(Arc::make_mut(automaton), remains.residual, letter)?,
-            };
-            Ok(None)
-        }
-        Engine::Progression(shapes) => shapes.step(remains, t_ms, letter, index),
-    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,11 @@ use crate::monitor::Monitor;
 use crate::parse::ParseError;
 use crate::past::{self, Past};
 use crate::program::{CompileError, Node, Program};
-use crate::shapes::Shapes;
+use crate::progression::Missed;
+use crate::shapes::{Remains, Shapes};
+use crate::table::Table;
 use crate::trace::Event;
+use crate::verdict::Verdict;
 
 /// Why a text is not a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +39,10 @@ pub(crate) struct Compiled {
     pub(crate) variables: Vec<String>,
     pub(crate) past: Option<Past>,
     pub(crate) engine: Engine,
+    /// What remains after a step at which nothing happened; the start itself if that step has opened a window.
+    pub(crate) quiet: u32,
+    /// If a step is no more than a look-up.
+    pub(crate) table: Option<Arc<Table>>,
     exact: bool,
 }
 
@@ -44,7 +51,68 @@ pub(crate) struct Compiled {
 pub(crate) enum Engine {
     /// No time bound in the future.
     Automaton(Arc<Automaton>),
-    Progression(Box<Shapes>),
+    Progression(Arc<Shapes>),
+}
+
+impl Engine {
+    /// Before the first step.
+    pub(crate) fn start(&self) -> Remains {
+        match self {
+            Engine::Automaton(_) => Remains::plain(0),
+            Engine::Progression(_) => Remains::start(),
+        }
+    }
+
+    pub(crate) fn verdict(&self, remains: &Remains) -> Verdict {
+        match self {
+            Engine::Automaton(automaton) => automaton.verdict(remains.residual),
+            Engine::Progression(shapes) => shapes.verdict(remains),
+        }
+    }
+
+    /// Takes a step; what many monitors share is copied when a step is new to it.
+    #[inline]
+    pub(crate) fn step(
+        &mut self,
+        remains: &mut Remains,
+        t_ms: u64,
+        letter: u64,
+        index: u64,
+    ) -> Result<Option<Missed>, Limit> {
+        match self {
+            Engine::Automaton(automaton) => {
+                remains.residual = match automaton.known_step(remains.residual, letter) {
+                    Some(next) => next,
+                    None => Automaton::step(Arc::make_mut(automaton), remains.residual, letter)?,
+                };
+                Ok(None)
+            }
+            Engine::Progression(shapes) if shapes.known_step(remains, t_ms, letter, index) => Ok(None),
+            Engine::Progression(shapes) => Arc::make_mut(shapes).step(remains, t_ms, letter, index),
+        }
+    }
+
+    fn quiet(&mut self) -> u32 {
+        let start = self.start();
+        let mut next = start;
+        let stepped = self.step(&mut next, 0, 0, 0);
+        let opened = matches!(self, Engine::Progression(shapes) if shapes.deadline(&next).is_some());
+        if stepped.is_err() || opened { start.residual } else { next.residual }
+    }
+
+    /// The table of all steps, if there are few.
+    fn table(&mut self, atoms: u32) -> Option<Table> {
+        match self {
+            Engine::Automaton(automaton) => Table::of_automaton(automaton),
+            Engine::Progression(shapes) => {
+                let mut explored = shapes.as_ref().clone();
+                let table = Table::of_shapes(&mut explored, atoms)?;
+                explored.forget_times();
+                *shapes = Arc::new(explored);
+                Some(table)
+            }
+        }
+    }
 }
 
 impl Policy {
@@ -69,16 +137,22 @@ impl Policy {
         let future_bound = program.nodes.iter().any(|node| matches!(node, Node::Until(Some(_), ..)));
         let (rest, past) =
             past::split(&program, |node| future_bound || matches!(node, Node::Since(Some(_), ..)))?;
-        let (engine, exact) = if future_bound {
-            (Engine::Progression(Box::new(Shapes::new(&rest))), false)
+        let (mut engine, exact) = if future_bound {
+            (Engine::Progression(Arc::new(Shapes::new(&rest))), false)
         } else {
             let letters = past.as_ref().map_or(program.atoms.len() as u32, Past::letters);
             let automaton = Automaton::new(&rest, letters).map_err(|Limit| too_complex())?;
             let exact = automaton.is_exact() && past.is_none();
             (Engine::Automaton(Arc::new(automaton)), exact)
         };
-        let variables = formula.variables().into_iter().map(str::to_owned).collect();
-        let compiled = Compiled { atoms: program.atoms, variables, past, engine, exact };
+        let variables: Vec<String> = formula.variables().into_iter().map(str::to_owned).collect();
+        let table = if variables.is_empty() && past.is_none() {
+            engine.table(program.atoms.len() as u32).map(Arc::new)
+        } else {
+            None
+        };
+        let quiet = engine.quiet();
+        let compiled = Compiled { atoms: program.atoms, variables, past, engine, quiet, table, exact };
         Ok(Self { formula: Arc::new(formula.clone()), compiled: Arc::new(compiled) })
     }
 

@@ -41,7 +41,7 @@ enum Term {
 pub(crate) struct Window {
     pub(crate) node: Id,
     pub(crate) holds: bool,
-    from: u64,
+    pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) origin: u64,
 }
@@ -156,6 +156,10 @@ impl Progression {
         let mut missed = None;
         let residual = self.pass(residual, now_ms, &mut missed);
         Progressed { residual, missed }
+    }
+
+    pub(crate) fn forget_answers(&mut self) {
+        self.answers = HashMap::new();
     }
 
     fn within_limit(&self, residual: Residual) -> Result<(), Limit> {

@@ -44,6 +44,30 @@ impl Remains {
     fn are_open(&self, t_ms: u64) -> bool {
         self.slots().iter().all(|window| t_ms <= window.to)
     }
+
+    /// The first window, if there is one.
+    pub(crate) fn window(&self) -> Option<Window> {
+        self.slots().first().copied()
+    }
+
+    /// The same with another end and begin of the window, if there is one.
+    pub(crate) fn with_window(&self, to: u64, origin: u64) -> Self {
+        let mut remains = *self;
+        if let ([window, ..], 1..) = (&mut remains.slots, remains.used) {
+            *window = Window { to, origin, ..*window };
+        }
+        remains
+    }
+}
+
+/// What becomes of the one window of a shape, or of none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// There is none afterwards.
+    Gone,
+    Kept,
+    /// The one afterwards begins with the step.
+    New,
 }
 
 /// Where a window of the next shape comes from.
@@ -118,6 +142,19 @@ impl Shapes {
         remains.slots().iter().map(|window| window.origin).min()
     }
 
+    /// Takes a step, if what it does is known.
+    #[inline]
+    pub(crate) fn known_step(&self, remains: &mut Remains, t_ms: u64, letter: u64, index: u64) -> bool {
+        if !remains.are_open(t_ms) {
+            return false;
+        }
+        let Some(known) = self.moves.get(&(remains.residual, letter)) else { return false };
+        if !known.same {
+            *remains = self.follow(remains, known, t_ms, index);
+        }
+        true
+    }
+
     /// Takes a step. If a window was missed, the answer says which.
     pub(crate) fn step(
         &mut self,
@@ -126,13 +163,10 @@ impl Shapes {
         letter: u64,
         index: u64,
     ) -> Result<Option<Missed>, Limit> {
-        let open = remains.are_open(t_ms);
-        if open && let Some(known) = self.moves.get(&(remains.residual, letter)) {
-            if !known.same {
-                *remains = self.follow(remains, known, t_ms, index);
-            }
+        if self.known_step(remains, t_ms, letter, index) {
             return Ok(None);
         }
+        let open = remains.are_open(t_ms);
         let residual = self.progression.filled(remains.residual, remains.slots());
         let progressed = self.progression.step(residual, t_ms, letter, index)?;
         let next = self.shape(progressed.residual);
@@ -142,6 +176,34 @@ impl Shapes {
         }
         *remains = next;
         Ok(progressed.missed)
+    }
+
+    /// Whether it is a shape in which time has no part.
+    pub(crate) fn is_timeless(&self, remains: &Remains) -> bool {
+        remains.used == 0 && self.progression.deadline(remains.residual).is_none()
+    }
+
+    /// What a step at `t_ms` makes of a shape whose window, if it has one, began at 0: another such shape, and what becomes of
+    /// the window. `None` if there is more to it.
+    pub(crate) fn explore(&mut self, from: &Remains, letter: u64, t_ms: u64) -> Option<(Remains, Fate)> {
+        let mut next = *from;
+        self.step(&mut next, t_ms, letter, 1).ok()?;
+        let fate = match next.slots() {
+            [] => self.is_timeless(&next).then_some(Fate::Gone),
+            [window] if from.slots() == [*window] => Some(Fate::Kept),
+            [window] => (*window == self.progression.begun(*window, t_ms, 1)).then_some(Fate::New),
+            _ => None,
+        };
+        let start = next.window().map_or(next, |window| {
+            let Window { to, origin, .. } = self.progression.begun(window, 0, 0);
+            next.with_window(to, origin)
+        });
+        fate.map(|fate| (start, fate))
+    }
+
+    /// Forgets what was worked out for points in time, keeps what was worked out for shapes.
+    pub(crate) fn forget_times(&mut self) {
+        self.progression.forget_answers();
     }
 
     fn follow(&self, remains: &Remains, known: &Move, t_ms: u64, index: u64) -> Remains {
@@ -198,9 +260,14 @@ impl Shapes {
         remains
     }
 
+    /// Whether it changes nothing that time comes to `now_ms`.
+    pub(crate) fn is_steady(&self, remains: &Remains, now_ms: u64) -> bool {
+        if remains.used > 0 { remains.are_open(now_ms) } else { self.is_timeless(remains) }
+    }
+
     /// Time has come to `now_ms`, and nothing has happened.
     pub(crate) fn advance(&mut self, remains: &mut Remains, now_ms: u64) -> Option<Missed> {
-        if remains.used > 0 && remains.are_open(now_ms) {
+        if self.is_steady(remains, now_ms) {
             return None;
         }
         let residual = self.progression.filled(remains.residual, remains.slots());

@@ -130,4 +130,14 @@ impl Trace {
         let start = step.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         self.ids.get(start..end).unwrap_or_default()
     }
+
+    /// The same for every step in turn.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &[u32]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let ids = self.ids.get(start..*end).unwrap_or_default();
+            start = *end;
+            ids
+        })
+    }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: rules of this repository that no other tool knows. Each check is a function from what it looks at
 //! to the problems it sees; this file reads the repository and prints what they found.
 
+mod failures;
 mod layers;
 mod paths;
 mod rust;
@@ -48,6 +49,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let files = files(&crate::root())?;
     let rules: Vec<&str> = files.iter().map(|file| file.path.as_str()).filter_map(paths::rule_of).collect();
     let mut problems = layers::check(&metadata()?)?;
+    problems.extend(failures::check(&files));
     for File { path, text } in &files {
         problems.extend(paths::name(path));
         problems.extend(paths::machine_paths(path, text));

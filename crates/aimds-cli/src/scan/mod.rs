@@ -257,7 +257,7 @@ fn text_sources(scan: &Scan, global: &Global) -> anyhow::Result<Vec<(Option<Stri
     }
 }
 
-fn read_text(source: &Source) -> anyhow::Result<String> {
+pub(crate) fn read_text(source: &Source) -> anyhow::Result<String> {
     let named = || format!("cannot read {}", source.name());
     let mut bytes = Vec::new();
     source
@@ -276,7 +276,7 @@ fn read_text(source: &Source) -> anyhow::Result<String> {
 
 fn scan_text(engine: &Engine, name: Option<String>, text: String, scan: &Scan) -> Scanned {
     let conversation = Conversation::single(scan.origin, text);
-    let (outcome, verdict) = inspect(engine, &conversation);
+    let (outcome, verdict) = inspect(engine, &conversation, "");
     let redacted = scan.redact.then(|| {
         let messages = redacted(&conversation, &outcome).messages;
         messages.into_iter().map(|message| message.text).collect()
@@ -285,8 +285,8 @@ fn scan_text(engine: &Engine, name: Option<String>, text: String, scan: &Scan) -
 }
 
 /// Asks the engine, as the first request of a session, and takes the time.
-fn inspect(engine: &Engine, conversation: &Conversation) -> (Outcome, Verdict) {
-    let mut session = Session::new("");
+pub(crate) fn inspect(engine: &Engine, conversation: &Conversation, tenant: &str) -> (Outcome, Verdict) {
+    let mut session = Session::new(tenant);
     let start = Instant::now();
     let outcome = engine.inspect(conversation, &mut session, Timestamp(0));
     let latency_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);

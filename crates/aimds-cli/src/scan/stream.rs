@@ -164,7 +164,7 @@ fn answer(engine: &Engine, name: &str, chunk: &Chunk, settings: Settings) -> Ans
 fn verdict_line(engine: &Engine, record: &Record<'_>, settings: Settings) -> Result<(Vec<u8>, bool), String> {
     let conversation = record.conversation(settings.origin)?;
     // One text must not take down the run that a million others are part of.
-    let looked = panic::catch_unwind(panic::AssertUnwindSafe(|| inspect(engine, &conversation)));
+    let looked = panic::catch_unwind(panic::AssertUnwindSafe(|| inspect(engine, &conversation, "")));
     let (outcome, verdict) =
         looked.map_err(|_| "the engine failed on this text; this is a fault of aimds".to_owned())?;
     let clean = settings.redact.then(|| redacted(&conversation, &outcome));

@@ -15,8 +15,13 @@ mod config;
 mod conformance;
 // `aimds eval`: numbers, comparison, refused rows.
 mod eval;
+// The failure table.
+#[cfg(unix)]
+mod faults;
 // `aimds graph`, and its bench.
 mod graph;
+// `aimds explain`: words, thresholds, known attacks.
+mod explain;
 // What every subcommand has: help, version, usage errors.
 mod general;
 // `aimds learn` and `aimds bench learn`.
@@ -37,5 +42,7 @@ mod serve;
 mod session;
 // `aimds scan --input jsonl`: order, bad lines, compression, pipes.
 mod stream;
+// Log lines and traces of a gateway.
+mod telemetry;
 // `aimds token`: tokens and keys, with a gateway that takes them.
 mod token;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::command::{BLOCK_EMAIL, Folder, WITH_EMAIL, run};
 use crate::serve::Running;
+use crate::token::made;
 
 const LOG: &str = "log.txt";
 const ALLOW: &str = "version = 1\n";
@@ -19,7 +20,7 @@ fn config(more: &str) -> String {
 }
 
 /// Waits until something becomes true.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..600 {
         if holds() {
             return;
@@ -155,4 +156,110 @@ fn a_policy_in_the_shadow_says_what_it_would_have_done_and_changes_nothing() {
         .map(|record| [record["body"]["decision"].clone(), record["body"]["shadow"].clone()])
         .collect();
     assert_eq!(told, [["allow", "block"], ["allow", "block"], ["allow", "allow"]]);
+}
+
+#[test]
+fn detections_go_to_other_places_without_a_restart_and_none_is_lost_or_told_twice() {
+    let folder = Folder::new();
+    let config = |siem: &str| config(&format!("[reload]\nwatch_seconds = 0\n{siem}"));
+    let path = folder.file("aimds.toml", config(""));
+    folder.file("policy.toml", BLOCK_EMAIL);
+    let running = Running::start_logging(&folder, &["--config", &path], &folder.path().join(LOG));
+    let block = || assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "block");
+    let lines = |name: &str| -> Vec<String> {
+        let written = std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+        written.lines().map(str::to_owned).collect()
+    };
+    let change = |siem: &str, expected: &str| {
+        let before = log(&folder).matches(expected).count();
+        folder.file("aimds.toml", config(siem));
+        running.hang_up();
+        eventually(expected, || log(&folder).matches(expected).count() > before);
+    };
+    let changed = "changed=[\"siem\"]";
+    block();
+    change("[siem]\nfile = \"one.jsonl\"\n", changed);
+    block();
+    // The same file goes on while something else changes.
+    change("[siem]\nfile = \"one.jsonl\"\nqueue = 16\n", changed);
+    block();
+    change("[siem]\nfile = \"two.cef\"\nformat = \"cef\"\n", changed);
+    block();
+    change("[siem]\nfile = \"missing/three.jsonl\"\n", "cannot open");
+    assert!(log(&folder).contains("stay as they were"));
+    block();
+    eventually("the last good place goes on", || lines("two.cef").len() == 2);
+    change("", changed);
+    block();
+    running.stop();
+    let one: Vec<serde_json::Value> =
+        lines("one.jsonl").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(one.len(), 2);
+    assert_ne!(one[0]["metadata"]["uid"], one[1]["metadata"]["uid"]);
+    let two = lines("two.cef");
+    assert!(two.len() == 2 && two.iter().all(|line| line.starts_with("CEF:0|AIMDS|")), "{two:?}");
+    let told: Vec<_> =
+        records(&folder).iter().map(|body| body["event"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(told, ["reloaded", "reloaded", "reloaded", "reload_refused", "reloaded"]);
+    assert!(records(&folder).iter().all(|body| body["needs_restart"].as_array().is_none_or(Vec::is_empty)));
+}
+
+#[test]
+fn issuers_of_tokens_come_and_go_without_a_restart() {
+    let folder = Folder::new();
+    let token = made(&folder, &[]);
+    let issuer = |more: &str| {
+        format!(
+            "[[auth.issuers]]\nname = \"own\"\nissuer = \"aimds\"\naudiences = [\"aimds\"]\n\
+             tenant_claim = \"/tenant\"\nroles_claim = \"/roles\"\n{more}"
+        )
+    };
+    let config = |more: &str| {
+        let key = "keys = [{ id = \"k\", hash = \"blake3:00000000000000000000000000000000000000000000000000000000000000aa\" }]";
+        format!(
+            "[listen]\nquic = \"\"\n[audit]\npath = \"audit.db\"\n[reload]\nwatch_seconds = 0\n\
+             [auth]\nroles = [{{ name = \"app\", scopes = [\"guard\"] }}]\n{key}\n{more}"
+        )
+    };
+    let jwks = "jwks = \"data/tokens/jwks.json\"\n";
+    let path = folder.file("aimds.toml", config(""));
+    let running = Running::start_logging(&folder, &["--config", &path], &folder.path().join(LOG));
+    let change = |content: String| {
+        folder.file("aimds.toml", content);
+        running.hang_up();
+    };
+    let status = || running.guard(&token, "hello").0;
+    assert_eq!(status(), 401, "nobody has said who may sign");
+    change(config(&issuer(&format!("{jwks}refresh_seconds = 1\n"))));
+    eventually("the issuer is trusted", || status() == 200);
+    // Its keys are watched as if it had been there from the start.
+    let jwks_file = folder.path().join("data/tokens/jwks.json");
+    let keys = std::fs::read(&jwks_file).unwrap();
+    let other = Folder::new();
+    made(&other, &[]);
+    std::fs::copy(other.path().join("data/tokens/jwks.json"), &jwks_file).unwrap();
+    eventually("its keys are replaced", || status() == 401);
+    std::fs::write(&jwks_file, &keys).unwrap();
+    eventually("its keys are back", || status() == 200);
+    change(config(&issuer("jwks = \"missing.json\"\n")));
+    eventually("a key set that is not there is refused", || log(&folder).contains("missing.json"));
+    assert!(log(&folder).contains("stay as they were"));
+    assert_eq!(status(), 200);
+    change(config(&issuer(&format!("{jwks}refresh_seconds = 1\n")).replace("[\"aimds\"]", "[\"others\"]")));
+    eventually("tokens are for others now", || status() == 401);
+    change(config(""));
+    eventually("the issuer is gone", || log(&folder).matches("are in force").count() == 3);
+    assert_eq!(status(), 401);
+    running.stop();
+    let records = records(&folder);
+    let told: Vec<_> = records
+        .iter()
+        .map(|body| {
+            (body["event"].as_str().unwrap(), body["changed"].to_string(), body["needs_restart"].to_string())
+        })
+        .collect();
+    let (auth, none) = ("[\"auth\"]".to_owned(), "[]".to_owned());
+    let good = ("reloaded", auth, none);
+    let bad = ("reload_refused", "null".to_owned(), "null".to_owned());
+    assert_eq!(told, [good.clone(), bad, good.clone(), good]);
 }

@@ -16,7 +16,8 @@ fn token(folder: &Folder, arguments: &[&str]) -> String {
     ran.stdout
 }
 
-fn made(folder: &Folder, more: &[&str]) -> String {
+/// A token of the issuer in the data directory of a folder.
+pub fn made(folder: &Folder, more: &[&str]) -> String {
     let arguments = [&["create", "--subject", "app-7", "--tenant", "acme", "--role", "app"], more].concat();
     token(folder, &arguments).trim().to_owned()
 }

@@ -44,6 +44,15 @@ impl Head {
     /// Every head, in the order of the file.
     pub const ALL: [Self; HEADS] = [Self::Manipulation, Self::Orders];
 
+    /// The stable name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manipulation => "manipulation",
+            Self::Orders => "orders",
+        }
+    }
+
     /// What belongs to this head, of one thing for each.
     pub(crate) fn of<T>(self, each: [T; HEADS]) -> Option<T> {
         each.into_iter().zip(Self::ALL).find(|(_, head)| *head == self).map(|(thing, _)| thing)

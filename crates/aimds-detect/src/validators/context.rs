@@ -2,6 +2,7 @@
 //! window of fixed size, so prose pays nothing and hostile text a constant per candidate.
 
 use super::Input;
+use super::words::words;
 
 /// What a nearby word speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +76,69 @@ pub(super) enum Topic {
     Sin,
     /// South Africa.
     SouthAfrica,
+    /// Austria.
+    Svnr,
+    /// Greece.
+    Afm,
+    /// Iceland.
+    Kennitala,
+    /// Estonia, Latvia, Lithuania.
+    Baltic,
+    /// Czechia, Slovakia.
+    Rodne,
+    /// Romania.
+    Cnp,
+    /// Bulgaria.
+    Egn,
+    /// Croatia.
+    Oib,
+    /// Former Yugoslavia.
+    Jmbg,
+    /// Hungary.
+    Taj,
+    /// Ukraine.
+    Rnokpp,
+    /// Russia, taxpayer.
+    Inn,
+    /// Russia, insurance.
+    Snils,
+    /// Kazakhstan.
+    Iin,
+    /// Argentina.
+    Cuit,
+    /// Ecuador, Uruguay.
+    Cedula,
+    /// Mexico, taxpayer.
+    Rfc,
+    /// Japan.
+    MyNumber,
+    /// Thailand.
+    ThaiId,
+    /// Malaysia.
+    MyKad,
+    /// Indonesia.
+    Nik,
+    /// Pakistan.
+    Cnic,
+    /// Israel.
+    IsraelId,
+    /// United Arab Emirates.
+    EmiratesId,
+    /// Saudi Arabia.
+    SaudiId,
+    /// Taiwan.
+    TaiwanId,
+    /// Hong Kong.
+    Hkid,
+    /// Ireland.
+    Pps,
+    /// New Zealand.
+    Ird,
+    /// Australia, health insurance.
+    Medicare,
 }
 
-const TOPICS: usize = Topic::SouthAfrica as usize + 1;
+const TOPICS: usize = Topic::Medicare as usize + 1;
 /// Bytes read before a candidate: enough to reach over an e-mail address to "reach me at".
 const BEFORE: usize = 64;
 /// Bytes read after a candidate.
@@ -155,297 +216,6 @@ fn word_at(input: Input<'_>, at: usize, word: &str) -> bool {
     let end = at + stem.len();
     input.bytes.get(at..end).is_some_and(|text| text.eq_ignore_ascii_case(stem))
         && (stem.len() == word.len() || !input.at(end).is_ascii_alphabetic())
-}
-
-/// The words by first byte. A word is a prefix ("telef" stands for "telefon", "teléfono" has its own entry) unless
-/// it ends in a space.
-fn words(first: u8) -> &'static [(&'static str, Topic)] {
-    use Topic::*;
-    match first {
-        b'a' => &[
-            ("aadhaar", Aadhaar),
-            ("aadhar", Aadhaar),
-            ("aba ", Routing),
-            ("abn ", Abn),
-            ("account", Bank),
-            ("account", Thing),
-            ("acct", Bank),
-            ("acct", Thing),
-            ("address", Ip),
-            ("amex", Card),
-            ("anrufe", Phone),
-            ("answering", Phone),
-            ("appel", Phone),
-            ("article", Version),
-            ("australian business", Abn),
-        ],
-        b'b' => &[
-            ("bank account", Bank),
-            ("bank details", Bank),
-            ("bank", Thing),
-            ("batch", Thing),
-            ("birth", Birth),
-            ("block", Ip),
-            ("blog", Website),
-            ("born ", Birth),
-            ("bsn ", Bsn),
-            ("build", Version),
-            ("burgerservice", Bsn),
-        ],
-        b'c' => &[
-            ("call ", Phone),
-            ("callback", Phone),
-            ("calling", Phone),
-            ("carte", Card),
-            ("card", Card),
-            ("case ", Thing),
-            ("catalog", Thing),
-            ("cc ", Card),
-            ("ccn", Card),
-            ("cell ", Phone),
-            ("cellphone", Phone),
-            ("cellular", Phone),
-            ("celular", Phone),
-            ("chapter", Version),
-            ("charge", Card),
-            ("chiama", Phone),
-            ("client ip", Ip),
-            ("cnpj", Cpf),
-            ("codice fiscale", CodiceFiscale),
-            ("commit", Thing),
-            ("contact", Phone),
-            ("contribuinte", Nif),
-            ("cpf", Cpf),
-            ("cpr ", Personnummer),
-            ("credit", Card),
-            ("cuenta", Bank),
-        ],
-        b'd' => &[
-            ("date of birth", Birth),
-            ("date_of_birth", Birth),
-            ("dateofbirth", Birth),
-            ("debit", Card),
-            ("dial", Phone),
-            ("diners", Card),
-            ("discover", Card),
-            ("dl ", Licence),
-            ("dni", Dni),
-            ("dob ", Birth),
-            ("d.o.b", Birth),
-            ("do\u{11f}um", Birth),
-            ("driver", Licence),
-            ("driving", Licence),
-        ],
-        b'f' => &[
-            ("fax", Phone),
-            ("firewall", Ip),
-            ("firmware", Version),
-            ("fiscale", CodiceFiscale),
-            ("f\u{f8}dselsnummer", Personnummer),
-            ("f\u{f8}dt ", Birth),
-            ("f\u{f6}delsedatum", Birth),
-            ("f\u{f6}dd ", Birth),
-            ("f\u{fc}hrerschein", Licence),
-            ("fon ", Phone),
-        ],
-        b'g' => &[("geboren", Birth), ("geburt", Birth), ("geb. ", Birth), ("gsm ", Phone)],
-        b'h' => &[
-            ("handy", Phone),
-            ("henkil\u{f6}tunnus", Hetu),
-            ("hetu", Hetu),
-            ("homepage", Website),
-            ("host ", Ip),
-            ("hotline", Phone),
-        ],
-        b'i' => &[
-            ("id card", Identity),
-            ("id no", Identity),
-            ("id num", Identity),
-            ("identi", Identity),
-            ("id ", Thing),
-            ("id_", Thing),
-            ("index", Thing),
-            ("insee", Nir),
-            ("invoice", Thing),
-            ("ip ", Ip),
-            ("ipv", Ip),
-            ("isbn", Thing),
-            ("issn", Thing),
-            ("issue", Thing),
-            ("item", Thing),
-        ],
-        b'k' => &[("kart", Card), ("kimlik", Tckn), ("konto", Bank), ("kreditkarte", Card)],
-        b'l' => &[
-            ("licence n", Licence),
-            ("license n", Licence),
-            ("license #", Licence),
-            ("line ", Thing),
-            ("llame", Phone),
-        ],
-        b'm' => &[
-            ("mastercard", Card),
-            ("mobil", Phone),
-            ("model", Thing),
-            ("my number", Phone),
-            ("m\u{f3}vil", Phone),
-            ("my site", Website),
-        ],
-        b'n' => &[
-            ("nacid", Birth),
-            ("nacimiento", Birth),
-            ("nascimento", Birth),
-            ("nascid", Birth),
-            ("nascita", Birth),
-            ("nat. ins", Nino),
-            ("national health", Nhs),
-            ("national i", Identity),
-            ("national insurance", Nino),
-            ("nato il", Birth),
-            ("nata il", Birth),
-            ("nhs", Nhs),
-            ("ni number", Nino),
-            ("nie ", Dni),
-            ("nif ", Nif),
-            ("nif ", Dni),
-            ("nino", Nino),
-            ("nir ", Nir),
-            ("nummer", Thing),
-            ("n\u{e9} le", Birth),
-            ("n\u{e9}e le", Birth),
-        ],
-        b'o' => &[("order", Thing), ("office", Phone), ("offset", Thing)],
-        b'p' => &[
-            ("pager", Phone),
-            ("pan ", Pan),
-            ("pan card", Pan),
-            ("paszport", Passport),
-            ("pasaport", Passport),
-            ("passaport", Passport),
-            ("passeport", Passport),
-            ("passnummer", Passport),
-            ("passport", Passport),
-            ("permanent account", Pan),
-            ("permis de conduire", Licence),
-            ("personnummer", Personnummer),
-            ("personnr", Personnummer),
-            ("personal id", Identity),
-            ("personal number", Identity),
-            ("pesel", Pesel),
-            ("phone", Phone),
-            ("ping", Ip),
-            ("port ", Thing),
-            ("portfolio", Website),
-            ("product", Thing),
-            ("ph ", Phone),
-        ],
-        b'r' => &[
-            ("reach", Phone),
-            ("rechnung", Thing),
-            ("ref ", Thing),
-            ("reference", Thing),
-            ("reisepass", Passport),
-            ("release", Version),
-            ("resident", ResidentId),
-            ("resident", Rrn),
-            ("ring ", Phone),
-            ("rijbewijs", Licence),
-            ("routing", Routing),
-            ("room ", Thing),
-            ("rrn ", Rrn),
-        ],
-        b's' => &[
-            ("section", Version),
-            ("server", Ip),
-            ("seed", Thing),
-            ("serial", Thing),
-            ("sin ", Sin),
-            ("sku", Thing),
-            ("sms ", Phone),
-            ("social insurance", Sin),
-            ("social security", Ssn),
-            ("social sec", Ssn),
-            ("socialsecurity", Ssn),
-            ("south african id", SouthAfrica),
-            ("src ", Ip),
-            ("ssn", Ssn),
-            ("steuer", SteuerId),
-            ("s\u{e9}curit\u{e9} sociale", Nir),
-            ("securite sociale", Nir),
-            ("sa id", SouthAfrica),
-        ],
-        b't' => &[
-            ("t.c. ", Tckn),
-            ("tarjeta", Card),
-            ("tax file", Tfn),
-            ("tax id", Identity),
-            ("tax id", SteuerId),
-            ("taxpayer", Identity),
-            ("tc kimlik", Tckn),
-            ("tckn", Tckn),
-            ("tel ", Phone),
-            ("telef", Phone),
-            ("teleph", Phone),
-            ("text me", Phone),
-            ("tfn ", Tfn),
-            ("ticket", Thing),
-            ("timestamp", Thing),
-            ("tracking", Thing),
-            ("transaction", Thing),
-            ("t\u{e9}l\u{e9}phone", Phone),
-            ("tel\u{e9}fono", Phone),
-            ("t\u{e9}l", Phone),
-        ],
-        b'u' => &[("uidai", Aadhaar), ("urodz", Birth), ("uuid", Thing)],
-        b'v' => {
-            &[("ver ", Version), ("version", Version), ("visa", Card), ("voicemail", Phone), ("v ", Version)]
-        }
-        b'w' => &[("website", Website), ("web site", Website), ("web page", Website), ("whatsapp", Phone)],
-        b'z' => &[("zadzwo", Phone)],
-        0xc0.. => &[
-            ("номер телефона", Phone),
-            ("тел", Phone),
-            ("Тел", Phone),
-            ("звон", Phone),
-            ("Звон", Phone),
-            ("моб", Phone),
-            ("карт", Card),
-            ("рожден", Birth),
-            ("родил", Birth),
-            ("паспорт", Passport),
-            ("Паспорт", Passport),
-            ("τηλ", Phone),
-            ("电话", Phone),
-            ("電話", Phone),
-            ("手机", Phone),
-            ("手機", Phone),
-            ("携帯", Phone),
-            ("联系", Phone),
-            ("전화", Phone),
-            ("휴대", Phone),
-            ("연락처", Phone),
-            ("फोन", Phone),
-            ("मोबाइल", Phone),
-            ("هاتف", Phone),
-            ("الهاتف", Phone),
-            ("جوال", Phone),
-            ("טלפון", Phone),
-            ("カード", Card),
-            ("卡号", Card),
-            ("信用卡", Card),
-            ("카드", Card),
-            ("出生", Birth),
-            ("生年月日", Birth),
-            ("생년월일", Birth),
-            ("护照", Passport),
-            ("旅券", Passport),
-            ("パスポート", Passport),
-            ("여권", Passport),
-            ("身份证", ResidentId),
-            ("주민", Rrn),
-            ("\u{e9}cris", Phone),
-        ],
-        _ => &[],
-    }
 }
 
 #[cfg(test)]

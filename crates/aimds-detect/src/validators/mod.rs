@@ -24,6 +24,7 @@ mod ssn;
 mod token;
 mod url;
 mod wallet;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -414,7 +415,7 @@ impl Scan<'_> {
         if (6..=18).contains(&(end - start)) {
             self.hits.extend(document::at_word(input, start, end, around));
         }
-        if (9..=18).contains(&(end - start)) {
+        if (7..=18).contains(&(end - start)) {
             self.hits.extend(national::at_word(input, start, end, around));
         }
         if first.is_ascii_alphabetic() {

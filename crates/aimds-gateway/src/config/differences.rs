@@ -1,6 +1,6 @@
 //! In which sections two configurations differ, and which of them need a restart.
 
-use super::{AuthFile, GatewayConfig, LimitsFile};
+use super::{GatewayConfig, LimitsFile};
 
 /// A section, or a key of one, that differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,7 @@ impl GatewayConfig {
             policy,
             mitigation,
             review,
+            scan_cache,
             sessions,
             notify,
             log,
@@ -40,14 +41,14 @@ impl GatewayConfig {
             admin,
             siem,
             shadow,
+            telemetry,
         } = self;
         let sections = [
             ("listen", false, *listen != other.listen),
             ("tls", false, *tls != other.tls),
             ("quic", false, *quic != other.quic),
             ("limits", true, *limits != with_connections_of(&other.limits, limits)),
-            ("auth", true, *auth != with_issuers_of(&other.auth, auth)),
-            ("auth.issuers", false, auth.issuers != other.auth.issuers),
+            ("auth", true, *auth != other.auth),
             ("upstream", true, *upstream != other.upstream),
             ("anthropic", true, *anthropic != other.anthropic),
             ("gemini", true, *gemini != other.gemini),
@@ -59,14 +60,16 @@ impl GatewayConfig {
             ("policy", true, *policy != other.policy),
             ("mitigation", false, *mitigation != other.mitigation),
             ("review", false, *review != other.review),
+            ("scan_cache", false, *scan_cache != other.scan_cache),
             ("sessions", false, *sessions != other.sessions),
             ("notify", false, *notify != other.notify),
             ("log", false, *log != other.log),
             ("reload", false, *reload != other.reload),
-            ("siem", false, *siem != other.siem),
+            ("siem", true, *siem != other.siem),
             ("rate_limits", true, *rate_limits != other.rate_limits),
             ("admin", true, *admin != other.admin),
             ("shadow", true, *shadow != other.shadow),
+            ("telemetry", true, *telemetry != other.telemetry),
             ("graph", false, *graph != other.graph),
             ("learn", false, *learn != other.learn),
             ("limits.header_bytes", false, limits.header_bytes != other.limits.header_bytes),
@@ -83,11 +86,6 @@ impl GatewayConfig {
         let different = sections.into_iter().filter(|(.., differs)| *differs);
         different.map(|(section, live, _)| Difference { section, live }).collect()
     }
-}
-
-/// The same callers with other issuers of tokens.
-fn with_issuers_of(callers: &AuthFile, other: &AuthFile) -> AuthFile {
-    AuthFile { issuers: other.issuers.clone(), ..callers.clone() }
 }
 
 /// The same limits apart from those that belong to the listeners.

@@ -45,7 +45,7 @@ pub struct IssuerFile {
 }
 
 /// Where the keys of an issuer are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyPlace {
     /// A file.
     File(PathBuf),

@@ -21,10 +21,12 @@ mod rate_limits;
 mod reload;
 mod review;
 mod router;
+mod scan_cache;
 mod sessions;
 mod shadow;
 mod siem;
 mod stream;
+mod telemetry;
 mod tls;
 mod upstream;
 mod vault;
@@ -57,10 +59,12 @@ pub use rate_limits::{NamedRateFile, RateLimitsConfig, RateLimitsFile};
 pub use reload::ReloadFile;
 pub use review::{OnQueueFull, OnTimeout, ReasonsFor, ReviewConfig, ReviewFile, ReviewMode};
 pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, TargetFile, TargetPlace};
+pub use scan_cache::{ScanCacheConfig, ScanCacheFile};
 pub use sessions::SessionsFile;
 pub use shadow::ShadowFile;
 pub use siem::{SiemConfig, SiemFile, SiemFormat, SyslogAddress};
 pub use stream::{StreamConfig, StreamFile};
+pub use telemetry::{TelemetryConfig, TelemetryFile};
 pub use tls::{ClientAuth, TlsConfig, TlsFile};
 pub use upstream::{ServiceConfig, ServiceFile, UpstreamConfig, UpstreamFile};
 pub use vault::{
@@ -113,6 +117,8 @@ pub struct GatewayConfig {
     pub mitigation: MitigationFile,
     /// What a person decides on.
     pub review: ReviewFile,
+    /// Scans of texts that were seen before.
+    pub scan_cache: ScanCacheFile,
     /// What is remembered of sessions.
     pub sessions: SessionsFile,
     /// The causal memory.
@@ -129,6 +135,8 @@ pub struct GatewayConfig {
     pub siem: SiemFile,
     /// A policy that is asked beside the one in force, and changes nothing.
     pub shadow: ShadowFile,
+    /// Traces for OpenTelemetry.
+    pub telemetry: TelemetryFile,
 }
 
 impl GatewayConfig {
@@ -205,6 +213,8 @@ pub struct Config {
     pub mitigation: MitigationConfig,
     /// What a person decides on; `None` where nobody is asked.
     pub review: Option<ReviewConfig>,
+    /// Scans of texts that were seen before, if they are kept.
+    pub scan_cache: Option<ScanCacheConfig>,
     /// What is remembered of sessions, if anything is.
     pub sessions: Option<aimds_engine::SessionLimits>,
     /// The causal memory, if there is one.
@@ -225,6 +235,8 @@ pub struct Config {
     pub shadow: Option<PathBuf>,
     /// That policy: whoever reads files puts it here.
     pub shadow_policy: Option<Arc<Policy>>,
+    /// Traces for OpenTelemetry, if there are any.
+    pub telemetry: Option<TelemetryConfig>,
 }
 
 impl Config {
@@ -253,7 +265,8 @@ impl Config {
         Self::parse(DEFAULT_CONFIG)
     }
 
-    /// Checks a file that was read elsewhere. Reads the environment variable that `upstream.api_key_env` names.
+    /// Checks a file that was read elsewhere. Reads the environment variables that it names, and those of OpenTelemetry
+    /// where traces are on.
     ///
     /// # Errors
     /// Any [`ConfigError::Value`].
@@ -277,6 +290,7 @@ impl Config {
             policy,
             mitigation,
             review,
+            scan_cache,
             sessions,
             graph,
             learn,
@@ -285,6 +299,7 @@ impl Config {
             reload,
             siem,
             shadow,
+            telemetry,
         } = file;
         let upstream = upstream::resolve(upstream, &anthropic, &gemini)?;
         let (require_auth, public_metrics) = (auth.require, auth.public_metrics);
@@ -314,6 +329,7 @@ impl Config {
             policy: (!policy.path.is_empty()).then(|| policy.path.into()),
             mitigation: mitigation::resolve(mitigation),
             review: review::resolve(review)?,
+            scan_cache: scan_cache::resolve(&scan_cache),
             sessions: sessions::resolve(&sessions)?,
             graph: graph::resolve(graph)?,
             learn: learn::resolve(learn),
@@ -324,6 +340,7 @@ impl Config {
             siem: siem::resolve(siem)?,
             shadow: (!shadow.policy.is_empty()).then(|| shadow.policy.into()),
             shadow_policy: None,
+            telemetry: telemetry::resolve(telemetry, |name| std::env::var(name).ok())?,
         })
     }
 }

@@ -18,11 +18,13 @@ pub struct StreamFile {
     pub step_bytes: NonZeroUsize,
     /// Bytes already sent on that are inspected again with what follows.
     pub overlap_bytes: usize,
+    /// Whether tool calls, and what follows them, wait for the end of the answer.
+    pub hold_calls: bool,
 }
 
 impl Default for StreamFile {
     fn default() -> Self {
-        Self { hold_bytes: 128, step_bytes: at_least_one(64), overlap_bytes: 512 }
+        Self { hold_bytes: 128, step_bytes: at_least_one(64), overlap_bytes: 512, hold_calls: true }
     }
 }
 
@@ -35,6 +37,8 @@ pub struct StreamConfig {
     pub step: usize,
     /// Bytes already sent on that are inspected again with what follows.
     pub overlap: usize,
+    /// Whether tool calls, and what follows them, wait for the end of the answer.
+    pub hold_calls: bool,
 }
 
 /// The bounds of what is held back: shorter than an account number it would let one through in two halves, longer than
@@ -48,5 +52,10 @@ pub(super) fn resolve(file: &StreamFile) -> Result<StreamConfig, ConfigError> {
     if file.overlap_bytes > *HOLD.end() {
         return Err(value("stream.overlap_bytes", "must be at most 65536"));
     }
-    Ok(StreamConfig { hold: file.hold_bytes, step: file.step_bytes.get(), overlap: file.overlap_bytes })
+    Ok(StreamConfig {
+        hold: file.hold_bytes,
+        step: file.step_bytes.get(),
+        overlap: file.overlap_bytes,
+        hold_calls: file.hold_calls,
+    })
 }

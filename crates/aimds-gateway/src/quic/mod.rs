@@ -288,6 +288,10 @@ async fn shake_hands(
     Ok(Shaken { connection, native, identity, rest })
 }
 
+/// Mark of a request that came over QUIC, and so with TLS.
+#[derive(Clone, Copy)]
+pub(crate) struct OverQuic;
+
 impl Peer {
     /// The route that a request names, where it names one without parameters.
     fn route(&self, request: &Request<impl Sized>) -> Option<&'static Route> {
@@ -313,6 +317,7 @@ impl Peer {
     /// Asks the router.
     fn ask(&self, mut request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + use<> {
         request.extensions_mut().insert(self.address);
+        request.extensions_mut().insert(OverQuic);
         if let Some(identity) = &self.identity {
             request.extensions_mut().insert(Arc::clone(identity));
         }

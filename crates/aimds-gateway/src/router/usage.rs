@@ -63,6 +63,11 @@ impl Meter {
         self.answered_bytes = self.answered_bytes.saturating_add(text.len() as u64);
     }
 
+    /// What the provider has told of the input and of the output.
+    pub(crate) fn told(&self) -> (Option<u64>, Option<u64>) {
+        (self.input, self.output)
+    }
+
     /// What is to be paid. Where an answer is not `complete`, what it has said so far counts if that is more than what the
     /// provider has told: a caller that leaves before the last event does not get the answer for nothing.
     pub(crate) fn usage(&self, complete: bool) -> Usage {

@@ -80,7 +80,8 @@ async fn attempt(
     let outbound = forward.outbound(lane.target.model.as_deref())?;
     let request = Upstream::request(&server, outbound, forward.headers, server.own_credentials())?;
     let timeout = lane.place.timeout;
-    let mut answer = upstream.send(request, forward.stream, timeout).await?;
+    let calling = forward.calling(lane.target.model.as_deref());
+    let mut answer = upstream.send(request, &calling, timeout).await?;
     match answer.head.status.as_u16() {
         200..=299 => {}
         // The operator's mistake, or a limit of this target.
@@ -123,7 +124,7 @@ async fn begun(mut events: Body) -> Result<Body, Failure> {
 fn kept(body: axum::body::Bytes, stream: bool) -> Answer {
     let head = Head::default();
     match stream {
-        true => Answer { head, body: axum::body::Bytes::new(), stream: Some(Body::from(body)) },
-        false => Answer { head, body, stream: None },
+        true => Answer { head, body: axum::body::Bytes::new(), stream: Some(Body::from(body)), span: None },
+        false => Answer { head, body, stream: None, span: None },
     }
 }

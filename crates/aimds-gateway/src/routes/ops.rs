@@ -1,5 +1,7 @@
 //! Operations: health, readiness, metrics and the OpenAPI document.
 
+use std::fmt::Write as _;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use schemars::JsonSchema;
@@ -33,6 +35,15 @@ pub(crate) fn ready(call: &Call) -> Response<Body> {
     json_response(status, serde_json::to_vec(&readiness).unwrap_or_default())
 }
 
+fn expose_scans((found, missed): (u64, u64), out: &mut String) {
+    let _ = writeln!(
+        out,
+        "# HELP aimds_scan_cache_total Texts by whether their scan was kept; from 0 after a change of the policy.\n\
+         # TYPE aimds_scan_cache_total counter\n\
+         aimds_scan_cache_total{{result=\"found\"}} {found}\naimds_scan_cache_total{{result=\"missed\"}} {missed}"
+    );
+}
+
 pub(crate) fn metrics(call: &Call) -> Response<Body> {
     let mut exposed = call.app.metrics.expose(call.app.recorder.state().as_ref());
     if let Some(router) = &call.app.router {
@@ -42,11 +53,15 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
         vaults.counters.expose(vaults.sessions(), &mut exposed);
     }
     call.app.mitigations.expose(&mut exposed);
-    if let Some(siem) = call.app.recorder.siem() {
+    let siem = call.app.recorder.siem();
+    if siem.is_on() {
         siem.counters.expose(&mut exposed);
     }
     if let Some(reviews) = &call.app.reviews {
         reviews.expose(&mut exposed);
+    }
+    if let Some(cache) = call.app.engine.scan_cache() {
+        expose_scans(cache.counts(), &mut exposed);
     }
     call.app.sessions.expose(&mut exposed);
     if let Some(memory) = &call.app.memory {
@@ -56,6 +71,7 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
         learning.expose(&mut exposed);
     }
     call.app.callers.tokens().expose(&mut exposed);
+    call.app.telemetry.expose(&mut exposed);
     let mut response = plain(exposed);
     let exposition = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, exposition);

@@ -25,6 +25,7 @@ use crate::mitigation::{Done, Ordered, Prepared, Refused};
 use crate::providers::{self, Found, Outbound, Provider, Refusal};
 use crate::review::{Answer as Reviewed, Escalated, Standing, permit};
 use crate::router::{Desk, Journey, Question, Signs, Surface};
+use crate::telemetry::{Calling, Trace};
 use crate::upstream::{Answer, Server, Upstream};
 use crate::vault::Use;
 
@@ -105,17 +106,20 @@ pub(crate) async fn answer(
         path,
         stream,
         headers,
+        model: &wanted.refusal.model,
+        trace: call.trace.clone(),
     };
 
     let mut exchange = Exchange::new(call, used);
     let model = &wanted.refusal.model;
-    let reply = match exchange.reply(way, signs, model, &forward).await {
+    let mut reply = match exchange.reply(way, signs, model, &forward).await {
         Ok(reply) => reply,
         Err(failure) => {
             exchange.end(failure.code(), None);
             return Err(failure);
         }
     };
+    exchange.call.trace.answered_by(reply.span.take());
     let status = reply.head.status;
     let own_key = exchange.own_key;
     let said = Said { conversation: cleared.into_conversation(), assessment };
@@ -198,9 +202,18 @@ pub(super) struct Forward<'a> {
     path: String,
     pub(super) stream: bool,
     pub(super) headers: &'a HeaderMap,
+    /// The model that the caller named.
+    model: &'a str,
+    trace: Trace,
 }
 
 impl Forward<'_> {
+    /// Who calls which model, for the trace: the one that the caller named unless it is another.
+    pub(super) fn calling<'a>(&'a self, model: Option<&'a str>) -> Calling<'a> {
+        let (trace, surface) = (&self.trace, self.provider.surface());
+        Calling { trace, surface, model: model.unwrap_or(self.model), stream: self.stream }
+    }
+
     /// What is sent, to another model than the caller named where there is one.
     pub(super) fn outbound(&self, model: Option<&str>) -> Result<Outbound, Failure> {
         let (in_body, path) = match model {
@@ -303,7 +316,7 @@ impl Exchange {
                 self.own_key = server.has_key();
                 let credentials = server.credentials(forward.headers, &self.call.app.callers);
                 let sent = Upstream::request(&server, forward.outbound(None)?, forward.headers, credentials)?;
-                return upstream.send(sent, forward.stream, upstream.timeout()).await;
+                return upstream.send(sent, &forward.calling(None), upstream.timeout()).await;
             }
             (Way::Routed(..), None) => return Err(Failure::Internal),
         };
@@ -345,6 +358,7 @@ impl Exchange {
 
     pub(super) fn end(&mut self, result: &str, status: Option<u16>) {
         self.open = false;
+        self.call.trace.answer_ended();
         self.call.record_vault(&self.used);
         self.call.record_outcome(result, status, self.journey.as_ref());
     }

@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, header};
 use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
+use tracing::Instrument as _;
 
 use super::decided;
 use super::proxy::{Exchange, Wanted, block_error, blocked};
@@ -18,7 +19,7 @@ use crate::config::BlockShape;
 use crate::error::Failure;
 use crate::metrics::Direction;
 use crate::mitigation::Done;
-use crate::router::Journey;
+use crate::router::{Journey, Meter};
 use crate::stream::hold_back::Judgement;
 use crate::stream::{Around, Ended, Extent, Relay};
 use crate::upstream::Head;
@@ -56,8 +57,10 @@ pub(super) async fn answer(
         exchange.end(Failure::UpstreamGarbage.code(), Some(head.status.as_u16()));
         return Err(Failure::UpstreamGarbage);
     };
-    let meter = exchange.journey.as_ref().map(|journey| journey.meter(wanted.provider.surface()));
+    let paid = exchange.journey.as_ref().map(|journey| journey.meter(wanted.provider.surface()));
+    let meter = paid.or_else(|| exchange.call.trace.is_recording().then(Meter::default));
     let relay = Relay::new(dialogue, app.window, app.upstream.response_bytes())
+        .holding_calls(app.hold_calls)
         .metered(meter)
         .restoring(wanted.restoration.clone());
     let keeps = exchange.journey.as_ref().map_or(0, Journey::keeps);
@@ -101,7 +104,8 @@ pub(super) async fn answer(
     let mut headers = head.headers;
     running.exchange.stamp(&mut headers);
     let rest = futures_util::stream::unfold(running, async |mut running| {
-        let bytes = running.next().await?;
+        let log = running.exchange.call.log.clone();
+        let bytes = running.next().instrument(log).await?;
         Some((bytes, running))
     });
     let stream = futures_util::stream::iter(first).chain(rest).map(Ok::<_, Infallible>);
@@ -160,6 +164,9 @@ impl Running {
     /// Pays for what has arrived, and keeps what may be given again.
     fn settle(&mut self, ended: Option<&Ended>) {
         let Self { exchange, relay, action, copy, .. } = self;
+        if let Some(meter) = relay.meter() {
+            exchange.call.trace.used(meter);
+        }
         if let (Some(journey), Some(meter)) = (&mut exchange.journey, relay.meter()) {
             journey.pay(meter, ended == Some(&Ended::Complete));
             let broke = match ended {

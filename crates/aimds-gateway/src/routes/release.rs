@@ -35,6 +35,7 @@ pub(super) async fn release(
         _ => return Err(Failure::UpstreamGarbage),
     };
     let parsed = Reply::parse(&body, required)?;
+    call.trace.read(parsed.document());
     let Found { conversation, spans, repetitions } = parsed.texts()?;
     let inspection = match call.inspect_answer(&said.asked(), &conversation) {
         Err(Failure::Invalid(_)) => return Err(Failure::UpstreamGarbage),

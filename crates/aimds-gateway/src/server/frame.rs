@@ -8,15 +8,19 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use futures_util::FutureExt as _;
+use tracing::Instrument as _;
 
 use crate::address;
+use crate::alarm::{self, Alarm};
 use crate::app::{App, Call, Gauge, now_ms};
+use crate::audit::Subject;
 use crate::auth::{Denied, Principal};
 use crate::error::{Failure, Shape};
 use crate::rate_limits::Standing;
 use crate::request_id::RequestId;
 use crate::routes::{Access, DECISION, Route};
 use crate::session_key::SessionKey;
+use crate::telemetry::Trace;
 use crate::tls::PeerIdentity;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-aimds-request-id");
@@ -56,8 +60,18 @@ pub(super) async fn answer(
     let id = RequestId::new();
     let in_flight = Gauge::up(Arc::clone(&app), |metrics| &metrics.in_flight);
     let mut standing = Standing::default();
-    let result = admitted(Arc::clone(&app), route, id, (started, in_flight), &mut standing, request).await;
+    let trace = app.telemetry.begin(route, &request, &id);
+    // At every level: a line that nobody can find again is of little use.
+    let log = tracing::error_span!("request", request_id = id.as_str(), trace_id = tracing::field::Empty);
+    if let Some(trace) = trace.id() {
+        log.record("trace_id", tracing::field::display(trace));
+    }
+    let tied = (id, trace.clone());
+    let admitted = admitted(Arc::clone(&app), route, tied, (started, in_flight), &mut standing, request);
+    let result = admitted.instrument(log.clone()).await;
+    let mut failed = None;
     let mut response = result.unwrap_or_else(|failure| {
+        failed = Some(failure.code());
         app.metrics.failed(&failure);
         let mut response = failure.respond(route.shape, id.as_str());
         if route.guarded {
@@ -68,8 +82,10 @@ pub(super) async fn answer(
     standing.tell(response.headers_mut());
     let took = started.elapsed();
     app.metrics.answered(number, response.status().as_u16(), took);
+    let decision = response.headers().get(DECISION).and_then(|decision| decision.to_str().ok());
+    trace.answered(response.status(), failed, decision);
     tracing::debug!(
-        request_id = id.as_str(),
+        parent: &log,
         route = route.path,
         status = response.status().as_u16(),
         took_us = crate::audit::micros(took),
@@ -81,7 +97,7 @@ pub(super) async fn answer(
 async fn admitted(
     app: Arc<App>,
     route: &'static Route,
-    id: RequestId,
+    (id, trace): (RequestId, Trace),
     (started, in_flight): (Instant, Gauge),
     standing: &mut Standing,
     request: Request<Body>,
@@ -91,6 +107,7 @@ async fn admitted(
     let principal = authenticate(&app, route, request.headers(), request.extensions()).await?;
     let mut session = None;
     if let Some(principal) = &principal {
+        trace.tenant(principal.tenant());
         app.rate_limits.take_caller(principal, standing)?;
         session = SessionKey::of_headers(principal.tenant(), request.headers())?;
         app.mitigations.admit(principal, session.filter(|_| route.guarded), route.guarded, now_ms()).await?;
@@ -100,19 +117,24 @@ async fn admitted(
         true => Some(Arc::clone(&app.in_flight).try_acquire_owned().map_err(|_| Failure::Overloaded)?),
         false => None,
     };
+    let caller = principal.clone();
     let call = Call {
         app: Arc::clone(&app),
         id,
         principal,
         session,
         route,
+        trace,
+        log: tracing::Span::current(),
         started,
         _place: place,
         _in_flight: in_flight,
     };
     let answer = AssertUnwindSafe(async { (route.handler)(call, request).await }).catch_unwind().await;
     answer.unwrap_or_else(|_| {
-        tracing::error!(request_id = id.as_str(), route = route.path, "a handler panicked");
+        let tenant = caller.as_ref().map_or("", |principal| principal.tenant());
+        let subject = Subject { at_ms: now_ms(), request_id: id.as_str(), tenant };
+        alarm::about_request(&app, Alarm::Panic, &subject, serde_json::json!({ "route": route.path }));
         Err(Failure::Internal)
     })
 }

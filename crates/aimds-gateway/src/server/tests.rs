@@ -69,6 +69,7 @@ async fn a_panic_fails_its_request_and_nothing_else() {
     let metrics =
         String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
     assert!(metrics.contains("aimds_failures_total{code=\"internal_error\"} 3"), "{metrics}");
+    assert!(metrics.contains("aimds_alarms_total{event=\"handler_panicked\"} 3"), "{metrics}");
     assert!(metrics.contains("aimds_requests_in_flight 1"), "{metrics}");
 }
 

@@ -5,41 +5,65 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The file.
+/// The file. It is opened for the first line.
 pub(super) struct Rotated {
     path: PathBuf,
-    out: BufWriter<File>,
-    /// Bytes in it.
-    length: u64,
+    open: Option<Open>,
     most: u64,
     /// Full files that are kept.
     keep: usize,
 }
 
+struct Open {
+    out: BufWriter<File>,
+    /// Bytes in it.
+    length: u64,
+}
+
 impl Rotated {
-    pub(super) fn open(path: &Path, most: u64, keep: usize) -> io::Result<Self> {
-        let file = append(path)?;
-        let length = file.metadata()?.len();
-        Ok(Self { path: path.to_owned(), out: BufWriter::new(file), length, most, keep })
+    pub(super) fn new(path: PathBuf, most: u64, keep: usize) -> Self {
+        Self { path, open: None, most, keep }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it can be opened.
+    pub(super) fn check(&self) -> io::Result<()> {
+        append(&self.path).map(drop)
     }
 
     /// Appends a line, to a new file where it would not fit any more.
     pub(super) fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let more = line.len() as u64;
-        if self.length > 0 && self.length.saturating_add(more) > self.most {
+        let length = self.open()?.length;
+        if length > 0 && length.saturating_add(more) > self.most {
             self.rotate()?;
         }
-        self.out.write_all(line)?;
-        self.length += more;
+        let open = self.open()?;
+        open.out.write_all(line)?;
+        open.length += more;
         Ok(())
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        self.open.as_mut().map_or(Ok(()), |open| open.out.flush())
+    }
+
+    fn open(&mut self) -> io::Result<&mut Open> {
+        match &mut self.open {
+            Some(open) => Ok(open),
+            none => {
+                let file = append(&self.path)?;
+                let length = file.metadata()?.len();
+                Ok(none.insert(Open { out: BufWriter::new(file), length }))
+            }
+        }
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        self.out.flush()?;
+        self.flush()?;
         for number in (1..self.keep).rev() {
             let from = self.numbered(number);
             if from.exists() {
@@ -50,8 +74,7 @@ impl Rotated {
             0 => fs::remove_file(&self.path)?,
             _ => fs::rename(&self.path, self.numbered(1))?,
         }
-        self.out = BufWriter::new(append(&self.path)?);
-        self.length = 0;
+        self.open = None;
         Ok(())
     }
 
@@ -80,7 +103,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("detections.jsonl");
         let read = |name: &str| fs::read_to_string(home.path().join(name)).unwrap_or_default();
-        let mut file = Rotated::open(&path, 8, 2).unwrap();
+        let mut file = Rotated::new(path.clone(), 8, 2);
         for line in ["a1\n", "a2\n", "b1\n", "b2\n", "c1\n", "c2\n", "d1\n"] {
             file.write(line.as_bytes()).unwrap();
         }
@@ -92,7 +115,7 @@ mod tests {
         );
         assert!(!home.path().join("detections.jsonl.3").exists());
         // What is there is gone on with; a line that is longer than a file gets one.
-        let mut file = Rotated::open(&path, 8, 2).unwrap();
+        let mut file = Rotated::new(path.clone(), 8, 2);
         file.write(b"d2\n").unwrap();
         file.write(b"a line too long\n").unwrap();
         file.write(b"e\n").unwrap();

@@ -1,7 +1,8 @@
 //! Detections for the systems that watch (SIEM), while they happen: to a file, to a syslog server, or both.
 //!
 //! A thread of its own writes; requests only put records into a bounded queue. What finds no place, or cannot be sent, is
-//! dropped and counted: the audit log is where nothing is lost.
+//! dropped and counted: the audit log is where nothing is lost. Where the configuration changes, another thread goes on when
+//! the first has written what was queued for it.
 
 mod file;
 mod syslog;
@@ -10,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -74,34 +75,75 @@ pub struct SiemError {
     pub source: std::io::Error,
 }
 
-/// Takes records and has those that are detections sent.
+/// Takes records and has those that are detections sent, if anywhere.
 pub(crate) struct Siem {
+    /// Where records go now; `None` where nobody is told.
     queue: Mutex<Option<SyncSender<Record>>>,
+    /// The last thread, which waits for the one before it.
     writer: Mutex<Option<JoinHandle<()>>>,
+    started_ms: u64,
+    /// Events so far.
+    number: Arc<AtomicU64>,
     pub(crate) counters: Arc<Counters>,
 }
 
 impl Siem {
-    /// Opens the file and starts the thread. The server is connected to when there is something to send.
-    pub(crate) fn start(config: SiemConfig, started_ms: u64) -> Result<Self, SiemError> {
-        let counters = Arc::new(Counters::default());
-        let file = config.file.clone();
-        let open = |path: PathBuf| {
-            Rotated::open(&path, config.file_bytes, config.files).map_err(|source| SiemError { path, source })
+    /// Begins as [`Self::change`] goes on.
+    pub(crate) fn start(config: Option<SiemConfig>, started_ms: u64) -> Result<Self, SiemError> {
+        let siem = Self {
+            queue: Mutex::new(None),
+            writer: Mutex::new(None),
+            started_ms,
+            number: Arc::default(),
+            counters: Arc::default(),
         };
-        let file = file.map(open).transpose()?;
+        siem.change(config)?;
+        Ok(siem)
+    }
+
+    /// Sends what comes from now on to other places. The file is opened once to see that it can be; the server is connected
+    /// to when there is something to send. After an error everything is as it was.
+    pub(crate) fn change(&self, config: Option<SiemConfig>) -> Result<(), SiemError> {
+        let Some(config) = config else {
+            lock(&self.queue).take();
+            return Ok(());
+        };
+        let file = config.file.map(|path| Rotated::new(path, config.file_bytes, config.files));
+        if let Some(file) = &file {
+            file.check().map_err(|source| SiemError { path: file.path().to_owned(), source })?;
+        }
         let (queue, records) = sync_channel(config.queue);
-        let format = match config.format {
-            SiemFormat::Ocsf => Format::Ocsf,
-            SiemFormat::Cef => Format::Cef,
+        let path = file.as_ref().map(|file| file.path().to_owned()).unwrap_or_default();
+        let writer = Writer {
+            file,
+            syslog: config.syslog.map(Syslog::new),
+            format: match config.format {
+                SiemFormat::Ocsf => Format::Ocsf,
+                SiemFormat::Cef => Format::Cef,
+            },
+            started_ms: self.started_ms,
+            number: Arc::clone(&self.number),
+            counters: Arc::clone(&self.counters),
         };
-        let syslog = config.syslog.map(Syslog::new);
-        let writer = Writer { file, syslog, format, started_ms, counters: Arc::clone(&counters) };
-        let path = config.file.unwrap_or_default();
-        let thread = std::thread::Builder::new().name("aimds-siem".into());
-        let thread =
-            thread.spawn(move || writer.run(&records)).map_err(|source| SiemError { path, source })?;
-        Ok(Self { queue: Mutex::new(Some(queue)), writer: Mutex::new(Some(thread)), counters })
+        let (give, given) = sync_channel::<Option<JoinHandle<()>>>(1);
+        let run = move || {
+            // Two threads must not write the same file, nor one overtake the other.
+            if let Ok(Some(before)) = given.recv() {
+                let _ = before.join();
+            }
+            writer.run(&records);
+        };
+        let thread = std::thread::Builder::new().name("aimds-siem".into()).spawn(run);
+        let thread = thread.map_err(|source| SiemError { path, source })?;
+        let mut last = lock(&self.writer);
+        let _ = give.send(last.replace(thread));
+        *lock(&self.queue) = Some(queue);
+        Ok(())
+    }
+
+    /// Whether anybody is told.
+    pub(crate) fn is_on(&self) -> bool {
+        lock(&self.queue).is_some()
     }
 
     /// Queues a record, if it is a detection and there is room.
@@ -109,16 +151,17 @@ impl Siem {
         if !record.is_detection() {
             return;
         }
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.as_ref().is_none_or(|queue| queue.try_send(record.clone()).is_err()) {
+        if let Some(queue) = &*lock(&self.queue)
+            && queue.try_send(record.clone()).is_err()
+        {
             self.counters.overflown.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Takes nothing more and waits until what is queued has been written, for at most `patience`. Blocks.
     pub(crate) fn close(&self, patience: Duration) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lock(&self.queue).take();
+        let writer = lock(&self.writer).take();
         let Some(writer) = writer else { return };
         let until = Instant::now() + patience;
         while !writer.is_finished() && Instant::now() < until {
@@ -130,17 +173,21 @@ impl Siem {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Writer {
     file: Option<Rotated>,
     syslog: Option<Syslog>,
     format: Format,
     started_ms: u64,
+    number: Arc<AtomicU64>,
     counters: Arc<Counters>,
 }
 
 impl Writer {
     fn run(mut self, records: &Receiver<Record>) {
-        let mut number = 0_u64;
         let mut line = Vec::new();
         let (mut file_alarmed, mut syslog_alarmed) = (false, false);
         loop {
@@ -152,7 +199,7 @@ impl Writer {
                 }
                 Err(RecvTimeoutError::Disconnected) => return self.flush(),
             };
-            number += 1;
+            let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
             line.clear();
             // Unique over restarts, and in the order of the events.
             let uid = format!("{:x}-{number}", self.started_ms);

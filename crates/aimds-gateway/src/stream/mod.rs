@@ -91,6 +91,8 @@ struct Waiting {
     /// Changes that are certain already.
     edits: Vec<(Range<usize>, String)>,
     repetitions: Vec<(Range<usize>, &'static str)>,
+    /// Whether something of a call is in it.
+    called: bool,
 }
 
 struct Open {
@@ -117,6 +119,10 @@ pub(crate) struct Relay {
     queue: VecDeque<Waiting>,
     /// A text went on after it had been complete: nothing more goes on before the end.
     disordered: bool,
+    /// Whether calls wait until nothing more comes, so that none leaves that a later one condemns.
+    hold_calls: bool,
+    /// The upstream has ended the answer, and all of it is judged.
+    over: bool,
     said: bool,
     end: End,
     /// Counts tokens for whoever pays.
@@ -137,6 +143,8 @@ impl Relay {
             names: BTreeMap::new(),
             queue: VecDeque::new(),
             disordered: false,
+            hold_calls: false,
+            over: false,
             said: false,
             end: End::No,
             meter: None,
@@ -146,6 +154,11 @@ impl Relay {
     /// The same with a meter.
     pub(crate) fn metered(self, meter: Option<Meter>) -> Self {
         Self { meter, ..self }
+    }
+
+    /// The same with calls, and what follows them, held until the end.
+    pub(crate) fn holding_calls(self, hold_calls: bool) -> Self {
+        Self { hold_calls, ..self }
     }
 
     /// What the meter has counted so far.
@@ -196,6 +209,7 @@ impl Relay {
         let open = !self.disordered && self.channels.iter().any(|open| !open.text.is_complete());
         let completed = self.complete(|_| true, judge);
         self.disordered &= completed.is_err();
+        self.over = completed.is_ok() && self.end != End::No;
         self.release(out);
         completed?;
         Err(match self.end {
@@ -216,8 +230,14 @@ impl Relay {
     }
 
     fn take(&mut self, frame: sse::Frame, judge: &mut Judge<'_>) -> Result<(), Ended> {
-        let mut waiting =
-            Waiting { frame, document: None, pieces: Vec::new(), edits: Vec::new(), repetitions: Vec::new() };
+        let mut waiting = Waiting {
+            frame,
+            document: None,
+            pieces: Vec::new(),
+            edits: Vec::new(),
+            repetitions: Vec::new(),
+            called: false,
+        };
         let Some(data) = waiting.frame.data.as_deref() else {
             self.queue.push_back(waiting);
             return Ok(());
@@ -241,6 +261,7 @@ impl Relay {
             conversation.messages.iter().for_each(|message| meter.text(&message.text));
         }
         waiting.repetitions = repetitions;
+        waiting.called = conversation.tools.iter().any(|tool| tool.kind != ToolUseKind::Result);
         let mut whole = Found::default();
         let mut begun = Vec::new();
         // Where each text stands among the whole ones.
@@ -261,6 +282,7 @@ impl Relay {
             begun.push(number);
             if let Some(open) = self.channels.get_mut(number) {
                 open.pieces += 1;
+                waiting.called |= open.channel.kind.is_call();
                 if open.text.is_complete() {
                     open.text.reopen();
                     self.disordered = true;
@@ -384,7 +406,8 @@ impl Relay {
             let ready = waiting.pieces.iter().all(|(number, range, _)| {
                 self.channels.get(*number).is_some_and(|open| open.text.has_released(range))
             });
-            if !ready || self.disordered {
+            let held = self.hold_calls && waiting.called && !self.over;
+            if !ready || self.disordered || held {
                 return;
             }
             let Some(mut waiting) = self.queue.pop_front() else { return };

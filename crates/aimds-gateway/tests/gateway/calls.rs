@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Upstream, gate_with};
+use crate::support::{After, Script, Upstream, gate_with};
 
 /// Sending where only a tool's text says is stopped; two calls of `pay` are one too many.
 const TEMPORAL: &str = "version = 1\n[tools]\nsends = [\"send*\"]\n\
@@ -171,16 +171,69 @@ async fn a_streamed_call_that_would_violate_a_temporal_policy_does_not_leave() {
             "{path} {}",
             reply.text()
         );
-        // The first call has left, the second does not. A call that comes whole is no word that the head would go out for, so
-        // that nothing of Gemini's answer has left.
+        // The first call has waited for the second, and does not leave either.
         let reply = ask(&[pay(), send("eve@example.net")]).await;
-        let left = !path.contains("Generate");
-        assert_eq!(reply.text().contains("\"pay\""), left, "{path} {}", reply.text());
+        assert_eq!((reply.status.as_u16(), reply.decision()), (200, "block"), "{path} {}", reply.text());
+        assert!(!reply.text().contains("\"pay\""), "{path} {}", reply.text());
         assert!(reply.text().contains(refused), "{path} {}", reply.text());
         assert!(!reply.text().contains("the notes"), "{path} {}", reply.text());
-        let reply = ask(&[pay(), ("pay", json!({ "amount": 77 }))]).await;
-        assert!(reply.text().contains(refused) && !reply.text().contains("77"), "{path} {}", reply.text());
+        let reply = ask(&[pay(), ("pay", json!({ "amount": 7_001_177 }))]).await;
+        assert!(
+            reply.text().contains(refused) && !reply.text().contains("7001177"),
+            "{path} {}",
+            reply.text()
+        );
     }
     let blocked = gate.metric("aimds_decisions_total{direction=\"response\",action=\"block\"}").await;
     assert_eq!(blocked, 12.0);
+}
+
+#[tokio::test]
+async fn calls_that_need_not_wait_go_on_one_by_one() {
+    let upstream = Upstream::start().await;
+    let gate =
+        gate_with(&format!("{}[stream]\nhold_calls = false\n", upstream.config()), TEMPORAL, None).await;
+    for Surface { path, request, events, refused } in &SURFACES {
+        let send = ("send_mail", json!({ "to": "eve@example.net", "text": "the notes" }));
+        upstream.streams(&events(&[("pay", json!({ "amount": 10 })), send]));
+        let reply = gate.post(path, &request()).await;
+        // A call that comes whole is no word that the head would go out for, so that nothing of Gemini's answer has left.
+        let left = !path.contains("Generate");
+        assert_eq!(reply.text().contains("\"pay\""), left, "{path} {}", reply.text());
+        assert!(
+            reply.text().contains(refused) && !reply.text().contains("the notes"),
+            "{path} {}",
+            reply.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_a_broken_answer_the_words_go_on_and_no_call_that_was_held() {
+    let upstream = Upstream::start().await;
+    let words = "All is well in the garden. ".repeat(20);
+    for (hold, left) in [(true, false), (false, true)] {
+        let config = format!("{}timeout_ms = 500\n[stream]\nhold_calls = {hold}\n", upstream.config());
+        let gate = gate_with(&config, TEMPORAL, None).await;
+        // Two calls, of which the first is complete, and then nothing more.
+        let mut pieces = crate::support::chunks(&[&words], "stop");
+        pieces.truncate(2);
+        pieces.extend(
+            chat(&[("search", json!({ "for": "roses" })), ("pay", json!({ "amount": 10 }))])
+                .into_iter()
+                .skip(1),
+        );
+        pieces.truncate(pieces.len() - 2);
+        upstream.acts(Script::Events(pieces.into_iter().map(Into::into).collect(), After::Stall));
+        let reply = gate.post(SURFACES[0].path, &(SURFACES[0].request)()).await;
+        assert_eq!(reply.status, 200);
+        assert!(reply.text().contains("All is well in the garden."), "{}", reply.text());
+        assert_eq!(
+            reply.text().contains("roses") || reply.text().contains("search"),
+            left,
+            "{}",
+            reply.text()
+        );
+        assert!(reply.text().contains("upstream_timeout"), "{}", reply.text());
+    }
 }

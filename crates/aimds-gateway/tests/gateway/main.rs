@@ -28,5 +28,6 @@ mod sessions;
 mod siem;
 mod streaming;
 mod support;
+mod telemetry;
 mod tokens;
 mod vault;

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::sync::Notify;
+
 pub use jws::Algorithm;
 pub use key_set::KeySetError;
 pub use signing::{Claims, SigningKey, SigningKeyError};
@@ -52,7 +54,7 @@ pub(crate) enum Refusal {
 /// One issuer that is trusted.
 struct Issuer {
     config: IssuerConfig,
-    source: Source,
+    source: Arc<Source>,
 }
 
 impl Issuer {
@@ -68,11 +70,16 @@ impl Issuer {
 }
 
 /// The issuers that are trusted.
-pub(crate) struct Tokens(Vec<Issuer>);
+#[derive(Default)]
+pub(crate) struct Tokens {
+    issuers: Vec<Issuer>,
+    /// Told when others take their place.
+    replaced: Arc<Notify>,
+}
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|issuer| &issuer.config.name)).finish()
+        f.debug_list().entries(self.issuers.iter().map(|issuer| &issuer.config.name)).finish()
     }
 }
 
@@ -82,28 +89,57 @@ impl Tokens {
     /// # Errors
     /// A file that cannot be used.
     pub(crate) fn open(issuers: Vec<IssuerConfig>) -> Result<Self, KeysUnavailable> {
+        Self::default().with(issuers)
+    }
+
+    /// Other issuers. Those whose keys come from the same place keep them; of the others, the key sets that are files are
+    /// read.
+    ///
+    /// # Errors
+    /// A file that cannot be used.
+    pub(crate) fn with(&self, issuers: Vec<IssuerConfig>) -> Result<Self, KeysUnavailable> {
         let issuers = issuers.into_iter().map(|config| {
+            let known = self.issuers.iter().find(|known| {
+                let ours = &known.config;
+                ours.issuer == config.issuer && ours.keys == config.keys && ours.refresh == config.refresh
+            });
+            if let Some(known) = known {
+                return Ok(Issuer { config, source: Arc::clone(&known.source) });
+            }
             let source = Source::new(config.keys.clone(), config.refresh);
             source.open()?;
-            Ok(Issuer { config, source })
+            Ok(Issuer { config, source: Arc::new(source) })
         });
-        issuers.collect::<Result<_, _>>().map(Self)
+        let issuers = issuers.collect::<Result<_, _>>()?;
+        Ok(Self { issuers, replaced: Arc::clone(&self.replaced) })
     }
 
     /// Keeps the key sets fresh, for as long as it is polled.
     pub(crate) async fn watch(&self) {
-        let watched = self.0.iter().map(|issuer| issuer.source.watch(&issuer.config.name));
+        let watched = self.issuers.iter().map(|issuer| issuer.source.watch(&issuer.config.name));
         futures_util::future::join_all(watched).await;
+        // There are none.
+        std::future::pending().await
+    }
+
+    /// Says that others have taken their place.
+    pub(crate) fn replace(&self) {
+        self.replaced.notify_one();
+    }
+
+    /// Returns when others have taken their place.
+    pub(crate) async fn replaced(&self) {
+        self.replaced.notified().await;
     }
 
     /// Whether a secret is a token of a trusted issuer, good or not: it must not leave the gateway.
     pub(crate) fn is_own(&self, secret: &str) -> bool {
-        !self.0.is_empty() && Unverified::read(secret).is_ok_and(|token| self.issuer(&token).is_some())
+        !self.issuers.is_empty() && Unverified::read(secret).is_ok_and(|token| self.issuer(&token).is_some())
     }
 
     /// Who the bearer of a token is. `None`: it is no token of a trusted issuer. One that is must be good.
     pub(crate) async fn check(&self, secret: &str, roles: &Roles) -> Option<Result<Arc<Principal>, Refusal>> {
-        if self.0.is_empty() {
+        if self.issuers.is_empty() {
             return None;
         }
         let token = match Unverified::read(secret) {
@@ -120,23 +156,23 @@ impl Tokens {
 
     fn issuer(&self, token: &Unverified<'_>) -> Option<&Issuer> {
         let named = token.issuer()?;
-        self.0.iter().find(|issuer| issuer.config.issuer == named)
+        self.issuers.iter().find(|issuer| issuer.config.issuer == named)
     }
 
     /// Adds to what Prometheus reads.
     pub(crate) fn expose(&self, out: &mut String) {
-        if self.0.is_empty() {
+        if self.issuers.is_empty() {
             return;
         }
         let name = "aimds_issuer_keys";
         let _ = writeln!(out, "# HELP {name} Keys of an issuer that are in force.\n# TYPE {name} gauge");
-        for Issuer { config, source } in &self.0 {
+        for Issuer { config, source } in &self.issuers {
             let _ = writeln!(out, "{name}{{issuer=\"{}\"}} {}", config.name, source.len());
         }
         let name = "aimds_issuer_keys_read_total";
         let help = "How often the keys of an issuer were read, by result.";
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
-        for Issuer { config, source } in &self.0 {
+        for Issuer { config, source } in &self.issuers {
             for (result, count) in [("ok", &source.good), ("failed", &source.bad)] {
                 let count = count.load(Ordering::Relaxed);
                 let _ = writeln!(out, "{name}{{issuer=\"{}\",result=\"{result}\"}} {count}", config.name);
