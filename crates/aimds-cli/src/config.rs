@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use aimds_engine::{DEFAULT_POLICY, Policy, PolicyFile};
 use aimds_gateway::{
-    Config as Checked, DEFAULT_CONFIG, Digest, GatewayConfig, KeyPlace, Setup, VaultKey, config_schema,
+    Config as Checked, DEFAULT_CONFIG, Digest, GatewayConfig, KeyPlace, SecretPlace, Setup, SharedLimitsTls,
+    VaultKey, config_schema,
 };
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -155,6 +156,14 @@ fn start_from(config: &mut Checked, directory: &Path) {
     }
     if let Some(file) = config.siem.as_mut().and_then(|siem| siem.file.as_mut()) {
         *file = directory.join(&file);
+    }
+    if let Some(shared) = &mut config.rate_limits.shared {
+        if let Some(SecretPlace::File(path)) = &mut shared.password {
+            *path = directory.join(&path);
+        }
+        if let Some(SharedLimitsTls::Authorities(path)) = &mut shared.tls {
+            *path = directory.join(&path);
+        }
     }
     if let Some(audit) = &mut config.audit {
         audit.path = directory.join(&audit.path);

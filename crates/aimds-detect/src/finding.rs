@@ -138,6 +138,8 @@ pub enum Detector {
     Known,
     /// A validator of personal data or secrets.
     Validator,
+    /// The tagger of names and addresses.
+    Tagger,
     /// Invisible characters.
     Invisible,
     /// The analysis of orders in data.
@@ -154,6 +156,7 @@ impl Detector {
             Self::Encoder => "encoder",
             Self::Known => "known",
             Self::Validator => "validator",
+            Self::Tagger => "tagger",
             Self::Invisible => "invisible",
             Self::Orders => "orders",
         }
@@ -177,4 +180,13 @@ pub struct Finding {
     pub span: Range<usize>,
     /// Why, in words, without quoting the text.
     pub explanation: Cow<'static, str>,
+}
+
+impl Finding {
+    /// Whether a group of categories (`pii.*`, `*`) speaks of it. What the tagger found is not meant by groups: names stand
+    /// in every second text, and whoever wants something done about them says `pii.person` or `pii.address`.
+    #[must_use]
+    pub fn in_groups(&self) -> bool {
+        self.detector != Detector::Tagger
+    }
 }

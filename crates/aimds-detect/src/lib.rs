@@ -15,6 +15,7 @@ pub mod encoder;
 mod finding;
 pub mod known;
 pub mod lexical;
+pub mod names;
 pub mod orders;
 mod parts;
 pub mod rules;

@@ -8,9 +8,10 @@ use aimds_text::{Exhausted, Limits, Normalised, Transform, View, normalise};
 use crate::encoder::{Encoder, EncoderError, Judgement, Window};
 use crate::known::{CUTOFF, KnownAttack, KnownAttacks, NEAR};
 use crate::lexical::{Head, LexicalModel, RuleEvidence, evidence};
+use crate::names::{Tagger, beside};
 use crate::orders::{Actions, MOST_ORDERS, Order, orders};
 use crate::rules::{RuleMask, RuleSet, Severity, Status};
-use crate::validators::{self, Kind};
+use crate::validators::{self, Hit, Kind};
 use crate::{Category, Detector, Finding, Message, Origin};
 
 /// What detection says about one message.
@@ -71,6 +72,8 @@ pub enum ScanExhausted {
     Text(Exhausted),
     /// More findings than are reported for one message.
     Findings,
+    /// More names and addresses than are reported for one message; everything else was looked at.
+    Names,
 }
 
 /// Rules, validators and models, ready for use. Immutable: one instance serves every thread.
@@ -80,6 +83,7 @@ pub struct Scanner {
     lexical: Option<LexicalModel>,
     known: Option<KnownAttacks>,
     encoder: Option<Encoder>,
+    names: Option<Tagger>,
     limits: Limits,
 }
 
@@ -89,6 +93,8 @@ const WINDOWS_AT_ONCE: usize = 4;
 const LONGEST_DEEP: usize = 128 * 1024;
 /// Most findings of one message; a text of a million e-mail addresses is one problem, not a million.
 const MOST_FINDINGS: usize = 256;
+/// Most names and addresses of one message, beside the other findings.
+const MOST_NAMES: usize = 1024;
 /// Below this probability the model has nothing to report.
 const REPORTED: f32 = 0.35;
 /// Signs that the explanation of an order names.
@@ -108,7 +114,7 @@ impl Scanner {
     /// A scanner. Without a model it still finds what rules and validators know.
     #[must_use]
     pub fn new(rules: RuleSet, lexical: Option<LexicalModel>, limits: Limits) -> Self {
-        Self { rules, lexical, known: None, encoder: None, limits }
+        Self { rules, lexical, known: None, encoder: None, names: None, limits }
     }
 
     /// The same with a library of known attacks.
@@ -121,6 +127,12 @@ impl Scanner {
     #[must_use]
     pub fn with_encoder(self, encoder: Encoder) -> Self {
         Self { encoder: Some(encoder), ..self }
+    }
+
+    /// The same with a tagger of names and addresses.
+    #[must_use]
+    pub fn with_names(self, names: Tagger) -> Self {
+        Self { names: Some(names), ..self }
     }
 
     /// The same with `threads` texts in tier 2 beside each other.
@@ -178,7 +190,7 @@ impl Scanner {
         let normalised = normalise(&message.text, &self.limits);
         let mut exhausted = normalised.exhausted.map(ScanExhausted::Text);
         let mut report = Report { position, findings: Vec::new() };
-        data(&normalised, &mut report);
+        let mut names = data(&normalised, self.names.as_ref(), &mut report);
         let (mut score, mut deep) = (0.0, Deep::NotNeeded);
         let mut ordered = Vec::new();
         if message.origin != Origin::System {
@@ -209,6 +221,11 @@ impl Scanner {
             report.findings.truncate(MOST_FINDINGS);
             exhausted.get_or_insert(ScanExhausted::Findings);
         }
+        if names.len() > MOST_NAMES {
+            names.truncate(MOST_NAMES);
+            exhausted.get_or_insert(ScanExhausted::Names);
+        }
+        report.findings.append(&mut names);
         let score = score.clamp(0.0, 1.0);
         MessageScan { score, findings: report.findings, exhausted, deep, orders: ordered }
     }
@@ -483,6 +500,13 @@ impl Report {
         });
     }
 
+    /// Personal data or a secret in a view.
+    fn add_hit(&mut self, hit: &Hit, detector: Detector, view: &View) {
+        let span = view.exact.map.span(hit.start..hit.end);
+        let explanation = decoded(hit.explanation, view);
+        self.add(category(hit.kind), detector, None, hit.confidence, span, explanation);
+    }
+
     /// That the wording of a view alarms a model.
     fn add_wording(
         &mut self,
@@ -516,23 +540,35 @@ impl Report {
 }
 
 /// Personal data and secrets in every exact view. Decoded ones count as well: base64 does not make a key less secret.
-fn data(normalised: &Normalised, report: &mut Report) {
+/// Names and addresses, which come back by themselves, are looked for in what a person reads.
+fn data(normalised: &Normalised, tagger: Option<&Tagger>, report: &mut Report) -> Vec<Finding> {
+    let mut names = Report { position: report.position, findings: Vec::new() };
     for view in &normalised.views {
-        for hit in validators::scan(&view.exact.text) {
-            let category = match hit.kind {
-                Kind::Pii(kind) => Category::Pii(kind),
-                Kind::Secret(kind) => Category::Secret(kind),
-            };
-            let span = view.exact.map.span(hit.start..hit.end);
+        let text = &view.exact.text;
+        let mut hits = validators::scan(text);
+        if let Some(tagger) = tagger.filter(|_| view.transforms.is_empty()) {
+            for hit in beside(text, &mut hits, tagger.tag(text)) {
+                names.add_hit(&hit, Detector::Tagger, view);
+            }
+        }
+        for hit in hits {
+            let (category, span) = (category(hit.kind), view.exact.map.span(hit.start..hit.end));
             let known = |finding: &Finding| {
                 finding.category == category && finding.span.start < span.end && span.start < finding.span.end
             };
             // Undoing a spelling or an escape shows the same value again.
             if view.transforms.is_empty() || !report.findings.iter().any(known) {
-                let explanation = decoded(hit.explanation, view);
-                report.add(category, Detector::Validator, None, hit.confidence, span, explanation);
+                report.add_hit(&hit, Detector::Validator, view);
             }
         }
+    }
+    names.findings
+}
+
+fn category(kind: Kind) -> Category {
+    match kind {
+        Kind::Pii(kind) => Category::Pii(kind),
+        Kind::Secret(kind) => Category::Secret(kind),
     }
 }
 

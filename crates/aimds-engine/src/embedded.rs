@@ -4,6 +4,7 @@ use aimds_detect::Scanner;
 use aimds_detect::encoder::Encoder;
 use aimds_detect::known::KnownAttacks;
 use aimds_detect::lexical::LexicalModel;
+use aimds_detect::names::Tagger;
 use aimds_detect::rules::{RuleFile, RuleSet};
 use aimds_text::Limits;
 
@@ -17,6 +18,7 @@ const RULES: &[&str] = include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
 const LEXICAL: &[u8] = include_bytes!("../../../models/lexical.bin");
 const KNOWN: &[u8] = include_bytes!("../../../models/known.bin");
+const NAMES: &[u8] = include_bytes!("../../../models/names.bin");
 const ENCODER_WORDS: &[u8] = include_bytes!("../../../models/encoder-words.bin");
 const ENCODER_LAYERS: &[u8] = include_bytes!("../../../models/encoder.onnx");
 const ENCODER_CALIBRATION: &str = include_str!("../../../models/encoder.toml");
@@ -39,5 +41,6 @@ pub(crate) fn scanner() -> Result<Scanner, EngineError> {
     let lexical = LexicalModel::parse(LEXICAL)?;
     Ok(Scanner::new(rules, Some(lexical), Limits::default())
         .with_known(KnownAttacks::parse(KNOWN)?)
+        .with_names(Tagger::parse(NAMES)?)
         .with_encoder(encoder))
 }

@@ -10,6 +10,7 @@ use aimds_analyze::{
 use aimds_detect::encoder::EncoderError;
 use aimds_detect::known::KnownError;
 use aimds_detect::lexical::ModelError;
+use aimds_detect::names::NamesError;
 use aimds_detect::rules::{RuleError, RuleMask};
 use aimds_detect::{
     Conversation, Deep, Effort, Message, MessageScan, Ordering, Origin, ScanExhausted, Scanner, split_values,
@@ -75,6 +76,9 @@ pub enum EngineError {
     /// The encoder is refused.
     #[error(transparent)]
     Encoder(#[from] EncoderError),
+    /// The model of names is refused.
+    #[error(transparent)]
+    Names(#[from] NamesError),
     /// The policy's allow-list names a rule that does not exist.
     #[error("invalid policy: the allow-list names the rule \"{0}\", which does not exist")]
     UnknownRule(String),
@@ -327,6 +331,7 @@ fn decided(decision: &Decision, conversation: &Conversation) -> Option<usize> {
 fn exhausted(exhausted: ScanExhausted) -> Exhausted {
     match exhausted {
         ScanExhausted::Findings => Exhausted::Findings,
+        ScanExhausted::Names => Exhausted::Names,
         ScanExhausted::Text(aimds_text::Exhausted::Bytes) => Exhausted::Bytes,
         ScanExhausted::Text(aimds_text::Exhausted::Views) => Exhausted::Views,
         ScanExhausted::Text(aimds_text::Exhausted::Depth) => Exhausted::Depth,

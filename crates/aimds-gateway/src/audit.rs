@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aimds_engine::Verdict;
 use aimds_engine::vault::Met;
+use aimds_engine::{Detector, Verdict, VerdictFinding};
 use aimds_store::{AppendError, AuditLog, Health, Record, Ticket};
 use serde_json::{Value, json};
 
@@ -120,9 +120,11 @@ pub(crate) fn decision(
     verdict: &Verdict,
     took: Duration,
 ) -> Value {
-    let findings: Vec<_> = verdict
-        .findings
-        .iter()
+    // Names come last: there may be many, and they must not leave out what matters more.
+    let tagged = |finding: &&VerdictFinding| finding.detector == Detector::Tagger.as_str();
+    let others = verdict.findings.iter().filter(|finding| !tagged(finding));
+    let findings: Vec<_> = others
+        .chain(verdict.findings.iter().filter(tagged))
         .take(MAX_FINDINGS)
         .map(|finding| {
             json!({

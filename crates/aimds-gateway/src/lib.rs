@@ -83,11 +83,11 @@ pub use config::{
     Limits, LimitsFile, ListenFile, LogFile, LogFormat, LogLevel, MitigationConfig, MitigationFile,
     NamedRateFile, NotifyConfig, NotifyFile, OnFull, OnQueueFull, OnTimeout, OnVaultError, Placeholders,
     PolicyPathFile, QuicConfig, QuicFile, RateLimitsConfig, RateLimitsFile, ReasonsFor, ReloadFile,
-    ReviewConfig, ReviewFile, ReviewMode, RoleFile, RouteFile, RouterConfig, RouterFile, Secret,
-    ServiceConfig, ServiceFile, SessionsFile, ShadowFile, SiemConfig, SiemFile, SiemFormat, StreamConfig,
-    StreamFile, SyslogAddress, TargetFile, TargetPlace, TelemetryConfig, TelemetryFile, TenantOf, TlsConfig,
-    TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile, VaultKey, VaultMode, VaultSessions,
-    VaultStore, WithoutSession, config_schema,
+    ReviewConfig, ReviewFile, ReviewMode, RoleFile, RouteFile, RouterConfig, RouterFile, Secret, SecretPlace,
+    ServiceConfig, ServiceFile, SessionsFile, ShadowFile, SharedLimitsConfig, SharedLimitsTls, SiemConfig,
+    SiemFile, SiemFormat, StreamConfig, StreamFile, SyslogAddress, TargetFile, TargetPlace, TelemetryConfig,
+    TelemetryFile, TenantOf, TlsConfig, TlsFile, UpstreamConfig, UpstreamFile, VaultConfig, VaultFile,
+    VaultKey, VaultMode, VaultSessions, VaultStore, WithoutSession, config_schema,
 };
 pub use learning::{LearnState, LearnStateError, RESPONSES, Untold, parse_row, source_number};
 pub use mitigation::{MitigationError, StateError};

@@ -174,6 +174,7 @@ impl Gateway {
             routes,
             openapi: OnceLock::new(),
         };
+        app.rate_limits.start();
         let proxies = app.trusted_proxies.clone();
         let places = Places::new(limits.max_connections, limits.connections_per_address, proxies);
         let current = Arc::new(Current::from_pointee(app));

@@ -167,7 +167,8 @@ pub struct RiskBand {
 }
 
 /// Action by category. `any` holds for every origin; a table named after an origin goes before it. The most specific
-/// category name wins: `pii.credit_card` before `pii.*` before `*`.
+/// category name wins: `pii.credit_card` before `pii.*` before `*`. Names and addresses that only the tagger found are meant by
+/// `pii.person` and `pii.address` alone, not by `pii.*` and `*`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FindingActions {

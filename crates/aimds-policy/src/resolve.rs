@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aimds_analyze::{Assessment, Cause, Degraded, MessageRisk};
+use aimds_analyze::{Assessment, Cause, Degraded, Exhausted, MessageRisk};
+use aimds_detect::validators::PiiKind;
 use aimds_detect::{Category, Conversation, Finding, Origin};
 
 use crate::decision::{Action, Decision, Reason, ReasonCode, Redaction};
@@ -359,7 +360,8 @@ impl Policy {
                 });
                 continue;
             }
-            if let Some(exhausted) = risk.exhausted {
+            if let Some(exhausted) = risk.exhausted.filter(|exhausted| policy.counts(*exhausted, risk.origin))
+            {
                 let action = match policy.on_budget {
                     OnBudget::Escalate => Action::Escalate,
                     OnBudget::Block => Action::Block,
@@ -398,7 +400,7 @@ impl Policy {
             if finding.confidence < policy.min_confidence || allowed(finding.message) {
                 continue;
             }
-            let action = policy.action_for(finding.category, message.origin);
+            let action = policy.action_for(finding.category, message.origin, finding.in_groups());
             if action == Action::Allow {
                 continue;
             }
@@ -592,7 +594,13 @@ impl TenantPolicy {
             .any(|name| self.allowed_categories.contains(name))
     }
 
-    fn action_for(&self, category: Category, origin: Origin) -> Action {
+    /// Whether a budget that ran out has kept something from being decided on.
+    fn counts(&self, exhausted: Exhausted, origin: Origin) -> bool {
+        let acts = |kind| self.action_for(Category::Pii(kind), origin, false) != Action::Allow;
+        exhausted != Exhausted::Names || acts(PiiKind::Person) || acts(PiiKind::Address)
+    }
+
+    fn action_for(&self, category: Category, origin: Origin, groups: bool) -> Action {
         if self.is_allowed(category) {
             return Action::Allow;
         }
@@ -602,6 +610,7 @@ impl TenantPolicy {
         let table = slot(&self.findings, origin);
         names
             .iter()
+            .take(if groups { names.len() } else { 1 })
             .flatten()
             .find_map(|name| table.and_then(|table| table.get(*name)).copied())
             .unwrap_or(Action::Allow)

@@ -246,7 +246,7 @@ impl TemporalPolicies {
             let at = finding.message + before;
             steps.add(at, Event::new("found").arg(finding.category.as_str()));
             match finding.category {
-                Category::Pii(_) => steps.add(at, Event::new("pii")),
+                Category::Pii(_) if finding.in_groups() => steps.add(at, Event::new("pii")),
                 Category::Secret(_) => steps.add(at, Event::new("secret")),
                 _ => {}
             }

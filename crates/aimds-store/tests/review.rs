@@ -7,7 +7,7 @@ use aimds_store::{
 };
 use tempfile::TempDir;
 
-const WIDE: ReviewLimits = ReviewLimits { pending: 100, bytes: 1 << 20 };
+const WIDE: ReviewLimits = ReviewLimits { pending: 100, tenant: 100, bytes: 1 << 20 };
 
 fn home() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -114,7 +114,7 @@ fn what_waits_too_long_ends_with_the_default() {
 fn a_full_queue_says_so_or_ends_what_has_waited_longest() {
     let (_folder, path) = home();
     let mut file = ReviewFile::open(&path).unwrap();
-    let narrow = ReviewLimits { pending: 2, bytes: 1 << 20 };
+    let narrow = ReviewLimits { pending: 2, tenant: 100, bytes: 1 << 20 };
     add(&mut file, "a", 1, 1);
     add(&mut file, "b", 2, 2);
     assert_eq!(file.add(&new("c", 3, 3), narrow, false).unwrap(), Added::Full);
@@ -122,7 +122,7 @@ fn a_full_queue_says_so_or_ends_what_has_waited_longest() {
     assert_eq!((ended[0].id.as_str(), ended[0].state), ("a", ReviewState::Expired));
     assert_eq!(states(&file), ["c pending", "b pending", "a expired"]);
     // 6 bytes wait in each of b and c; what was decided on makes place before anything that waits.
-    let bytes = ReviewLimits { pending: 10, bytes: 18 };
+    let bytes = ReviewLimits { pending: 10, tenant: 100, bytes: 18 };
     assert!(decide(&mut file, "b", false, 10), "6 bytes of a reason come on top");
     assert_eq!(file.add(&new("d", 4, 11), bytes, false).unwrap(), Added::Waits { ended: vec![] });
     assert_eq!(states(&file), ["d pending", "c pending", "a expired"]);
@@ -131,6 +131,22 @@ fn a_full_queue_says_so_or_ends_what_has_waited_longest() {
     assert_eq!(states(&file), ["d pending", "c pending", "a expired"], "nothing changed");
     assert_eq!(file.add(&huge, bytes, true).unwrap(), Added::Full, "it never has a place");
     assert_eq!(file.counts().unwrap(), ReviewCounts { pending: 2, bytes: 12 });
+}
+
+#[test]
+fn a_tenant_leaves_the_others_their_places() {
+    let (_folder, path) = home();
+    let mut file = ReviewFile::open(&path).unwrap();
+    let limits = ReviewLimits { tenant: 2, ..WIDE };
+    add(&mut file, "a", 1, 1);
+    add(&mut file, "b", 2, 2);
+    for make_room in [false, true] {
+        assert_eq!(file.add(&new("c", 3, 3), limits, make_room).unwrap(), Added::TenantFull);
+    }
+    let other = NewReview { tenant: "another", ..new("d", 4, 4) };
+    assert_eq!(file.add(&other, limits, false).unwrap(), Added::Waits { ended: vec![] });
+    assert!(decide(&mut file, "a", false, 5));
+    assert_eq!(file.add(&new("c", 3, 6), limits, false).unwrap(), Added::Waits { ended: vec![] });
 }
 
 fn on_disk(folder: &Path) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::str::Chars;
 
-use aimds_engine::Category;
+use aimds_engine::{Action, Category, Detector};
 use serde_json::{Value, json};
 
 use super::Scanned;
@@ -83,6 +83,8 @@ fn results(scanned: &Scanned, rules: &BTreeMap<&str, usize>) -> Vec<Value> {
         .verdict
         .findings
         .iter()
+        // a name in a text that is allowed is nothing to report
+        .filter(|finding| decision != Action::Allow || finding.detector != Detector::Tagger.as_str())
         .map(|finding| {
             let start = lines.at(finding.start);
             let end = lines.clone().at(finding.end);

@@ -24,6 +24,7 @@ mod router;
 mod scan_cache;
 mod sessions;
 mod shadow;
+mod shared_limits;
 mod siem;
 mod stream;
 mod telemetry;
@@ -62,6 +63,7 @@ pub use router::{BudgetFile, CacheMode, RouteFile, RouterConfig, RouterFile, Tar
 pub use scan_cache::{ScanCacheConfig, ScanCacheFile};
 pub use sessions::SessionsFile;
 pub use shadow::ShadowFile;
+pub use shared_limits::{SecretPlace, SharedLimitsConfig, SharedLimitsTls};
 pub use siem::{SiemConfig, SiemFile, SiemFormat, SyslogAddress};
 pub use stream::{StreamConfig, StreamFile};
 pub use telemetry::{TelemetryConfig, TelemetryFile};

@@ -6,10 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::error::{ConfigError, value};
+use super::shared_limits::{self, SharedLimitsConfig};
 use crate::rate_limits::Rate;
 
 /// How often callers may ask. A rate is `<requests>/<window>`, the window in seconds, minutes or hours: `600/1m`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RateLimitsFile {
     /// Requests of one address (of IPv6: of its first 64 bits); empty for no limit.
@@ -22,6 +23,36 @@ pub struct RateLimitsFile {
     pub keys: Vec<NamedRateFile>,
     /// Other rates for some tenants.
     pub tenants: Vec<NamedRateFile>,
+    /// Address of a Redis or Valkey server where gateways count together; empty: each by itself.
+    pub redis_url: String,
+    /// Name of the environment variable with its password.
+    pub redis_password_env: String,
+    /// File with its password.
+    pub redis_password_file: String,
+    /// PEM file with the authorities of its certificate; empty: those that browsers trust.
+    pub redis_ca: String,
+    /// Time for its answer, in milliseconds.
+    pub redis_timeout_ms: u64,
+    /// What its keys begin with.
+    pub redis_prefix: String,
+}
+
+impl Default for RateLimitsFile {
+    fn default() -> Self {
+        Self {
+            per_ip: String::new(),
+            per_key: String::new(),
+            per_tenant: String::new(),
+            keys: Vec::new(),
+            tenants: Vec::new(),
+            redis_url: String::new(),
+            redis_password_env: String::new(),
+            redis_password_file: String::new(),
+            redis_ca: String::new(),
+            redis_timeout_ms: 5,
+            redis_prefix: "aimds".to_owned(),
+        }
+    }
 }
 
 /// The rate of one caller or tenant.
@@ -47,16 +78,20 @@ pub struct RateLimitsConfig {
     pub keys: HashMap<String, Rate>,
     /// Other rates for some tenants.
     pub tenants: HashMap<String, Rate>,
+    /// Where gateways count together; `None`: each by itself.
+    pub shared: Option<SharedLimitsConfig>,
 }
 
 pub(super) fn resolve(file: RateLimitsFile) -> Result<RateLimitsConfig, ConfigError> {
-    let RateLimitsFile { per_ip, per_key, per_tenant, keys, tenants } = file;
+    let shared = shared_limits::resolve(&file)?;
+    let RateLimitsFile { per_ip, per_key, per_tenant, keys, tenants, .. } = file;
     Ok(RateLimitsConfig {
         per_ip: optional("per_ip", &per_ip)?,
         per_key: optional("per_key", &per_key)?,
         per_tenant: optional("per_tenant", &per_tenant)?,
         keys: named("keys", keys)?,
         tenants: named("tenants", tenants)?,
+        shared,
     })
 }
 

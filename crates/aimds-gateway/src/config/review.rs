@@ -37,6 +37,8 @@ pub struct ReviewFile {
     pub keep_ms: u64,
     /// Items that wait at the same time.
     pub max_pending: NonZeroUsize,
+    /// Items of one tenant that wait at the same time.
+    pub max_pending_per_tenant: NonZeroUsize,
     /// Sealed bytes of everything that is kept.
     pub max_bytes: u64,
     /// What happens where the queue is full.
@@ -120,6 +122,7 @@ impl Default for ReviewFile {
             decision_ms: 3_600_000,
             keep_ms: 2_592_000_000,
             max_pending: at_least_one(1000),
+            max_pending_per_tenant: at_least_one(500),
             max_bytes: 64 << 20,
             on_full: OnQueueFull::Closed,
             reasons: ReasonsFor::Both,
@@ -149,6 +152,8 @@ pub struct ReviewConfig {
     pub keep: Duration,
     /// Items that wait at the same time.
     pub max_pending: usize,
+    /// Items of one tenant that wait at the same time.
+    pub max_pending_per_tenant: usize,
     /// Sealed bytes of everything that is kept.
     pub max_bytes: u64,
     /// Whether what has waited longest ends where the queue is full.
@@ -194,6 +199,7 @@ pub(super) fn resolve(file: ReviewFile) -> Result<Option<ReviewConfig>, ConfigEr
         decision: Duration::from_millis(file.decision_ms),
         keep: Duration::from_millis(file.keep_ms),
         max_pending: file.max_pending.get(),
+        max_pending_per_tenant: file.max_pending_per_tenant.get(),
         max_bytes: file.max_bytes,
         make_room: file.on_full == OnQueueFull::Oldest,
         reasons: file.reasons,

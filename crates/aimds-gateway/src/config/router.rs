@@ -11,8 +11,8 @@ use super::upstream::resolve_target;
 use super::{ServiceConfig, ServiceFile};
 use crate::providers::Service;
 use crate::router::{
-    BreakerLimits, Budget, CacheLimits, Glob, Holder, Money, Order, Period, Price, RetryLimits, Route,
-    Surface, Table, Target,
+    BreakerLimits, Budget, CacheLimits, Glob, HedgeLimits, Holder, Money, Order, Period, Price, RetryLimits,
+    Route, Surface, Table, Target,
 };
 
 /// The model router.
@@ -35,6 +35,10 @@ pub struct RouterFile {
     pub retry_percent: u8,
     /// Further attempts that are saved up at most.
     pub retry_burst: u32,
+    /// Time after which a second target is asked beside a first that is slow, in milliseconds; 0: never.
+    pub hedge_after_ms: u64,
+    /// In place of it, the time in which so many in a hundred of the first target's latest answers came; 0: not.
+    pub hedge_percentile: u8,
     /// What tenants and keys may spend.
     pub budgets: Vec<BudgetFile>,
     /// Share of a budget from which on answers carry a warning, in hundredths.
@@ -62,6 +66,8 @@ impl Default for RouterFile {
             breaker_open_ms: 30_000,
             retry_percent: 20,
             retry_burst: 10,
+            hedge_after_ms: 0,
+            hedge_percentile: 0,
             budgets: Vec::new(),
             budget_warn_percent: 80,
             ledger: String::new(),
@@ -175,6 +181,8 @@ pub struct RouterConfig {
     pub breaker: BreakerLimits,
     /// How many further attempts there are.
     pub retries: RetryLimits,
+    /// When a second target is asked beside a slow one.
+    pub hedging: Option<HedgeLimits>,
     /// What tenants and keys may spend.
     pub budgets: Vec<Budget>,
     /// Share of a budget from which on answers carry a warning, in hundredths.
@@ -241,6 +249,15 @@ pub(super) fn resolve(file: RouterFile, timeout: Duration) -> Result<Option<Rout
     if file.retry_percent > 100 || file.budget_warn_percent > 100 {
         return Err(value("router", "retry_percent and budget_warn_percent must be at most 100"));
     }
+    if file.hedge_percentile > 99 {
+        return Err(value("router.hedge_percentile", "must be at most 99"));
+    }
+    if file.hedge_percentile > 0 && file.hedge_after_ms == 0 {
+        return Err(value(
+            "router.hedge_after_ms",
+            "must be the time that counts until enough answers are known",
+        ));
+    }
     if !file.budgets.is_empty() && file.ledger.is_empty() {
         return Err(value("router.ledger", "budgets need a file, else a restart would renew them"));
     }
@@ -251,6 +268,8 @@ pub(super) fn resolve(file: RouterFile, timeout: Duration) -> Result<Option<Rout
         max_attempts: file.max_attempts,
         breaker: BreakerLimits { failures: file.breaker_failures, open_ms: file.breaker_open_ms },
         retries: RetryLimits { percent: file.retry_percent, burst: file.retry_burst },
+        hedging: (file.hedge_after_ms > 0)
+            .then_some(HedgeLimits { after_ms: file.hedge_after_ms, percentile: file.hedge_percentile }),
         budgets: file.budgets.iter().enumerate().map(budget).collect::<Result<_, _>>()?,
         budget_warn_percent: file.budget_warn_percent,
         cache: file.cache,

@@ -36,7 +36,7 @@ pub(crate) fn features(assessment: &Assessment, done: Strength) -> [f32; FEATURE
         surest,
         (manipulation().count() as f32).ln_1p() / 3.0,
         categories.len() as f32 / 5.0,
-        holds(assessment.findings.iter().any(|finding| finding.category.is_data())),
+        holds(assessment.findings.iter().any(|finding| finding.in_groups() && finding.category.is_data())),
         holds(assessment.messages.iter().any(|message| untrusted(message.origin))),
         holds(assessment.degraded().is_some() || assessment.exhausted().is_some()),
         f32::from(done.0) / 4.0,

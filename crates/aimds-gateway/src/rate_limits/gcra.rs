@@ -21,6 +21,9 @@ pub(crate) struct Left {
 }
 
 impl Rate {
+    /// One request in a second, for trying whether a store of limits works.
+    pub(super) const SMALLEST: Self = Self { quota: 1, window: Duration::from_secs(1) };
+
     /// Reads `<requests>/<window>`, the window in seconds, minutes or hours: `100/1s`, `600/m`, `5000/12h`. At most a
     /// billion requests and a day.
     #[must_use]
@@ -59,13 +62,23 @@ impl Rate {
     /// The time until the next request would be let in. The state stays as it is.
     pub(super) fn take(self, empty_at: u64, now: u64) -> Result<(u64, Left), Duration> {
         let window = nanoseconds(self.window);
-        let share = window / u64::from(self.quota);
-        let used = empty_at.saturating_sub(now).saturating_add(share);
+        let used = empty_at.saturating_sub(now).saturating_add(self.share());
         if used > window {
             return Err(Duration::from_nanos(used - window));
         }
-        let requests = u32::try_from((window - used) / share).unwrap_or(u32::MAX).min(self.quota);
-        Ok((now.saturating_add(used), Left { requests, full_in: Duration::from_nanos(used) }))
+        Ok((now.saturating_add(used), self.left(used)))
+    }
+
+    /// One request's share of the window, in nanoseconds.
+    pub(super) fn share(self) -> u64 {
+        nanoseconds(self.window) / u64::from(self.quota)
+    }
+
+    /// What is left where so many nanoseconds of the window are used.
+    pub(super) fn left(self, used: u64) -> Left {
+        let left = nanoseconds(self.window).saturating_sub(used) / self.share();
+        let requests = u32::try_from(left).unwrap_or(u32::MAX).min(self.quota);
+        Left { requests, full_in: Duration::from_nanos(used) }
     }
 }
 

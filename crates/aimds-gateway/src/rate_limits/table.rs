@@ -41,19 +41,34 @@ impl Table {
     /// # Errors
     /// The time until the next would be let in.
     pub(super) fn take(&self, source: impl Hash, rate: Rate, now: u64) -> Result<Option<Left>, Duration> {
+        let taken = self.with(source, |source, set| {
+            let known = set.iter().position(|place| place.source == source);
+            // Nobody who is idle has a state: the place that has used least is the first that is idle.
+            let at = known.or_else(|| (0..WAYS).min_by_key(|&at| set.get(at).map(|place| place.empty_at)));
+            let Some(place) = at.and_then(|at| set.get_mut(at)) else { return Ok(None) };
+            let empty_at = if known.is_some() { place.empty_at } else { 0 };
+            let (empty_at, left) = rate.take(empty_at, now)?;
+            *place = Place { source, empty_at };
+            Ok(Some(left))
+        });
+        taken.unwrap_or(Ok(None))
+    }
+
+    /// Takes over what is known of a source elsewhere: it has used nothing more before `empty_at`. `back` nanoseconds that
+    /// were taken here count for nothing. Constant time.
+    pub(super) fn learn(&self, source: impl Hash, empty_at: u64, back: u64) {
+        self.with(source, |source, set| {
+            for place in set.iter_mut().filter(|place| place.source == source) {
+                place.empty_at = place.empty_at.saturating_sub(back).max(empty_at);
+            }
+        });
+    }
+
+    fn with<T>(&self, source: impl Hash, work: impl FnOnce(u64, &mut Set) -> T) -> Option<T> {
         let source = self.hasher.hash_one(source);
         let (shard, set) = (source as usize % SHARDS, source as usize / SHARDS % SETS);
-        let Some(shard) = self.shards.get(shard) else { return Ok(None) };
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(set) = shard.get_mut(set) else { return Ok(None) };
-        let known = set.iter().position(|place| place.source == source);
-        // Nobody who is idle has a state: the place that has used least is the first that is idle.
-        let at = known.or_else(|| (0..WAYS).min_by_key(|&at| set.get(at).map(|place| place.empty_at)));
-        let Some(place) = at.and_then(|at| set.get_mut(at)) else { return Ok(None) };
-        let empty_at = if known.is_some() { place.empty_at } else { 0 };
-        let (empty_at, left) = rate.take(empty_at, now)?;
-        *place = Place { source, empty_at };
-        Ok(Some(left))
+        let mut shard = self.shards.get(shard)?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(work(source, shard.get_mut(set)?))
     }
 }
 
@@ -75,6 +90,22 @@ mod tests {
         assert!(table.take("greedy", rate, now).is_err());
         let places: usize = table.shards.iter().map(|shard| shard.lock().unwrap().len() * WAYS).sum();
         assert_eq!((places, size_of::<Place>()), (65_536, 16));
+    }
+
+    #[test]
+    fn what_is_learnt_only_adds_and_what_is_given_back_is_gone() {
+        let table = Table::new();
+        let rate = Rate::parse("4/4s").unwrap();
+        let now = 100 * SECOND;
+        let left = |now| table.take("a", rate, now).map(|left| left.unwrap().requests);
+        assert_eq!(left(now), Ok(3));
+        table.learn("a", now, 0);
+        table.learn("stranger", now + 9 * SECOND, 0);
+        assert_eq!(left(now), Ok(2), "others have used less");
+        table.learn("a", now + 4 * SECOND, 0);
+        assert_eq!(left(now), Err(Duration::from_secs(1)), "others have used everything");
+        table.learn("a", 0, 2 * SECOND);
+        assert_eq!(left(now), Ok(1));
     }
 
     #[test]

@@ -73,8 +73,9 @@ impl Events {
         *self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn full(&self) {
-        self.count("full");
+    /// There was no place, in the queue or for the tenant.
+    pub(super) fn full(&self, which: &'static str) {
+        self.count(which);
     }
 
     pub(super) fn failed(&self) {

@@ -77,8 +77,9 @@ pub(crate) enum Answer {
 
 /// Where the review of a refused request stands.
 pub(crate) struct Standing {
+    /// Empty where nobody is asked.
     pub(crate) id: String,
-    pub(crate) state: ReviewState,
+    pub(crate) state: &'static str,
 }
 
 /// Who decides on what, and how.
@@ -156,12 +157,18 @@ impl Reviews {
         let content = Content::new(part, &uri, text, request.conversation, verdict, decisive);
         let now = now_ms();
         let ends_ms = now.saturating_add(millis(self.config.timeout));
-        let limits = ReviewLimits { pending: self.config.max_pending, bytes: self.config.max_bytes };
+        let ReviewConfig {
+            max_pending: pending,
+            max_pending_per_tenant: tenant_pending,
+            max_bytes: bytes,
+            ..
+        } = self.config;
+        let limits = ReviewLimits { pending, tenant: tenant_pending, bytes };
         let (make_room, route) = (self.config.make_room, call.route.path);
         let found = self.shelf(move |shelf| {
             let digest = shelf.key.digest(&[&tenant, &requester, part.as_str(), &uri], &body);
             if let Some(item) = shelf.file.standing(&digest, now)? {
-                return Ok(Some((item, None)));
+                return Ok(Ok((item, None)));
             }
             let sealed = shelf.seal(&about_content(&id), &content)?;
             let new = NewReview {
@@ -174,17 +181,21 @@ impl Reviews {
                 ends_ms,
                 sealed: &sealed,
             };
-            let Added::Waits { ended } = shelf.file.add(&new, limits, make_room)? else { return Ok(None) };
-            Ok(shelf.file.get(&id)?.map(|item| (item, Some(ended))))
+            let ended = match shelf.file.add(&new, limits, make_room)? {
+                Added::Waits { ended } => ended,
+                Added::Full => return Ok(Err("full")),
+                Added::TenantFull => return Ok(Err("tenant_full")),
+            };
+            Ok(shelf.file.get(&id)?.map(|item| (item, Some(ended))).ok_or("full"))
         });
         let item = match found.await {
             Err(_) => return Ok(Answer::NobodyAsked),
-            Ok(None) => {
-                self.events.full();
-                tracing::warn!(request_id = call.id.as_str(), "the review queue is full");
-                return Ok(Answer::NobodyAsked);
+            Ok(Err(full)) => {
+                self.events.full(full);
+                tracing::warn!(request_id = call.id.as_str(), full, "the review queue has no place");
+                return Ok(Answer::Stands(Standing { id: String::new(), state: full }));
             }
-            Ok(Some((item, opened))) => {
+            Ok(Ok((item, opened))) => {
                 if let Some(ended) = opened {
                     for ended in &ended {
                         let _ = self.tell(&call.app, Event::Expired, ended, "");
@@ -202,7 +213,7 @@ impl Reviews {
         };
         match item.state {
             ReviewState::Approved => self.take(call, item).await,
-            state => Ok(Answer::Stands(Standing { id: item.id, state })),
+            state => Ok(Answer::Stands(Standing { id: item.id, state: state.as_str() })),
         }
     }
 

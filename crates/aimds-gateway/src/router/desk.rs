@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::answers::Answers;
 use super::book::Book;
 use super::clock::Clock;
+use super::hedging::HedgeLimits;
 use super::lane::Lane;
 use super::ledger::Standing;
 use super::retry_budget::RetryBudget;
@@ -22,6 +23,10 @@ pub(crate) struct Desk {
     pub(crate) book: Book,
     pub(crate) answers: Option<Answers>,
     retries: Mutex<RetryBudget>,
+    pub(crate) hedging: Option<HedgeLimits>,
+    /// Second attempts beside a slow first one, and those of them that were faster.
+    pub(crate) hedges: AtomicU64,
+    pub(crate) hedges_won: AtomicU64,
     /// Attempts that the retry budget did not allow.
     pub(crate) unretried: AtomicU64,
     /// Requests that no target might take because none is local.
@@ -52,6 +57,9 @@ impl Desk {
             book: Book::open(ledger, config.budgets, config.budget_warn_percent, now_ms())?,
             answers,
             retries: Mutex::new(RetryBudget::new(config.retries)),
+            hedging: config.hedging,
+            hedges: AtomicU64::new(0),
+            hedges_won: AtomicU64::new(0),
             unretried: AtomicU64::new(0),
             confined: AtomicU64::new(0),
             used_up: AtomicU64::new(0),

@@ -23,6 +23,10 @@ pub(crate) fn expose(desk: &Desk, out: &mut String) {
         "Attempts that the retry budget did not allow.",
         unretried,
     );
+    let hedges = load(&desk.hedges);
+    one("aimds_router_hedges_total", "counter", "Second attempts beside a first that was slow.", hedges);
+    let won = load(&desk.hedges_won);
+    one("aimds_router_hedges_won_total", "counter", "Those of them that answered first.", won);
     let confined = load(&desk.confined);
     one(
         "aimds_router_no_local_total",

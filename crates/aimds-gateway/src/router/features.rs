@@ -1,6 +1,6 @@
 //! What the score of complexity is given for, as it is found in a request.
 
-use aimds_engine::{Assessment, Category, Conversation, Origin};
+use aimds_engine::{Assessment, Category, Conversation, Finding, Origin};
 use axum::http::HeaderMap;
 
 use super::complexity::{Features, estimate_tokens, has_code, reasoning_words};
@@ -42,12 +42,15 @@ impl Signs {
             code: users.clone().any(|message| has_code(&message.text)),
             reasoning: questions.map(|message| reasoning_words(&message.text)).max().unwrap_or_default(),
         };
-        let personal = |category: Category| matches!(category, Category::Pii(_) | Category::Secret(_));
+        // A name that nothing announces is no reason to stay: it may be an author's or a street's.
+        let personal = |finding: &Finding| {
+            finding.in_groups() && matches!(finding.category, Category::Pii(_) | Category::Secret(_))
+        };
         Self {
             features,
             bytes,
             private: headers.get(PRIVATE).is_some_and(|value| !is_no(value.as_bytes())),
-            pii: assessment.findings.iter().any(|finding| personal(finding.category)),
+            pii: assessment.findings.iter().any(personal),
         }
     }
 }

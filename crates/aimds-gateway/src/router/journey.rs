@@ -14,6 +14,7 @@ use super::complexity::Score;
 use super::desk::Desk;
 use super::features::Signs;
 use super::fingerprint::Hasher;
+use super::hedging::{HedgeLimits, is_repeatable};
 use super::lane::{Attempt, Lane};
 use super::money::Money;
 use super::table::{Ask, Plan, Surface, Unroutable};
@@ -67,6 +68,10 @@ pub(crate) struct Journey {
     /// The target whose answer it is.
     answered: Option<(usize, Arc<Lane>)>,
     paid: Option<(Usage, Money)>,
+    /// How a second attempt may be made beside the first, if it may.
+    hedging: Option<HedgeLimits>,
+    /// What attempts may have cost that were called off.
+    called_off: Money,
 }
 
 impl Journey {
@@ -110,6 +115,11 @@ impl Journey {
             attempts: Vec::new(),
             answered: None,
             paid: None,
+            // Whoever names a key of idempotency says that it must not be done twice; another target does not know the key.
+            hedging: desk.hedging.filter(|_| {
+                is_repeatable(question.document, surface) && !question.headers.contains_key("idempotency-key")
+            }),
+            called_off: Money::from_nanos(0),
         })
     }
 
@@ -163,6 +173,22 @@ impl Journey {
     /// The answer comes from this target.
     pub(crate) fn answered_by(&mut self, number: usize, lane: &Arc<Lane>) {
         self.answered = Some((number, Arc::clone(lane)));
+    }
+
+    /// How a second attempt may be made beside the first, if it may.
+    pub(crate) fn hedging(&self) -> Option<HedgeLimits> {
+        self.hedging
+    }
+
+    /// Calls an attempt off that another one has overtaken. Nobody tells what it has cost: it is taken to have read the request.
+    pub(crate) fn call_off(&mut self, lane: &Arc<Lane>, surface: Surface) {
+        lane.counters.count(Attempt::CalledOff);
+        self.tried(lane, Attempt::CalledOff);
+        let usage = self.meter(surface).usage(false);
+        let cost = lane.target.price.cost(usage.input, usage.output);
+        lane.counters.paid(&usage, cost);
+        self.desk.book.spend(&self.tenant, &self.key, cost, now_ms());
+        self.called_off = self.called_off + cost;
     }
 
     /// A stream broke after its beginning.
@@ -242,6 +268,7 @@ impl Journey {
             "output_tokens": self.paid.map(|(usage, _)| usage.output),
             "estimated": self.paid.map(|(usage, _)| usage.estimated),
             "cost_nanodollars": self.paid.map(|(_, cost)| cost.nanos()),
+            "called_off_nanodollars": self.called_off.nanos(),
         })
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::breaker::{Breaker, BreakerLimits, Fate, Ticket};
 use super::clock::Clock;
+use super::hedging::{HedgeLimits, Times};
 use super::money::Money;
 use super::table::Target;
 use super::usage::Usage;
@@ -21,10 +23,13 @@ pub(crate) enum Attempt {
     Broke,
     /// Its breaker was open.
     Skipped,
+    /// Another target was faster.
+    CalledOff,
 }
 
 impl Attempt {
-    pub(crate) const ALL: [Self; 4] = [Self::Answered, Self::Failed, Self::Broke, Self::Skipped];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Answered, Self::Failed, Self::Broke, Self::Skipped, Self::CalledOff];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -32,6 +37,7 @@ impl Attempt {
             Self::Failed => "failed",
             Self::Broke => "broke",
             Self::Skipped => "skipped",
+            Self::CalledOff => "called_off",
         }
     }
 }
@@ -71,17 +77,34 @@ pub(crate) struct Lane {
     pub(crate) place: TargetPlace,
     pub(crate) counters: Counters,
     breaker: Mutex<Breaker>,
+    /// Of whole answers, and of the beginnings of streams.
+    times: [Mutex<Times>; 2],
     clock: Clock,
 }
 
 impl Lane {
     pub(crate) fn new(target: Target, place: TargetPlace, limits: BreakerLimits, clock: Clock) -> Self {
         let breaker = Mutex::new(Breaker::new(limits));
-        Self { target, place, counters: Counters::default(), breaker, clock }
+        Self { target, place, counters: Counters::default(), breaker, times: Default::default(), clock }
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It took so long to answer, or was called off after that time.
+    pub(crate) fn took(&self, stream: bool, time: Duration) {
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let [whole, begun] = &self.times;
+        let times = if stream { begun } else { whole };
+        times.lock().unwrap_or_else(PoisonError::into_inner).note(ms);
+    }
+
+    /// How long it is waited for before another target is asked as well.
+    pub(crate) fn patience(&self, limits: HedgeLimits, stream: bool) -> Duration {
+        let [whole, begun] = &self.times;
+        let times = if stream { begun } else { whole };
+        Duration::from_millis(limits.wait_ms(&times.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// The right to send one request, if the breaker gives it.

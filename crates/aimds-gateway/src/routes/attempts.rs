@@ -1,15 +1,19 @@
-//! Sends a cleared request to one target after the other, until one answers.
+//! Sends a cleared request to one target after the other, until one answers; where the operator wants it, to a second one while
+//! the first is slow.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use http_body_util::BodyExt as _;
 
 use super::proxy::Forward;
 use crate::error::Failure;
 use crate::providers::Reply;
-use crate::router::{Attempt, Journey, Lane, Meter};
+use crate::router::{Attempt, Desk, Journey, Lane, Meter, Pass};
 use crate::upstream::{Answer, Head, Upstream};
 
 /// An attempt that another target may do better: what it came to.
@@ -21,7 +25,8 @@ impl From<Failure> for Miss {
     }
 }
 
-/// The answer to a request: one that was kept, that of the first target that gives one, or what the last attempt came to.
+/// The answer to a request: one that was kept, that of the first target that gives one, or what the last attempt came to. At most
+/// two attempts are under way at a time; the one that is overtaken is called off.
 ///
 /// # Errors
 /// The last attempt's, or that no target was tried because all breakers are open.
@@ -34,28 +39,63 @@ pub(super) async fn obtain(
         return Ok(kept(body, forward.stream));
     }
     let desk = Arc::clone(journey.desk());
+    let surface = forward.provider.surface();
+    let run = |Begun { number, lane, pass }, meter: Meter, hedge: bool| async move {
+        let (begun, mut meter) = (Instant::now(), meter);
+        let result = attempt(&lane, upstream, forward, &mut meter).await;
+        Ended { number, lane, pass, hedge, took: begun.elapsed(), meter, result }
+    };
+    let mut lanes = Lanes { lanes: journey.lanes(), next: 0, made: 0 };
+    let mut hedging = journey.hedging();
+    let mut running = FuturesUnordered::new();
+    let mut under_way: Vec<(usize, Arc<Lane>, Instant)> = Vec::new();
+    let mut hedge_at = None;
     let mut last = Err(Failure::UpstreamDown);
-    let mut made = 0;
-    for (number, lane) in journey.lanes() {
-        if made >= desk.max_attempts {
-            break;
+    loop {
+        if running.is_empty() {
+            let Some(begun) = lanes.begin(journey, &desk) else { return last };
+            hedge_at = hedging.map(|limits| Instant::now() + begun.lane.patience(limits, forward.stream));
+            under_way.push((begun.number, Arc::clone(&begun.lane), Instant::now()));
+            running.push(run(begun, journey.meter(surface), false));
         }
-        let Some(pass) = lane.admit() else {
-            journey.tried(&lane, Attempt::Skipped);
-            continue;
+        let slow = async {
+            match hedge_at {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
         };
-        if !desk.may_attempt(made == 0) {
-            break;
-        }
-        made += 1;
-        let mut meter = journey.meter(forward.provider.surface());
-        match attempt(&lane, upstream, forward, &mut meter).await {
+        let ended = tokio::select! {
+            ended = running.next() => ended,
+            () = slow => {
+                (hedge_at, hedging) = (None, None);
+                if let Some(begun) = lanes.begin(journey, &desk) {
+                    desk.hedges.fetch_add(1, Ordering::Relaxed);
+                    under_way.push((begun.number, Arc::clone(&begun.lane), Instant::now()));
+                    running.push(run(begun, journey.meter(surface), true));
+                }
+                continue;
+            }
+        };
+        let Some(Ended { number, lane, pass, hedge, took, meter, result }) = ended else { return last };
+        under_way.retain(|(other, ..)| *other != number);
+        match result {
             Ok(answer) => {
                 pass.settle(Attempt::Answered);
+                let success = answer.head.status.is_success();
+                if success {
+                    lane.took(forward.stream, took);
+                }
                 journey.tried(&lane, Attempt::Answered);
                 journey.answered_by(number, &lane);
+                desk.hedges_won.fetch_add(hedge.into(), Ordering::Relaxed);
+                // Dropping an attempt closes its connection.
+                drop(running);
+                for (_, lane, begun) in under_way {
+                    lane.took(forward.stream, begun.elapsed());
+                    journey.call_off(&lane, surface);
+                }
                 // What a stream costs shows at its end.
-                if answer.head.status.is_success() && answer.stream.is_none() {
+                if success && answer.stream.is_none() {
                     journey.pay(&meter, true);
                 }
                 return Ok(answer);
@@ -67,7 +107,53 @@ pub(super) async fn obtain(
             }
         }
     }
-    last
+}
+
+/// The targets of a request, and those that it was sent to.
+struct Lanes {
+    lanes: Vec<(usize, Arc<Lane>)>,
+    next: usize,
+    made: u8,
+}
+
+/// An attempt that may be made.
+struct Begun {
+    number: usize,
+    lane: Arc<Lane>,
+    pass: Pass,
+}
+
+/// What came of it.
+struct Ended {
+    number: usize,
+    lane: Arc<Lane>,
+    pass: Pass,
+    /// It was the second one, beside a slow first one.
+    hedge: bool,
+    took: Duration,
+    meter: Meter,
+    result: Result<Answer, Miss>,
+}
+
+impl Lanes {
+    /// The next target that may be tried, if limits, breakers and retry budget let one.
+    fn begin(&mut self, journey: &mut Journey, desk: &Desk) -> Option<Begun> {
+        while self.made < desk.max_attempts {
+            let (number, lane) = self.lanes.get(self.next)?.clone();
+            let Some(pass) = lane.admit() else {
+                journey.tried(&lane, Attempt::Skipped);
+                self.next += 1;
+                continue;
+            };
+            if !desk.may_attempt(self.made == 0) {
+                return None;
+            }
+            self.next += 1;
+            self.made += 1;
+            return Some(Begun { number, lane, pass });
+        }
+        None
+    }
 }
 
 async fn attempt(

@@ -62,9 +62,9 @@ struct GuardAnswer<'a> {
 /// A person was asked.
 #[derive(Debug, Serialize, JsonSchema)]
 struct GuardReview {
-    /// The name of the review: `GET /v1/reviews/{id}` tells where it stands.
+    /// The name of the review: `GET /v1/reviews/{id}` tells where it stands. Empty where there was no place for one.
     id: String,
-    /// `pending`, `approved`, `denied`, `expired` or `withdrawn`. Approved: the decision is what is left to do, once.
+    /// `pending`, `approved`, `denied`, `expired` or `withdrawn`; `full` and `tenant_full` where nobody is asked. Approved: the decision is what is left to do, once.
     state: &'static str,
 }
 
@@ -142,7 +142,7 @@ struct StepSchema {
 struct FindingSchema {
     /// Stable identifier of the category.
     category: String,
-    /// `rule`, `lexical`, `validator` or `invisible`.
+    /// `rule`, `lexical`, `encoder`, `validator`, `tagger` or `invisible`.
     detector: String,
     /// The rule, where the detector is one.
     rule: Option<String>,
@@ -203,7 +203,7 @@ pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Res
     match call.ask_for_review(&escalated).await? {
         Reviewed::NobodyAsked => {}
         Reviewed::Stands(standing) => {
-            asked = Some(GuardReview { id: standing.id, state: standing.state.as_str() });
+            asked = Some(GuardReview { id: standing.id, state: standing.state });
         }
         Reviewed::Approved(approved) => {
             asked = Some(GuardReview { id: approved.id.clone(), state: ReviewState::Approved.as_str() });

@@ -5,19 +5,18 @@
 
 use std::collections::HashMap;
 
-use aimds_engine::{Action, Cleared, Conversation, Message, Origin, Role};
+use aimds_engine::{Action, Conversation, Message, Origin, Role};
 use axum::body::Body;
 use axum::http::{Request, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::verdict;
+use super::{clear, verdict};
 use crate::app::Call;
 use crate::error::Failure;
 use crate::messages::{Collector, ToolCall, UnknownRole, WireMessage};
 use crate::metrics::Direction;
-use crate::mitigation::{seed, takes_out};
 
 /// LiteLLM's request. What is not listed is accepted and not used.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -80,18 +79,9 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
     let reason = format!("blocked by policy: {}", inspection.verdict.categories.join(", "));
     let blocked = LitellmAnswer { action: "BLOCKED", blocked_reason: Some(reason), texts: None };
     let Some(permit) = decision.into_permit() else { return verdict(action, &blocked) };
-    let strips = takes_out(permit.removals());
-    let mut cleared = Cleared::new(permit, conversation);
-    if strips {
-        let Some((rest, _)) = call.strip_the_rest(cleared, None)? else {
-            return verdict(Action::Block, &blocked);
-        };
-        cleared = rest;
-    }
-    // There is no place for the reminder: what stands behind each mark must do.
-    if cleared.wants_marks() {
-        cleared.spotlight(seed()?, |_| true);
-    }
+    let Some(cleared) = clear(&call, permit, conversation)? else {
+        return verdict(Action::Block, &blocked);
+    };
     let (action, answer) = match cleared.changed() {
         [] => (action, LitellmAnswer { action: "NONE", blocked_reason: None, texts: None }),
         changed if changed.iter().any(|&position| position >= count) => (Action::Block, blocked),

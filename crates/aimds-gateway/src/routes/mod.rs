@@ -3,6 +3,7 @@
 
 mod access;
 mod admin;
+mod agentgateway;
 mod attempts;
 mod feedback;
 mod graph;
@@ -21,7 +22,7 @@ mod sessions;
 use std::future::Future;
 use std::pin::Pin;
 
-use aimds_engine::Action;
+use aimds_engine::{Action, Cleared, Conversation, Permit};
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use schemars::generate::{SchemaGenerator, SchemaSettings};
@@ -32,6 +33,7 @@ use serde_json::{Map, Value, json};
 use crate::app::Call;
 use crate::auth::Scope;
 use crate::error::{Failure, Shape, json_response};
+use crate::mitigation::{seed, takes_out};
 use crate::providers::{self, Provider};
 use crate::review::{ReviewDetail, ReviewRow};
 
@@ -146,6 +148,30 @@ pub(crate) static ROUTES: &[Route] = &[
         answer: (JSON, schema::<litellm::LitellmAnswer>),
         provider: None,
         handler: |call, request| Box::pin(litellm::answer(call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/request",
+        access: Access::Key(Scope::Guard),
+        shape: Shape::Native,
+        guarded: true,
+        summary: "agentgateway's guardrail webhook, for what goes to a model: pass, mask or reject.",
+        request: Some(schema::<agentgateway::PromptRequest>),
+        answer: (JSON, schema::<agentgateway::PromptAnswer>),
+        provider: None,
+        handler: |call, request| Box::pin(agentgateway::request(call, request)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/response",
+        access: Access::Key(Scope::Guard),
+        shape: Shape::Native,
+        guarded: true,
+        summary: "agentgateway's guardrail webhook, for what a model answers: pass, mask or reject.",
+        request: Some(schema::<agentgateway::AnswerRequest>),
+        answer: (JSON, schema::<agentgateway::ChoicesAnswer>),
+        provider: None,
+        handler: |call, request| Box::pin(agentgateway::response(call, request)),
     },
     Route {
         method: Method::POST,
@@ -527,6 +553,21 @@ pub(crate) fn decided(mut response: Response<Body>, action: Action) -> Response<
 fn verdict<T: Serialize>(action: Action, body: &T) -> Result<Response<Body>, Failure> {
     let body = serde_json::to_vec(body).map_err(|_| Failure::Internal)?;
     Ok(decided(json_response(StatusCode::OK, body), action))
+}
+
+/// What a guard hands back for its caller to send on, under a permit. There is no place for the reminder of marked texts: what
+/// stands behind each mark must do. `None`: what is left of it must not go on.
+fn clear(call: &Call, permit: Permit, conversation: Conversation) -> Result<Option<Cleared>, Failure> {
+    let strips = takes_out(permit.removals());
+    let mut cleared = Cleared::new(permit, conversation);
+    if strips {
+        let Some((rest, _)) = call.strip_the_rest(cleared, None)? else { return Ok(None) };
+        cleared = rest;
+    }
+    if cleared.wants_marks() {
+        cleared.spotlight(seed()?, |_| true);
+    }
+    Ok(Some(cleared))
 }
 
 /// What a reason leads to: no more than a mark while the policy only watches.

@@ -63,6 +63,7 @@ pub(crate) fn metrics(call: &Call) -> Response<Body> {
     if let Some(cache) = call.app.engine.scan_cache() {
         expose_scans(cache.counts(), &mut exposed);
     }
+    call.app.rate_limits.expose(&mut exposed);
     call.app.sessions.expose(&mut exposed);
     if let Some(memory) = &call.app.memory {
         memory.expose(&mut exposed);

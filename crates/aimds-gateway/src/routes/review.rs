@@ -94,12 +94,12 @@ pub(crate) struct ReviewRequest {
     texts: Vec<EditedText>,
 }
 
-/// Tells a refused caller which review it may ask for.
+/// Tells a refused caller which review it may ask for, or that there was no place for one.
 pub(super) fn stamp(headers: &mut HeaderMap, standing: &Standing) {
-    if let Ok(id) = HeaderValue::from_str(&standing.id) {
+    if let Some(id) = HeaderValue::from_str(&standing.id).ok().filter(|id| !id.is_empty()) {
         headers.insert(REVIEW, id);
-        headers.insert(STATE, HeaderValue::from_static(standing.state.as_str()));
     }
+    headers.insert(STATE, HeaderValue::from_static(standing.state));
 }
 
 pub(crate) async fn status(call: Call, request: Request<Body>) -> Result<Response<Body>, Failure> {

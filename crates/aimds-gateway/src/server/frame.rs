@@ -1,6 +1,7 @@
 //! The frame around every request: addresses, authentication, admission, isolation of panics, the headers that every
 //! answer carries.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -103,12 +104,14 @@ async fn admitted(
     request: Request<Body>,
 ) -> Result<Response<Body>, Failure> {
     check_head(&request, app.limits.header_bytes)?;
-    check_address(&app, route, &request, standing)?;
+    if let Some(address) = check_address(&app, route, &request)? {
+        app.rate_limits.take_address(address, standing).await?;
+    }
     let principal = authenticate(&app, route, request.headers(), request.extensions()).await?;
     let mut session = None;
     if let Some(principal) = &principal {
         trace.tenant(principal.tenant());
-        app.rate_limits.take_caller(principal, standing)?;
+        app.rate_limits.take_caller(principal, standing).await?;
         session = SessionKey::of_headers(principal.tenant(), request.headers())?;
         app.mitigations.admit(principal, session.filter(|_| route.guarded), route.guarded, now_ms()).await?;
     }
@@ -146,16 +149,12 @@ fn check_head(request: &Request<Body>, limit: usize) -> Result<(), Failure> {
     if lines + target > limit { Err(Failure::HeadTooLarge { limit }) } else { Ok(()) }
 }
 
-/// Whether the route is open to the address that the request comes from, and to one more request from there. It comes
-/// before anything else about the caller: addresses that are not wanted learn nothing, and guessing is limited.
-fn check_address(
-    app: &App,
-    route: &Route,
-    request: &Request<Body>,
-    standing: &mut Standing,
-) -> Result<(), Failure> {
+/// Whether the route is open to the address that the request comes from; gives the address if requests from there are
+/// counted. It comes before anything else about the caller: addresses that are not wanted learn nothing, and guessing is
+/// limited.
+fn check_address(app: &App, route: &Route, request: &Request<Body>) -> Result<Option<IpAddr>, Failure> {
     if route.access == Access::Open {
-        return Ok(());
+        return Ok(None);
     }
     let address = address::client(request.extensions(), request.headers(), &app.trusted_proxies);
     let wanted = || app.admin_networks.iter().any(|network| address.is_some_and(|at| network.contains(at)));
@@ -163,7 +162,7 @@ fn check_address(
         tracing::info!(route = route.path, "an address was turned away");
         return Err(Failure::Address);
     }
-    address.map_or(Ok(()), |address| app.rate_limits.take_address(address, standing))
+    Ok(address)
 }
 
 /// Who is calling, if the route asks and lets them.

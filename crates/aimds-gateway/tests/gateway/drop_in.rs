@@ -160,3 +160,43 @@ async fn prompt_shield_answers_for_prompt_and_documents() {
         json!({ "error": { "code": "invalid_request", "message": "give userPrompt, documents or both" } });
     assert_eq!(reply.json(), expected);
 }
+
+#[tokio::test]
+async fn agentgateway_passes_masks_and_rejects_both_ways() {
+    let gate = gate("[block]\nstatus = 422\nrefusal_text = \"Not this.\"\n").await;
+    let ask = async |path: &str, body: Value| {
+        let reply = gate.post(path, &json!({ "body": body })).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let mut answer = reply.json();
+        let action = answer["action"].as_object_mut().unwrap();
+        let reason = action.remove("reason").unwrap();
+        assert!(!reason.as_str().unwrap().contains("@"));
+        (reply.decision().to_owned(), json!(action))
+    };
+    let said = |role: &str, content: &str| json!({ "role": role, "content": content });
+    let prompt = |texts: [&str; 2]| json!({ "messages": [said("system", texts[0]), said("User", texts[1])] });
+    let choices = |texts: [&str; 2]| {
+        let choice = |text| json!({ "message": said("Assistant", text) });
+        json!({ "choices": texts.map(choice) })
+    };
+    let rejected = json!({ "body": "Not this.", "status_code": 422 });
+    for (path, body) in [("/request", &prompt as &dyn Fn([&str; 2]) -> Value), ("/response", &choices)] {
+        assert_eq!(ask(path, body(["Be kind.", "hello"])).await, ("allow".to_owned(), json!({})));
+        let masked = json!({ "body": body(["Be kind.", PLACEHOLDER]) });
+        assert_eq!(ask(path, body(["Be kind.", EMAIL])).await, ("redact".to_owned(), masked));
+        assert_eq!(ask(path, body([EMAIL, CARD])).await, ("block".to_owned(), rejected.clone()));
+        assert_eq!(gate.post(path, &json!({ "body": { "texts": [] } })).await.status, 400);
+    }
+    assert_eq!(ask("/request", json!({ "messages": [] })).await.1, json!({}));
+}
+
+#[tokio::test]
+async fn agentgateway_roles_say_whose_texts_they_are() {
+    let policy = "version = 1\n[findings.tool]\n\"pii.email\" = \"block\"\n[findings.document]\n\"pii.email\" = \"redact\"\n";
+    let gate = gate_with("", policy, None).await;
+    for (role, decision) in [("user", "allow"), ("Tool", "block"), ("system", "allow"), ("critic", "redact")]
+    {
+        let body = json!({ "body": { "messages": [{ "role": role, "content": EMAIL }] } });
+        assert_eq!(gate.post("/request", &body).await.decision(), decision, "{role}");
+    }
+}

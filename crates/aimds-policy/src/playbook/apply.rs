@@ -1,7 +1,7 @@
 //! Which playbooks apply to a conversation, and what they add to its decision.
 
 use aimds_analyze::{Assessment, MessageRisk};
-use aimds_detect::{Category, Detector, Finding};
+use aimds_detect::{Detector, Finding};
 
 use super::plan::{Neutral, Order, Plan, Removal};
 use super::{Measure, Playbook, Playbooks};
@@ -103,16 +103,16 @@ impl Playbook {
             .unwrap_or_default()
             .iter()
             .take_while(move |finding| finding.message == message)
-            .filter(move |finding| counts(finding) && self.names(finding.category))
+            .filter(move |finding| counts(finding) && self.names(finding))
     }
 
-    fn names(&self, category: Category) -> bool {
-        let name = category.as_str();
+    fn names(&self, finding: &Finding) -> bool {
+        let name = finding.category.as_str();
         let matches = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(family) => name.starts_with(family),
+            Some(family) => finding.in_groups() && name.starts_with(family),
             None => name == pattern,
         };
-        self.categories.is_empty() || self.categories.iter().any(matches)
+        self.categories.is_empty() && finding.in_groups() || self.categories.iter().any(matches)
     }
 
     fn reason(&self, situation: &Situation<'_>, messages: &[&MessageRisk]) -> Reason {

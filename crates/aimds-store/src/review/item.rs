@@ -139,6 +139,8 @@ pub struct ReviewFilter<'a> {
 pub struct ReviewLimits {
     /// Items that wait.
     pub pending: usize,
+    /// Items of one tenant that wait.
+    pub tenant: usize,
     /// Sealed bytes of everything that is kept.
     pub bytes: u64,
 }
@@ -162,4 +164,6 @@ pub enum Added {
     },
     /// There is no place.
     Full,
+    /// There is none for this tenant: it leaves the others theirs.
+    TenantFull,
 }

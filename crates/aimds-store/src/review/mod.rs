@@ -89,6 +89,14 @@ impl ReviewFile {
         make_room: bool,
     ) -> Result<Added, SealedError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let waiting = "SELECT COUNT(*) FROM reviews WHERE state = ?1 AND tenant = ?2";
+        let waiting =
+            transaction.query_row(waiting, params![ReviewState::Pending.number(), new.tenant], |row| {
+                row.get::<_, i64>(0)
+            })?;
+        if usize::try_from(waiting).unwrap_or(usize::MAX) >= limits.tenant {
+            return Ok(Added::TenantFull);
+        }
         let mut ended = Vec::new();
         loop {
             let counts = counts(&transaction)?;

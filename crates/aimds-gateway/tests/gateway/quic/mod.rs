@@ -5,7 +5,7 @@ mod certificates;
 pub mod client;
 mod early;
 mod native;
-mod pki;
+pub mod pki;
 mod trusting;
 
 use std::time::Duration;

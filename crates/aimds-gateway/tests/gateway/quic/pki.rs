@@ -1,11 +1,13 @@
 //! Authorities and certificates in files.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
     date_time_ymd,
 };
+use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
 use super::client::Shown;
@@ -23,6 +25,23 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, "a test authority");
         let pem = params.self_signed(&key).unwrap().pem();
         Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// The authority's certificate.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// What a server for TCP needs to be `localhost`.
+    pub fn server(&self) -> Arc<ServerConfig> {
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let (certificate, key) = self.sign(params, ExtendedKeyUsagePurpose::ServerAuth);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let server =
+            server.unwrap().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key);
+        Arc::new(server.unwrap())
     }
 
     fn sign(

@@ -97,3 +97,19 @@ async fn the_webhook_is_told_with_a_signature_and_without_texts() {
     assert_eq!((&decided["event"], &decided["by"]), (&json!("review_denied"), &json!("ann")));
     assert!(!decided.to_string().contains("looked at it"), "a reason may quote a text");
 }
+
+#[tokio::test]
+async fn a_tenant_that_fills_its_part_of_the_queue_is_told_and_the_others_have_theirs() {
+    let config = "mode = \"ticket\"\nmax_pending_per_tenant = 1\non_full = \"oldest\"\n";
+    let office = Office::open(config, "").await;
+    let first = review_of(&office.ask(&risky("1")).await);
+    let reply = office.ask(&risky("2")).await;
+    assert_eq!((review_of(&reply).as_str(), reply.header("x-aimds-review-state")), ("", "tenant_full"));
+    assert_eq!(office.state(&first).await, "pending");
+    let guarded = office.gate.post("/v1/guard", &json!({ "text": IBAN })).await.json();
+    assert_eq!(guarded["review"], json!({ "id": "", "state": "tenant_full" }));
+    assert_eq!(office.gate.metric("aimds_reviews_total{event=\"tenant_full\"}").await, 2.0);
+    assert_ne!(review_of(&office.ask_as(&office.eve, &risky("3")).await), "");
+    office.decide(&first, "deny").await;
+    assert_ne!(review_of(&office.ask(&risky("2")).await), "");
+}

@@ -2,6 +2,7 @@
 
 mod answers;
 mod failures;
+mod hedging;
 mod money;
 mod routing;
 

@@ -170,6 +170,7 @@ async fn the_audit_log_tells_the_way() {
             "output_tokens": 2,
             "estimated": false,
             "cost_nanodollars": 7000,
+            "called_off_nanodollars": 0,
         })
     );
 }
