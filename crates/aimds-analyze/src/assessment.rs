@@ -2,7 +2,7 @@
 
 use aimds_detect::{Category, Finding, Origin};
 
-use crate::{Session, SessionRisk, Taint, Timestamp};
+use crate::{Obeyed, PlantedOrder, Session, SessionRisk, Taint, Timestamp};
 
 /// A budget that ran out before everything was looked at. A text with one of these is never called clean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,6 +86,10 @@ pub struct Assessment {
     pub findings: Vec<Finding>,
     /// Arguments of tool calls that untrusted content put there.
     pub taints: Vec<Taint>,
+    /// Sentences that order something in texts that should be data.
+    pub orders: Vec<PlantedOrder>,
+    /// Tool calls that do what such a sentence ordered.
+    pub obeyed: Vec<Obeyed>,
     /// The messages together.
     pub session: SessionRisk,
 }
@@ -95,6 +99,12 @@ impl Assessment {
     #[must_use]
     pub fn with_session(self, session: SessionRisk) -> Self {
         Self { score: self.score.max(session.score), session, ..self }
+    }
+
+    /// The same with the orders in the texts and the calls that obey them.
+    #[must_use]
+    pub fn with_orders(self, orders: Vec<PlantedOrder>, obeyed: Vec<Obeyed>) -> Self {
+        Self { orders, obeyed, ..self }
     }
 
     /// The position of the first message that decided: the first at which its own risk or that of the session so far reaches
@@ -146,7 +156,15 @@ pub fn assess(
             .then_with(|| b.confidence.total_cmp(&a.confidence))
     });
     session.observe(score, now);
-    Assessment { score, messages, findings, taints, session: SessionRisk::default() }
+    Assessment {
+        score,
+        messages,
+        findings,
+        taints,
+        orders: Vec::new(),
+        obeyed: Vec::new(),
+        session: SessionRisk::default(),
+    }
 }
 
 #[cfg(test)]

@@ -11,11 +11,13 @@
 )]
 
 mod assessment;
+mod obedience;
 mod provenance;
 mod session;
 mod sessions;
 
 pub use assessment::{Assessment, Degraded, Exhausted, MessageRisk, assess};
+pub use obedience::{Obeyed, PlantedOrder, obeyed, obeyed_after};
 pub use provenance::{Taint, taints, taints_after};
 pub use session::{
     Categories, Cause, Event, Features, Fingerprint, Joined, Look, RiskFeatures, SUSPICIOUS, Session,

@@ -27,7 +27,7 @@ pub struct Taint {
 const SHORTEST: usize = 4;
 /// Values of one call that are followed. What a call has more of comes from nowhere known, and counts as tainted by the
 /// latest untrusted text.
-const MOST_VALUES: usize = 64;
+pub(crate) const MOST_VALUES: usize = 64;
 /// Longer values are compared by their beginning.
 const LONGEST_COMPARED: usize = 512;
 /// From this length on a value may differ from its source in one character of eight.
@@ -102,15 +102,7 @@ impl Texts<'_> {
         let untrusted = self.positions(begin, |origin| matches!(origin, Origin::Tool | Origin::Document));
         let Some(&latest) = untrusted.first() else { return Vec::new() };
         let trusted = self.positions(begin, |origin| matches!(origin, Origin::User | Origin::System));
-        let mut values = Vec::new();
-        for message in self.messages.get(texts).unwrap_or_default() {
-            match serde_json::from_str(&message.text) {
-                Ok(arguments) => leaves(&arguments, &mut String::new(), &mut values),
-                // A tool's own name is no argument.
-                Err(_) if message.text == name => {}
-                Err(_) => values.push((String::new(), plain(&message.text))),
-            }
-        }
+        let values = values_of(self.messages.get(texts).unwrap_or_default(), name);
         let mut found = Vec::new();
         for (number, (argument, value)) in values.into_iter().enumerate() {
             let source =
@@ -174,8 +166,22 @@ impl Texts<'_> {
     }
 }
 
+/// The arguments of a call of the tool `name`, each with its pointer; of a text that is no JSON, the whole.
+pub(crate) fn values_of(texts: &[&Message], name: &str) -> Vec<(String, String)> {
+    let mut values = Vec::new();
+    for message in texts {
+        match serde_json::from_str(&message.text) {
+            Ok(arguments) => leaves(&arguments, &mut String::new(), &mut values),
+            // A tool's own name is no argument.
+            Err(_) if message.text == name => {}
+            Err(_) => values.push((String::new(), plain(&message.text))),
+        }
+    }
+    values
+}
+
 /// Lower case, one space for every run of white space.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !plain.is_empty() {

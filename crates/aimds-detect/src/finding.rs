@@ -142,6 +142,8 @@ pub enum Detector {
     Tagger,
     /// Invisible characters.
     Invisible,
+    /// The analysis of orders in data.
+    Orders,
 }
 
 impl Detector {
@@ -156,6 +158,7 @@ impl Detector {
             Self::Validator => "validator",
             Self::Tagger => "tagger",
             Self::Invisible => "invisible",
+            Self::Orders => "orders",
         }
     }
 }

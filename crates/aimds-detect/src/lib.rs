@@ -16,6 +16,7 @@ mod finding;
 pub mod known;
 pub mod lexical;
 pub mod names;
+pub mod orders;
 mod parts;
 pub mod rules;
 pub mod validators;
@@ -24,4 +25,4 @@ pub use conversation::{Conversation, Message, Origin, Role, ToolUse, ToolUseKind
 pub use finding::{Category, Detector, Finding};
 pub use parts::split_values;
 mod scanner;
-pub use scanner::{Deep, Effort, MessageScan, ScanExhausted, Scanner, head};
+pub use scanner::{Deep, Effort, MessageScan, Ordering, ScanExhausted, Scanner, head};

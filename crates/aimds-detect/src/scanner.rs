@@ -9,6 +9,7 @@ use crate::encoder::{Encoder, EncoderError, Judgement, Window};
 use crate::known::{CUTOFF, KnownAttack, KnownAttacks, NEAR};
 use crate::lexical::{Head, LexicalModel, RuleEvidence, evidence};
 use crate::names::{Tagger, beside};
+use crate::orders::{Actions, MOST_ORDERS, Order, orders};
 use crate::rules::{RuleMask, RuleSet, Severity, Status};
 use crate::validators::{self, Hit, Kind};
 use crate::{Category, Detector, Finding, Message, Origin};
@@ -24,6 +25,19 @@ pub struct MessageScan {
     pub exhausted: Option<ScanExhausted>,
     /// What tier 2 did.
     pub deep: Deep,
+    /// The sentences of text by tools and of documents that order something.
+    pub orders: Vec<Ordering>,
+}
+
+/// A sentence of a message that orders something.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ordering {
+    /// Byte range in the original text, on character boundaries.
+    pub span: Range<usize>,
+    /// What it wants done.
+    pub actions: Actions,
+    /// Probability in \[0, 1\] that an assistant is meant.
+    pub confidence: f32,
 }
 
 /// What tier 2 did for a message.
@@ -83,6 +97,8 @@ const MOST_FINDINGS: usize = 256;
 const MOST_NAMES: usize = 1024;
 /// Below this probability the model has nothing to report.
 const REPORTED: f32 = 0.35;
+/// Signs that the explanation of an order names.
+const MOST_SIGNS: usize = 3;
 /// How much likelier an attack is where somebody hid the words: measured on dev, benign texts in the same disguises still
 /// alarm in less than one case of a hundred.
 const HIDING_ODDS: f32 = 3.0;
@@ -176,6 +192,7 @@ impl Scanner {
         let mut report = Report { position, findings: Vec::new() };
         let mut names = data(&normalised, self.names.as_ref(), &mut report);
         let (mut score, mut deep) = (0.0, Deep::NotNeeded);
+        let mut ordered = Vec::new();
         if message.origin != Origin::System {
             let rules = self.apply_rules(&normalised, message.origin, mask, &mut report);
             let wording = self.apply_model(&normalised, message.origin, rules, &mut report);
@@ -190,10 +207,14 @@ impl Scanner {
                     joined
                 }
             };
+            let planted = match head(message.origin) {
+                Head::Orders => self.apply_orders(&normalised, &mut ordered, &mut report),
+                Head::Manipulation => 0.0,
+            };
             // What the models say was calibrated without the known attacks.
             let wording = wording.max(known);
-            // What is hidden and what the words say are independent causes (noisy or).
-            score = 1.0 - (1.0 - wording) * (1.0 - hidden);
+            // What is hidden, what the words say and what is ordered are independent causes (noisy or).
+            score = 1.0 - (1.0 - wording) * (1.0 - hidden) * (1.0 - planted);
         }
         if report.findings.len() > MOST_FINDINGS {
             report.findings.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
@@ -205,7 +226,42 @@ impl Scanner {
             exhausted.get_or_insert(ScanExhausted::Names);
         }
         report.findings.append(&mut names);
-        MessageScan { score: score.clamp(0.0, 1.0), findings: report.findings, exhausted, deep }
+        let score = score.clamp(0.0, 1.0);
+        MessageScan { score, findings: report.findings, exhausted, deep, orders: ordered }
+    }
+
+    /// The sentences of every view that order something; the probability that the likeliest of them is meant for an assistant.
+    fn apply_orders(&self, normalised: &Normalised, ordered: &mut Vec<Ordering>, report: &mut Report) -> f32 {
+        let mut best: Option<(f32, &View, Range<usize>, Order)> = None;
+        for view in &normalised.views {
+            let mapped = view.remainder.as_ref().unwrap_or(&view.canonical);
+            for order in orders(&mapped.text).found {
+                let confidence = if view.hides() { raise(order.confidence) } else { order.confidence };
+                let span = mapped.map.span(order.range.clone());
+                if ordered.len() < MOST_ORDERS {
+                    ordered.push(Ordering { span: span.clone(), actions: order.actions, confidence });
+                }
+                if best.as_ref().is_none_or(|(top, ..)| confidence > *top) {
+                    best = Some((confidence, view, span, order));
+                }
+            }
+        }
+        let Some((confidence, view, span, order)) = best else { return 0.0 };
+        if confidence >= REPORTED {
+            let signs = order.signs.telling(MOST_SIGNS).join(", ");
+            let explanation =
+                format!("a sentence inside data orders an action; for an assistant speak: {signs}");
+            report.add(
+                Category::IndirectInjection,
+                Detector::Orders,
+                None,
+                confidence,
+                span.clone(),
+                decoded(&explanation, view),
+            );
+            report.add_encoded(view, Detector::Orders, confidence, span);
+        }
+        confidence
     }
 
     /// The rules on every view.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aimds_analyze::{
-    Assessment, Degraded, Exhausted, MessageRisk, Session, Timestamp, assess, splits, taints, taints_after,
+    Assessment, Degraded, Exhausted, MessageRisk, PlantedOrder, Session, Timestamp, assess, obeyed,
+    obeyed_after, splits, taints, taints_after,
 };
 use aimds_detect::encoder::EncoderError;
 use aimds_detect::known::KnownError;
@@ -12,7 +13,7 @@ use aimds_detect::lexical::ModelError;
 use aimds_detect::names::NamesError;
 use aimds_detect::rules::{RuleError, RuleMask};
 use aimds_detect::{
-    Conversation, Deep, Effort, Message, MessageScan, Origin, ScanExhausted, Scanner, split_values,
+    Conversation, Deep, Effort, Message, MessageScan, Ordering, Origin, ScanExhausted, Scanner, split_values,
 };
 use aimds_policy::{Action, Asked, Decision, DeepMode, Policy, PolicyError};
 
@@ -255,9 +256,11 @@ impl Engine {
         };
         let mut risks = Vec::with_capacity(conversation.messages.len());
         let mut findings = Vec::new();
+        let mut orders = Vec::new();
         for (position, message) in conversation.messages.iter().enumerate() {
             let mut scan = look(position, message);
             findings.append(&mut scan.findings);
+            orders.extend(scan.orders.drain(..).map(|order| planted(position, order)));
             risks.push(self.risk(position, message, &scan));
         }
         let split = split_values(conversation, &findings);
@@ -272,11 +275,16 @@ impl Engine {
             }
         }
         let together = session.follow(conversation, &risks, &findings, &completed, now);
-        let tainted = match asked {
-            Some(asked) if self.policy.follows() => taints_after(asked.conversation, conversation),
-            _ => taints(conversation),
+        let (tainted, obedient) = match asked {
+            Some(Asked { conversation: before, assessment }) if self.policy.follows() => (
+                taints_after(before, conversation),
+                obeyed_after(before, &assessment.orders, conversation, &orders),
+            ),
+            _ => (taints(conversation), obeyed(conversation, &orders)),
         };
-        let assessment = assess(risks, findings, tainted, session, now).with_session(together);
+        let assessment = assess(risks, findings, tainted, session, now)
+            .with_orders(orders, obedient)
+            .with_session(together);
         let tenant = session.tenant();
         let decision = match asked {
             None => self.policy.decide(conversation, &assessment, tenant),
@@ -305,6 +313,11 @@ impl Engine {
             Deep::Failed => Some(Degraded::Failed),
         }
     }
+}
+
+fn planted(message: usize, order: Ordering) -> PlantedOrder {
+    let Ordering { span, actions, confidence } = order;
+    PlantedOrder { message, span, actions, confidence }
 }
 
 /// The provider message of the earliest reason for what is decided.

@@ -120,8 +120,13 @@ impl ScanCache {
 mod tests {
     use super::*;
 
-    const NEW: MessageScan =
-        MessageScan { score: 0.5, findings: Vec::new(), exhausted: None, deep: Deep::NotNeeded };
+    const NEW: MessageScan = MessageScan {
+        score: 0.5,
+        findings: Vec::new(),
+        exhausted: None,
+        deep: Deep::NotNeeded,
+        orders: Vec::new(),
+    };
 
     fn of<'a>(tenant: &'a str, text: &'a str) -> Of<'a> {
         Of { tenant, mask: "", origin: Origin::User, band: None, text }

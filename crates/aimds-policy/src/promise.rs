@@ -206,6 +206,8 @@ impl Situation<'_> {
             messages: vec![risk],
             findings: self.category.map(finding).into_iter().collect(),
             taints: Vec::new(),
+            orders: Vec::new(),
+            obeyed: Vec::new(),
             session: SessionRisk::default(),
         }
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use aimds_analyze::{Assessment, MessageRisk, Taint};
+use aimds_analyze::{Assessment, MessageRisk, Obeyed, PlantedOrder, Taint};
 use aimds_detect::{Category, Conversation, Finding, Origin, Role, ToolUse, ToolUseKind};
 use aimds_temporal::{Atom, Event, Formula, Term, Verdict};
 
@@ -14,7 +14,7 @@ use crate::file::TemporalEntry;
 use crate::resolve::{PolicyError, not_for_playbooks};
 
 /// Events without arguments, apart from the names of groups of tools.
-const EVENTS: [&str; 13] = [
+const EVENTS: [&str; 15] = [
     "system",
     "user",
     "assistant",
@@ -27,10 +27,12 @@ const EVENTS: [&str; 13] = [
     "result",
     "tainted",
     "obeys_suspicious",
+    "orders",
+    "obeys_order",
     "approved",
 ];
 /// Events with one argument.
-const NAMED_EVENTS: [&str; 3] = ["call", "result", "found"];
+const NAMED_EVENTS: [&str; 5] = ["call", "result", "found", "orders", "obeys_order"];
 
 /// What an answer is an answer to.
 #[derive(Clone, Copy, Debug)]
@@ -75,9 +77,15 @@ impl Said {
         assessment
             .findings
             .extend(findings.map(|finding| Finding { message: finding.message + texts, ..finding }));
+        let orders = assessed.orders.iter().cloned();
+        assessment
+            .orders
+            .extend(orders.map(|order| PlantedOrder { message: order.message + texts, ..order }));
         // Their sources are numbered over both already.
         let taints = assessed.taints.iter().cloned();
         assessment.taints.extend(taints.map(|taint| Taint { call: taint.call + tools, ..taint }));
+        let obeyed = assessed.obeyed.iter().cloned();
+        assessment.obeyed.extend(obeyed.map(|obeyed| Obeyed { call: obeyed.call + tools, ..obeyed }));
     }
 }
 
@@ -268,6 +276,15 @@ impl TemporalPolicies {
                 steps.add(at, Event::new("obeys_suspicious"));
             }
         }
+        for obeyed in &look.assessment.obeyed {
+            let Some(tool) = look.conversation.tools.get(obeyed.call) else { continue };
+            // The text that is obeyed has the same name in both events, so that a formula joins them and its witness tells it.
+            let text = obeyed.source.to_string();
+            for (at, name) in [(obeyed.source, "orders"), (tool.last() + before, "obeys_order")] {
+                steps.add(at, Event::new(name));
+                steps.add(at, Event::new(name).arg(text.as_str()));
+            }
+        }
     }
 }
 
@@ -366,8 +383,10 @@ fn check_event(atom: &Atom, groups: &[Group]) -> Result<(), String> {
 /// Whether the formula holds of every conversation in which no tool is used.
 fn cannot_fail_without_tools(formula: &Formula, groups: &[Group]) -> bool {
     let of_tools = |atom: &Atom| {
-        matches!(atom.name.as_str(), "call" | "result" | "tainted" | "obeys_suspicious" | "approved")
-            || groups.iter().any(|group| group.name == atom.name)
+        matches!(
+            atom.name.as_str(),
+            "call" | "result" | "tainted" | "obeys_suspicious" | "orders" | "obeys_order" | "approved"
+        ) || groups.iter().any(|group| group.name == atom.name)
     };
     aimds_temporal::Policy::compile(&without(formula, &of_tools))
         .is_ok_and(|policy| policy.monitor().verdict() == Verdict::True)

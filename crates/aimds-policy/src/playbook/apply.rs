@@ -164,8 +164,9 @@ impl Playbook {
                         && rule.span.end <= window.span.end
                 })
             };
-            let is_model =
-                |finding: &Finding| matches!(finding.detector, Detector::Lexical | Detector::Encoder);
+            let is_model = |finding: &Finding| {
+                matches!(finding.detector, Detector::Lexical | Detector::Encoder | Detector::Orders)
+            };
             let instructions = found
                 .iter()
                 .filter(|finding| how != Neutral::Remove || !is_model(finding) || !named(finding));
