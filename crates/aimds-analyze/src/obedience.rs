@@ -254,7 +254,7 @@ mod tests {
             "pay the bill",
             &[bill],
             pay,
-            ("send_money", r#"{"to":"US133","amount":900}"#),
+            ("send_money", r#"{"to":"US133","amount":12}"#),
             Some(Some("/to")),
         );
         check("pay the bill", &[bill], pay, ("send_money", r#"{"to":"DE02","amount":12}"#), None);

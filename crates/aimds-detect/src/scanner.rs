@@ -102,6 +102,8 @@ const MOST_SIGNS: usize = 3;
 /// How much likelier an attack is where somebody hid the words: measured on dev, benign texts in the same disguises still
 /// alarm in less than one case of a hundred.
 const HIDING_ODDS: f32 = 3.0;
+/// Below this probability a sentence that orders something is what documents for people hold, and lifts no score.
+const ORDERED: f32 = 0.4;
 /// From this probability on a text is searched for known attacks, which costs as much as everything else in tier 1: few
 /// ordinary texts have it, and hardly a known attack has not.
 const KNOWN_FROM: f32 = 0.05;
@@ -233,7 +235,9 @@ impl Scanner {
     /// The sentences of every view that order something; the probability that the likeliest of them is meant for an assistant.
     fn apply_orders(&self, normalised: &Normalised, ordered: &mut Vec<Ordering>, report: &mut Report) -> f32 {
         let mut best: Option<(f32, &View, Range<usize>, Order)> = None;
-        for view in &normalised.views {
+        // What is read by spelling words anew has its clauses, names and values torn apart: records become sentences.
+        let respelt = |view: &&View| view.transforms.iter().any(|transform| transform.is_spelling());
+        for view in normalised.views.iter().filter(|view| !respelt(view)) {
             let mapped = view.remainder.as_ref().unwrap_or(&view.canonical);
             for order in orders(&mapped.text).found {
                 let confidence = if view.hides() { raise(order.confidence) } else { order.confidence };
@@ -246,21 +250,14 @@ impl Scanner {
                 }
             }
         }
+        let best = best.filter(|(confidence, ..)| *confidence >= ORDERED);
         let Some((confidence, view, span, order)) = best else { return 0.0 };
-        if confidence >= REPORTED {
-            let signs = order.signs.telling(MOST_SIGNS).join(", ");
-            let explanation =
-                format!("a sentence inside data orders an action; for an assistant speak: {signs}");
-            report.add(
-                Category::IndirectInjection,
-                Detector::Orders,
-                None,
-                confidence,
-                span.clone(),
-                decoded(&explanation, view),
-            );
-            report.add_encoded(view, Detector::Orders, confidence, span);
-        }
+        let signs = order.signs.telling(MOST_SIGNS).join(", ");
+        let explanation = format!("a sentence inside data orders an action; for an assistant speak: {signs}");
+        let explanation = decoded(&explanation, view);
+        let category = Category::IndirectInjection;
+        report.add(category, Detector::Orders, None, confidence, span.clone(), explanation);
+        report.add_encoded(view, Detector::Orders, confidence, span);
         confidence
     }
 

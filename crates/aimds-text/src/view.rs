@@ -89,7 +89,8 @@ impl Transform {
     }
 
     /// Whether it reads single words in another way, so that a second time shows nothing new.
-    fn is_spelling(self) -> bool {
+    #[must_use]
+    pub fn is_spelling(self) -> bool {
         matches!(self, Self::RunTogether | Self::Leet | Self::Unaccented)
     }
 
