@@ -282,11 +282,9 @@ fn sentence_end(text: &str, from: usize) -> usize {
                 }
                 line = at + 1;
             }
-            Some(b'.' | b'!' | b'?') if ends_sentence(bytes, at) => {
-                // "e.g., ", "no. 5": an abbreviation.
-                if !matches!(bytes.get(at + 1), Some(b',')) {
-                    return at + 1;
-                }
+            // A comma behind it: an abbreviation, "e.g., ".
+            Some(b'.' | b'!' | b'?') if ends_sentence(bytes, at) && bytes.get(at + 1) != Some(&b',') => {
+                return at + 1;
             }
             _ => {}
         }

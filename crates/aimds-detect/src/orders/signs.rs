@@ -353,8 +353,7 @@ fn value(token: &str, before: &str) -> Signs {
     if word.contains("://") || word.starts_with("www.") || is_host(word) {
         return signs.and(Signs::URL);
     }
-    if token.starts_with(['$', '€', '£']) && digits > 0 || digits > 0 && word.ends_with(['$', '€', '£'])
-    {
+    if digits > 0 && (token.starts_with(['$', '€', '£']) || word.ends_with(['$', '€', '£'])) {
         return signs.and(Signs::MONEY);
     }
     if token.starts_with(['/', '~']) && token.len() > 2 {

@@ -73,7 +73,10 @@ fn packed(
 }
 
 /// Causes and likenesses as they were packed.
-fn unpacked(bytes: &[u8]) -> Option<(&[[u8; CAUSE_BYTES]], &[[u8; LIKENESS_BYTES]])> {
+type Packed<'a> = (&'a [[u8; CAUSE_BYTES]], &'a [[u8; LIKENESS_BYTES]]);
+
+/// Takes them apart; nothing where the bytes are no ties.
+fn unpacked(bytes: &[u8]) -> Option<Packed<'_>> {
     // An attack without edges has none.
     let Some((&count, bytes)) = bytes.split_first() else { return Some((&[], &[])) };
     let (causes, likeness) = bytes.split_at_checked(usize::from(count) * CAUSE_BYTES)?;
@@ -117,13 +120,16 @@ pub(super) fn ties(
     Ok(Ties { attacks, causes, caused, alike, truncated })
 }
 
+/// An attack and its packed ties.
+type AttackWithTies = (Place<i64>, Vec<u8>);
+
 /// Attacks with their packed ties, the newest first.
 pub(super) fn attacks(
     conn: &Connection,
     tenant: i64,
     span: Span,
     limit: usize,
-) -> Result<Portion<(Place<i64>, Vec<u8>)>, Error> {
+) -> Result<Portion<AttackWithTies>, Error> {
     let mut statement = conn.prepare_cached(ATTACKS)?;
     let mut rows = statement.query(params![
         tenant,
