@@ -1,5 +1,5 @@
 -- POST /v1/guard at a fixed rate: harmless prompts in turn, and one attack in so many, each in a session of its own; at the end
--- one line for xtask to read. Arguments: key, requests a second, one attack in.
+-- one line for xtask to read. Each text has letters of its own, since scans of texts are kept. Arguments: key, requests a second, one attack in.
 local ffi = require("ffi")
 ffi.cdef [[
   typedef struct { long seconds; long micros; } aimds_time;
@@ -24,7 +24,7 @@ local function now()
 end
 
 local function body(prompt, session)
-  local text = (prompt .. prompt):sub(1, 200)
+  local text = ("########## " .. prompt .. prompt):sub(1, 200)
   return '{"messages":[{"role":"user","content":"' .. text .. '"}],"session":"' .. session .. '"}'
 end
 
@@ -34,6 +34,13 @@ function init(arguments)
   for index, prompt in ipairs(prompts) do
     harmless[index] = wrk.format("POST", "/v1/guard", headers, body(prompt, "calm"))
   end
+end
+
+local letters = { ["0"] = "a", ["1"] = "b", ["2"] = "c", ["3"] = "d", ["4"] = "e", ["5"] = "f", ["6"] = "g", ["7"] = "h", ["8"] = "i", ["9"] = "j" }
+
+local function marked(request)
+  local mark = string.format("%010d", asked):gsub("%d", letters)
+  return (request:gsub("##########", mark, 1))
 end
 
 -- Each request has its time, whichever connection is free for it: the rate does not sink with the answers.
@@ -47,14 +54,15 @@ end
 function request()
   asked = asked + 1
   if asked % every == 0 then
-    return wrk.format("POST", "/v1/guard", headers, body(attack, string.format("attack-%d-%d", begin or 0, asked)))
+    local session = string.format("attack-%d-%d", begin or 0, asked)
+    return marked(wrk.format("POST", "/v1/guard", headers, body(attack, session)))
   end
-  return harmless[asked % #harmless + 1]
+  return marked(harmless[asked % #harmless + 1])
 end
 
 function done(summary, latency, _)
   local errors = summary.errors
-  io.write(string.format("aimds-load requests=%d seconds=%.3f p50_us=%d p99_us=%d errors=%d\n",
-    summary.requests, summary.duration / 1e6, latency:percentile(50), latency:percentile(99),
+  io.write(string.format("aimds-load requests=%d seconds=%.3f p50_us=%d p99_us=%d max_us=%d errors=%d\n",
+    summary.requests, summary.duration / 1e6, latency:percentile(50), latency:percentile(99), latency.max,
     errors.connect + errors.read + errors.write + errors.status + errors.timeout))
 end

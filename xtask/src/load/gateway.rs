@@ -15,51 +15,33 @@ use crate::process::{command, spawn, stop};
 /// A gateway that is not listening by then will not.
 const START: Duration = Duration::from_secs(30);
 
-/// What differs from a start without a configuration.
-pub(super) struct Settings {
-    /// With audit log, causal memory and learner in the shadow, as without a configuration.
-    pub(super) audit: bool,
-    /// The model behind the in-line proxy.
-    pub(super) upstream: Option<SocketAddr>,
-}
-
-impl Settings {
-    /// The configuration; `None` where it takes none.
-    fn config(&self) -> Option<String> {
-        let records = match (self.audit, self.upstream) {
-            (true, None) => return None,
-            (true, Some(_)) => {
-                "[audit]\npath = \"audit.db\"\n[graph]\npath = \"graph.db\"\n[learn]\nstate = \"learn.state\"\n"
-            }
-            (false, _) => "",
-        };
-        let upstream =
-            self.upstream.map(|address| format!("[upstream]\nbase_url = \"http://{address}/v1\"\n"));
-        Some(format!("{records}{}", upstream.unwrap_or_default()))
-    }
-}
-
 /// A running gateway, which ends with this value.
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     child: Child,
     /// With its scheme.
-    pub(super) address: String,
+    pub(crate) address: String,
     /// Address and port of the QUIC listener.
-    pub(super) quic: String,
-    pub(super) key: String,
+    pub(crate) quic: String,
+    pub(crate) key: String,
 }
 
 impl Gateway {
-    pub(super) fn start(aimds: &Path, directory: &Path, settings: &Settings) -> anyhow::Result<Self> {
+    /// With its state in the directory; with a configuration, or as without one.
+    pub(crate) fn start(
+        aimds: &Path,
+        directory: &Path,
+        config: Option<&str>,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let mut serve = command(aimds);
         serve.args(["serve", "--listen", "127.0.0.1:0", "--listen-quic", "127.0.0.1:0", "--data-dir"]);
         serve.arg(directory.join("data"));
-        if let Some(text) = settings.config() {
+        if let Some(text) = config {
             let config = directory.join("aimds.toml");
             fs::write(&config, text)?;
             serve.arg("--config").arg(config);
         }
-        serve.env_remove("AIMDS_CONFIG").env("AIMDS_LOG", "warn");
+        serve.env_remove("AIMDS_CONFIG").env("AIMDS_LOG", "warn").envs(environment.iter().copied());
         let mut child = spawn(serve.stdout(Stdio::piped()))?;
         let output = child.stdout.take().context("no output")?;
         let mut gateway = Self { child, address: String::new(), quic: String::new(), key: String::new() };
@@ -83,17 +65,17 @@ impl Gateway {
         Ok(gateway)
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Where it listens for HTTP.
-    pub(super) fn socket(&self) -> anyhow::Result<SocketAddr> {
+    pub(crate) fn socket(&self) -> anyhow::Result<SocketAddr> {
         self.address.trim_start_matches("http://").parse().context("an address")
     }
 
     /// Processor time used so far, by the program and by the kernel for it, where the system tells.
-    pub(super) fn busy(&self) -> Option<Duration> {
+    pub(crate) fn busy(&self) -> Option<Duration> {
         const TICKS_PER_SECOND: u64 = 100; // USER_HZ of Linux on every architecture that we run on
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
         // The name in brackets may hold spaces; utime and stime are the 12th and 13th field after it.

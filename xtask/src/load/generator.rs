@@ -28,18 +28,18 @@ impl Target {
 
 /// What a load generator measured.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Measured {
-    pub(super) requests: f64,
-    seconds: f64,
-    pub(super) p50_us: f64,
-    pub(super) p99_us: f64,
+pub(crate) struct Measured {
+    pub(crate) requests: f64,
+    pub(crate) seconds: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
     max_us: f64,
-    errors: f64,
+    pub(crate) errors: f64,
 }
 
 impl Measured {
     /// Reads `aimds-load requests=1 seconds=2 …`.
-    fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         let mut measured = Self::default();
         for pair in line.strip_prefix("aimds-load ")?.split_whitespace() {
             let (name, value) = pair.split_once('=')?;
@@ -57,18 +57,18 @@ impl Measured {
         Some(measured)
     }
 
-    pub(super) fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.requests / self.seconds.max(f64::MIN_POSITIVE)
     }
 
     /// Whether every request was answered as it should be.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(self.requests > 0.0, "no request was answered");
         anyhow::ensure!(self.errors == 0.0, "{} of {} requests failed", self.errors, self.requests);
         Ok(())
     }
 
-    pub(super) fn lines(&self) -> [String; 2] {
+    pub(crate) fn lines(&self) -> [String; 2] {
         let ms = |us: f64| us / 1000.0;
         [
             format!("{:.0} requests/s ({:.0} in {:.1} s)", self.rate(), self.requests, self.seconds),

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::gateway::{Gateway, Settings};
+use super::gateway::Gateway;
 use super::paced::{Pace, Paced, quantile};
 use super::upstream::Upstream;
-use super::{Load, Report, chat_bodies};
+use super::{Load, Report, chat_bodies, config};
 
 /// Connections to each of both, so many at most: the rate is moderate.
 const CONNECTIONS: u64 = 8;
@@ -17,8 +17,8 @@ const LEAD: Duration = Duration::from_millis(100);
 
 pub(super) fn run(load: &Load, aimds: &Path, directory: &Path) -> anyhow::Result<Report> {
     let upstream = Upstream::start()?;
-    let settings = Settings { audit: !load.no_audit, upstream: Some(upstream.address) };
-    let gateway = Gateway::start(aimds, directory, &settings)?;
+    let config = config(load, Some(upstream.address));
+    let gateway = Gateway::start(aimds, directory, config.as_deref(), &[])?;
     let connections = load.connections.min(CONNECTIONS);
     let mut lines = vec![format!(
         "POST /v1/chat/completions, prompts of {} characters, {} requests/s to each of both, {connections} connections, {} s",

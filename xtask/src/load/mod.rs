@@ -2,8 +2,8 @@
 //!
 //! Generator and gateway share the machine: what comes out is a lower bound of what the gateway can do.
 
-mod gateway;
-mod generator;
+pub(crate) mod gateway;
+pub(crate) mod generator;
 mod in_line;
 mod memory;
 mod paced;
@@ -11,13 +11,14 @@ mod rival;
 mod upstream;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::process::{BUILD_LIMIT, cargo, run as must};
-use gateway::{Gateway, Settings};
+use gateway::Gateway;
 use generator::{Generator, Target};
 use memory::Memory;
 
@@ -117,7 +118,7 @@ pub(crate) fn run(load: &Load) -> anyhow::Result<()> {
 /// As many verdicts as the gateway can give.
 fn guard(load: &Load, aimds: &Path, directory: &Path) -> anyhow::Result<Report> {
     let generator = Generator::find(load)?;
-    let gateway = Gateway::start(aimds, directory, &Settings { audit: !load.no_audit, upstream: None })?;
+    let gateway = Gateway::start(aimds, directory, config(load, None).as_deref(), &[])?;
     let target = Target {
         address: match load.protocol {
             Protocol::H3 => gateway.quic.clone(),
@@ -157,6 +158,20 @@ fn guard(load: &Load, aimds: &Path, directory: &Path) -> anyhow::Result<Report> 
         "memory": memory.json(),
     });
     Ok(Report { lines, json })
+}
+
+/// The configuration of a gateway with the model behind it, and, unless told otherwise, with audit log, causal memory and learner
+/// in the shadow as without a configuration; `None` where it takes none.
+fn config(load: &Load, upstream: Option<SocketAddr>) -> Option<String> {
+    let records = match (load.no_audit, upstream) {
+        (false, None) => return None,
+        (false, Some(_)) => {
+            "[audit]\npath = \"audit.db\"\n[graph]\npath = \"graph.db\"\n[learn]\nstate = \"learn.state\"\n"
+        }
+        (true, _) => "",
+    };
+    let upstream = upstream.map(|address| format!("[upstream]\nbase_url = \"http://{address}/v1\"\n"));
+    Some(format!("{records}{}", upstream.unwrap_or_default()))
 }
 
 /// The prompts of the script that are no attacks, as requests to a model.

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::gateway::{Gateway, Settings};
+use super::gateway::Gateway;
 use super::generator::{Generator, Measured, Target};
 use super::paced::Pace;
 use super::upstream::Upstream;
-use super::{Load, Report, chat_bodies};
+use super::{Load, Report, chat_bodies, config};
 use crate::process::{command, spawn, stop};
 use crate::tools::venv;
 
@@ -34,8 +34,8 @@ pub(super) fn run(load: &Load, aimds: &Path, directory: &Path) -> anyhow::Result
     let upstream = Upstream::start()?;
     let chat = chat_bodies(false);
     let ours = {
-        let settings = Settings { audit: !load.no_audit, upstream: Some(upstream.address) };
-        let gateway = Gateway::start(aimds, directory, &settings)?;
+        let config = config(load, Some(upstream.address));
+        let gateway = Gateway::start(aimds, directory, config.as_deref(), &[])?;
         let target =
             Target { address: gateway.address.clone(), key: gateway.key.clone(), chat: chat.clone() };
         refuses(gateway.socket()?, &target.key).context("the in-line proxy")?;
