@@ -48,12 +48,17 @@ impl Session {
     }
 }
 
+/// When a session was used last: the time in milliseconds, and which use of its tenant's it was, since a millisecond has room
+/// for several.
+type Used = (u64, u64);
+
 /// The sessions of one tenant.
 #[derive(Default)]
 struct Tenant {
-    sessions: HashMap<SessionId, (u64, Arc<Session>)>,
+    uses: u64,
+    sessions: HashMap<SessionId, (Used, Arc<Session>)>,
     /// By last use.
-    idle: BTreeSet<(u64, SessionId)>,
+    idle: BTreeSet<(Used, SessionId)>,
 }
 
 /// The sessions in memory. The lock is held for a look-up, never over work.
@@ -96,10 +101,12 @@ impl Table {
         }
         let tenant = tenants.get_mut(tenant)?;
         counters.expired(tenant.expire(now_ms, ttl_ms));
+        tenant.uses += 1;
+        let now = (now_ms, tenant.uses);
         if let Some((used, session)) = tenant.sessions.get_mut(id) {
             tenant.idle.remove(&(*used, *id));
-            *used = now_ms;
-            tenant.idle.insert((now_ms, *id));
+            *used = now;
+            tenant.idle.insert((now, *id));
             return Some(Arc::clone(session));
         }
         if !make {
@@ -112,8 +119,8 @@ impl Table {
             counters.evicted();
         }
         let session = Session::new(*id);
-        tenant.sessions.insert(*id, (now_ms, Arc::clone(&session)));
-        tenant.idle.insert((now_ms, *id));
+        tenant.sessions.insert(*id, (now, Arc::clone(&session)));
+        tenant.idle.insert((now, *id));
         Some(session)
     }
 
@@ -133,7 +140,7 @@ impl Tenant {
         self.sessions.get(id).is_none_or(|(_, session)| Arc::strong_count(session) == 1)
     }
 
-    fn remove(&mut self, (used, id): (u64, SessionId)) {
+    fn remove(&mut self, (used, id): (Used, SessionId)) {
         self.idle.remove(&(used, id));
         self.sessions.remove(&id);
     }
@@ -142,7 +149,7 @@ impl Tenant {
         let ended: Vec<_> = self
             .idle
             .iter()
-            .take_while(|(used, _)| used.saturating_add(ttl_ms) <= now_ms)
+            .take_while(|((used_ms, _), _)| used_ms.saturating_add(ttl_ms) <= now_ms)
             .filter(|(_, id)| self.is_free(id))
             .copied()
             .collect();
@@ -169,8 +176,9 @@ mod tests {
         let one = Arc::downgrade(&get("a", 1, 1).unwrap());
         let two = Arc::downgrade(&get("a", 2, 2).unwrap());
         get("b", 3, 3).unwrap();
-        get("a", 1, 4).unwrap();
-        get("a", 4, 5).unwrap();
+        // Also where all of it happens in one millisecond.
+        get("a", 1, 2).unwrap();
+        get("a", 4, 2).unwrap();
         assert!(one.upgrade().is_some() && two.upgrade().is_none(), "the idle one goes");
         assert_eq!(table.len(), 3);
         let held = (get("a", 1, 6).unwrap(), get("a", 4, 6).unwrap());
