@@ -21,6 +21,7 @@ const MOST_FINDINGS: usize = 16;
 /// the time that an answer takes what other tenants have sent.
 #[derive(Debug)]
 pub struct ScanCache {
+    most: NonZeroUsize,
     key: [u8; 32],
     shared: bool,
     shards: Vec<Mutex<LruCache<u128, MessageScan>>>,
@@ -44,6 +45,7 @@ impl ScanCache {
     pub fn new(most: NonZeroUsize, key: [u8; 32]) -> Self {
         let each = NonZeroUsize::new(most.get().div_ceil(SHARDS)).unwrap_or(NonZeroUsize::MIN);
         Self {
+            most,
             key,
             shared: false,
             shards: (0..SHARDS).map(|_| Mutex::new(LruCache::new(each))).collect(),
@@ -61,11 +63,7 @@ impl ScanCache {
     /// An empty cache of the same size and key, for another engine. Counts start from 0.
     #[must_use]
     pub fn emptied(&self) -> Self {
-        let each = self.shards.first().and_then(|shard| shard.lock().ok().map(|shard| shard.cap()));
-        let most = each
-            .unwrap_or(NonZeroUsize::MIN)
-            .saturating_mul(NonZeroUsize::new(SHARDS).unwrap_or(NonZeroUsize::MIN));
-        Self { shared: self.shared, ..Self::new(most, self.key) }
+        Self { shared: self.shared, ..Self::new(self.most, self.key) }
     }
 
     /// How many scans were found, and how many were not.

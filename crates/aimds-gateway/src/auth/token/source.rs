@@ -7,18 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use axum::body::Bytes;
 use axum::http::{HeaderValue, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Mutex;
 
 use super::Refusal;
 use super::jws::{Algorithm, Unverified};
 use super::key_set::{KeySet, KeySetError, SET_BYTES};
 use crate::config::KeyPlace;
+use crate::upstream::{HttpsClient, https_client};
 
 /// Time for one attempt to fetch a key set.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,7 +49,7 @@ pub(super) struct Source {
     place: KeyPlace,
     every: Duration,
     keys: ArcSwapOption<KeySet>,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpsClient,
     /// When it was last looked at. One look at a time: who comes meanwhile waits for what it finds.
     looked: Mutex<Option<Instant>>,
     pub(super) good: AtomicU64,
@@ -61,20 +58,11 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(place: KeyPlace, every: Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(PATIENCE));
-        connector.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(connector);
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
         Self {
             place,
             every,
             keys: ArcSwapOption::empty(),
-            client,
+            client: https_client(PATIENCE),
             looked: Mutex::new(None),
             good: AtomicU64::new(0),
             bad: AtomicU64::new(0),
