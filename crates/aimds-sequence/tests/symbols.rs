@@ -13,7 +13,7 @@ fn len() -> impl Strategy<Value = usize> {
     prop_oneof![
         0..20_usize,
         prop::sample::select(vec![0, 1, 2, 63, 64, 65, 127, 128, 129, 191, 193, 255, 256, 257, 300]),
-        500..530_usize,
+        500..700_usize,
     ]
 }
 
