@@ -10,13 +10,14 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{clear, verdict};
 use crate::app::Call;
 use crate::error::Failure;
 use crate::messages::{Collector, ToolCall, UnknownRole, WireMessage};
 use crate::metrics::Direction;
+use crate::providers::Speaker;
 
 /// LiteLLM's request. What is not listed is accepted and not used.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -72,6 +73,7 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
         InputType::Request => Direction::Request,
         InputType::Response => Direction::Response,
     };
+    let tools = tools.map(|tools| Map::from_iter([("tools".to_owned(), Value::Array(tools))]));
     let conversation = collect(input_type, texts, structured_messages, tool_calls, tools)?;
     let inspection = call.inspect(direction, &conversation)?;
     let decision = inspection.outcome.decision;
@@ -105,13 +107,17 @@ fn collect(
     texts: Vec<String>,
     structured: Option<Vec<WireMessage>>,
     tool_calls: Option<Vec<ToolCall>>,
-    tools: Option<Vec<Value>>,
+    tools: Option<Map<String, Value>>,
 ) -> Result<Conversation, Failure> {
     let mut known = Collector::default();
     for (index, mut message) in structured.into_iter().flatten().enumerate() {
         message.origin = None;
         known.push(index, message, UnknownRole::Distrust, "")?;
     }
+    for (number, call) in tool_calls.into_iter().flatten().enumerate() {
+        known.call(call, number, "", number)?;
+    }
+    known.rest(tools.unwrap_or_default(), &Speaker::document(0), "", format_args!(""))?;
     // A text that stands in several messages is judged as the least trusted of them.
     let mut speakers: HashMap<&str, (Role, Origin)> = HashMap::new();
     for message in &known.conversation.messages {
@@ -139,14 +145,6 @@ fn collect(
             conversation.push(role, origin, text);
         }
     }
-    for call in tool_calls.into_iter().flatten() {
-        if let Some(arguments) = call.function.and_then(|function| function.arguments) {
-            conversation.push(Role::Assistant, Origin::Model, arguments);
-        }
-    }
-    for tool in tools.iter().flatten() {
-        descriptions(tool, &mut conversation);
-    }
     Ok(conversation)
 }
 
@@ -157,23 +155,5 @@ fn distrust(origin: Origin) -> u8 {
         Origin::User => 2,
         Origin::Document => 3,
         Origin::Tool => 4,
-    }
-}
-
-/// Recursion is bounded by the depth that the request may have.
-fn descriptions(value: &Value, conversation: &mut Conversation) {
-    match value {
-        Value::Object(members) => {
-            for (key, value) in members {
-                match value {
-                    Value::String(text) if key == "description" || key == "name" || key == "title" => {
-                        conversation.push(Role::User, Origin::Document, text.as_str());
-                    }
-                    value => descriptions(value, conversation),
-                }
-            }
-        }
-        Value::Array(elements) => elements.iter().for_each(|element| descriptions(element, conversation)),
-        _ => {}
     }
 }
