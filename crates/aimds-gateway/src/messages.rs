@@ -201,6 +201,11 @@ impl Collector {
         Ok(())
     }
 
+    /// Whether a call has this identifier.
+    pub(crate) fn has_call(&self, id: &str) -> bool {
+        self.called.contains_key(id)
+    }
+
     fn text(&mut self, text: String, speaker: &Speaker, place: &str, tail: std::fmt::Arguments<'_>) {
         let pointer = if place.is_empty() { String::new() } else { format!("{place}{tail}") };
         self.conversation.messages.push(speaker.says(text, pointer));
