@@ -207,3 +207,17 @@ async fn what_is_not_a_guard_request_is_refused_with_the_reason() {
         assert_eq!(reply.json()["error"], json!({ "code": "invalid_request", "message": message }));
     }
 }
+
+#[tokio::test]
+async fn a_member_that_stands_twice_is_refused() {
+    let gate = gate("").await;
+    let check = |message: &str| format!(r#"{{"messages":[{{"role":"user","content":"a",{message}}}]}}"#);
+    for message in [r#""reason":"a","reason":"b""#, r#""x":{"y":1,"y":2}"#, r#""x":1,"\u0078":2"#] {
+        let reply = gate.post_bytes("/v1/guard", check(message)).await;
+        assert_eq!(
+            (reply.status.as_u16(), &reply.json()["error"]["code"]),
+            (400, &json!("duplicate_member")),
+            "{message}"
+        );
+    }
+}
