@@ -60,11 +60,11 @@ impl Keeper {
     ///
     /// # Errors
     /// The list is full; the change comes back.
-    pub(super) fn ask(&self, asked: Asked) -> Result<Option<OwnedSemaphorePermit>, Asked> {
+    pub(super) fn ask(&self, asked: Asked) -> Result<Option<OwnedSemaphorePermit>, Box<Asked>> {
         let mut waiting = self.waiting();
         if waiting.asked.len() >= WAITING {
             waiting.everything = true;
-            return Err(asked);
+            return Err(Box::new(asked));
         }
         waiting.asked.push(asked);
         Ok(Arc::clone(&self.place).try_acquire_owned().ok())
