@@ -39,7 +39,7 @@ CREATE INDEX likeness_long ON likeness (node, last_ms, first_ms, other, weight) 
 ";
 
 const ATTACKS_BY_TIME: &str =
-    "CREATE INDEX attacks_by_time ON nodes (tenant, first_ms, id, last_ms, ties) WHERE kind = 4";
+    "CREATE INDEX attacks_by_time ON nodes (tenant, kind, first_ms, id, last_ms, ties) WHERE kind = 4";
 
 /// Makes the tables in an empty file; refuses a file with others.
 pub(super) fn prepare(conn: &Connection) -> Result<(), Error> {
