@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufWriter, Write as _};
 use std::ops::Range;
 use std::path::PathBuf;
 
-use aimds_text::{Limits, Mapped, Transform, View, normalise};
+use aimds_text::{Limits, Mapped, Transform, normalise};
 use anyhow::Result;
 use rayon::prelude::*;
 use serde_json::{Map, Value};
