@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures a part of AIMDS and its rivals one after the other, and prints what `aimds bench` says of all of them.
 
-    python3 rivals/engines.py temporal|scheduler|attractor|learn [--binary FILE] [further arguments of aimds bench]
+    python3 rivals/engines.py temporal|scheduler|attractor|sequence|learn [--binary FILE] [further arguments of aimds bench]
 
 Exports the workload with `aimds bench NAME --export`, gives it to every rival, keeps their results under
 target/rivals-engines, and runs `aimds bench NAME --rivals` with them. Installs the rivals under target/ on the first run.
@@ -19,8 +19,8 @@ VENV = TARGET / "rivals-engines-venv"
 WORK = TARGET / "rivals-engines"
 PINS = HERE / "requirements-engines.txt"
 INCUMBENTS = TARGET / "rivals-incumbents"
-PYTHON = {"temporal": "traces.py", "attractor": "series.py", "learn": "vowpal.py"}
-RUST = ("temporal", "scheduler", "attractor")
+PYTHON = {"temporal": "traces.py", "attractor": "series.py", "sequence": "sequences.py", "learn": "vowpal.py"}
+RUST = ("temporal", "scheduler", "attractor", "sequence")
 
 
 def python(script):

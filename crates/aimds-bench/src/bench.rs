@@ -45,7 +45,7 @@ impl Bench<'_> {
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Of what: `temporal`, `scheduler`, `attractor`, `learn`, `graph`.
+    /// Of what: `temporal`, `scheduler`, `attractor`, `sequence`, `learn`, `graph`.
     pub bench: &'static str,
     /// The version of what was measured.
     pub version: &'static str,

@@ -24,6 +24,7 @@ mod learn;
 mod rivals;
 mod samples;
 mod scheduler;
+mod sequence;
 mod temporal;
 mod workload;
 
@@ -36,5 +37,6 @@ pub use latency::{Latency, measure};
 pub use learn::{Point, Regret, STEPS, export, latencies, regret_cases, regrets};
 pub use rivals::{RivalResult, put_beside};
 pub use scheduler::{SchedulerLoad, export_scheduler, measure_scheduler};
+pub use sequence::{SequenceLoad, export_sequence, measure_sequence};
 pub use temporal::{TemporalLoad, export_temporal, measure_temporal};
 pub use workload::{Workload, workloads};

@@ -206,6 +206,7 @@ impl Call {
         let bytes = self.body(headers, body).await?;
         let text = json::check(&bytes, self.app.limits.json_depth)?;
         let value = serde_json::from_str(text).map_err(|error| explain(&error))?;
+        json::refuse_twice(text)?;
         Ok((value, bytes))
     }
 

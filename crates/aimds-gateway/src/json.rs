@@ -40,6 +40,11 @@ pub(crate) fn check(bytes: &[u8], depth_limit: usize) -> Result<&str, Failure> {
     Ok(text)
 }
 
+/// Refuses JSON in which a member is named twice: of two values, one would go unseen.
+pub(crate) fn refuse_twice(text: &str) -> Result<(), Failure> {
+    Reader { text, at: 0 }.value().map(drop)
+}
+
 /// A value and where it stands.
 #[derive(Debug)]
 pub(crate) struct Value {

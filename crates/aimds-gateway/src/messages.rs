@@ -1,12 +1,16 @@
-//! Messages as the guard routes receive them: `content` as a string or as parts, tool calls with their arguments.
+//! Messages as the guard routes receive them: `content` as a string or as parts, tool calls with their arguments, and whatever
+//! else the messages of a provider hold, read as on the provider's own surface.
 
 use std::collections::HashMap;
 
 use aimds_engine::{Conversation, Message, Origin, Role, ToolUse, ToolUseKind};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::error::Failure;
+use crate::json::Document;
+use crate::providers::{Found, Speaker, Texts, is_identifier, is_name};
 
 /// One message of a chat.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -29,6 +33,9 @@ pub(crate) struct WireMessage {
     /// Which tool a message of the role `tool` comes from, if `tool_call_id` does not say.
     #[serde(default)]
     pub(crate) name: Option<String>,
+    /// What else providers' messages hold (reasoning, refusals, results of tools): every text in it is looked at.
+    #[serde(flatten)]
+    pub(crate) other: Map<String, Value>,
 }
 
 /// Text or parts.
@@ -47,6 +54,9 @@ pub(crate) struct Part {
     /// The text, in a part that has one.
     #[serde(default)]
     pub(crate) text: Option<String>,
+    /// Every text in it is looked at.
+    #[serde(flatten)]
+    pub(crate) other: Map<String, Value>,
 }
 
 /// One tool call.
@@ -61,6 +71,9 @@ pub(crate) struct ToolCall {
     /// The function that is called.
     #[serde(default)]
     pub(crate) function: Option<Function>,
+    /// Every text in it is looked at.
+    #[serde(flatten)]
+    pub(crate) other: Map<String, Value>,
 }
 
 /// The function of a tool call.
@@ -69,9 +82,9 @@ pub(crate) struct Function {
     /// Its name.
     #[serde(default)]
     pub(crate) name: Option<String>,
-    /// The arguments, as JSON in a string.
+    /// The arguments, as JSON in a string or as they are.
     #[serde(default)]
-    pub(crate) arguments: Option<String>,
+    pub(crate) arguments: Option<Value>,
 }
 
 /// How a route treats roles that it does not know.
@@ -87,7 +100,7 @@ pub(crate) enum UnknownRole {
 #[derive(Debug, Default)]
 pub(crate) struct Collector {
     pub(crate) conversation: Conversation,
-    /// Parts without text: images, sound, files. Nobody has looked at them.
+    /// Parts with images, sound or files, or without any text. Nobody has looked at what they show.
     pub(crate) unscanned: usize,
     /// Which tool was called under an identifier.
     called: HashMap<String, String>,
@@ -102,7 +115,7 @@ impl Collector {
         unknown: UnknownRole,
         place: &str,
     ) -> Result<(), Failure> {
-        let WireMessage { role, content, origin, tool_calls, tool_call_id, name } = message;
+        let WireMessage { role, content, origin, tool_calls, tool_call_id, name, other } = message;
         let (role, default_origin) = match role.as_deref().map(Role::parse) {
             None => (Role::User, Origin::User),
             Some(Some(role)) => (role, role.default_origin()),
@@ -117,45 +130,124 @@ impl Collector {
             None => default_origin,
             Some(name) => parse_origin(name)?,
         };
+        let speaker = Speaker::new(role, origin, index);
         let first = self.conversation.messages.len();
-        let mut text = |text: String, tail: std::fmt::Arguments<'_>| {
-            let pointer = if place.is_empty() { String::new() } else { format!("{place}{tail}") };
-            self.conversation.messages.push(Message { role, origin, index, pointer, text });
-        };
         match content {
             None => {}
-            Some(Content::Text(whole)) => text(whole, format_args!("/content")),
+            Some(Content::Text(whole)) => self.text(whole, &speaker, place, format_args!("/content")),
             Some(Content::Parts(parts)) => {
-                for (number, part) in parts.into_iter().enumerate() {
-                    match part.text {
-                        Some(part) => text(part, format_args!("/content/{number}/text")),
-                        None => self.unscanned += 1,
+                for (number, Part { text, other }) in parts.into_iter().enumerate() {
+                    let before = self.conversation.messages.len();
+                    if let Some(text) = text {
+                        self.text(text, &speaker, place, format_args!("/content/{number}/text"));
+                    }
+                    let shown = shows_media(&other);
+                    self.rest(other, &speaker, place, format_args!("/content/{number}"))?;
+                    if shown || self.conversation.messages.len() == before {
+                        self.unscanned += 1;
                     }
                 }
             }
         }
+        self.rest(other, &speaker, place, format_args!(""))?;
         let texts = first..self.conversation.messages.len();
+        if let Some(name) = name.as_ref().filter(|name| !is_name(name)) {
+            self.text(name.clone(), &speaker, place, format_args!("/name"));
+        }
+        if let Some(id) = tool_call_id.as_ref().filter(|id| !is_identifier(id)) {
+            self.text(id.clone(), &speaker, place, format_args!("/tool_call_id"));
+        }
         let tool = name.or_else(|| tool_call_id.and_then(|id| self.called.get(&id).cloned()));
         if let Some(name) = tool.filter(|_| role == Role::Tool && !texts.is_empty()) {
             self.conversation.tools.push(ToolUse { texts, name, kind: ToolUseKind::Result });
         }
-        for (number, ToolCall { id, approved, function }) in tool_calls.into_iter().flatten().enumerate() {
-            let Some(Function { name, arguments }) = function else { continue };
-            if let Some(name) = name {
-                self.called.extend(id.map(|id| (id, name.clone())));
-                let (at, approved) = (self.conversation.messages.len(), approved.unwrap_or_default());
-                let kind = ToolUseKind::Call { approved };
-                self.conversation.tools.push(ToolUse { texts: at..at + 1, name, kind });
-            }
-            let pointer = match place {
-                "" => String::new(),
-                _ => format!("{place}/tool_calls/{number}/function/arguments"),
-            };
-            let (role, origin, text) = (Role::Assistant, Origin::Model, arguments.unwrap_or_default());
-            self.conversation.messages.push(Message { role, origin, index, pointer, text });
+        for (number, call) in tool_calls.into_iter().flatten().enumerate() {
+            self.call(call, index, place, number)?;
         }
         Ok(())
     }
+
+    /// A call is the model's, whoever sends it.
+    pub(crate) fn call(
+        &mut self,
+        call: ToolCall,
+        index: usize,
+        place: &str,
+        number: usize,
+    ) -> Result<(), Failure> {
+        let ToolCall { id, approved, function, other } = call;
+        let speaker = Speaker::model(index);
+        self.rest(other, &speaker, place, format_args!("/tool_calls/{number}"))?;
+        if let Some(id) = id.as_ref().filter(|id| !is_identifier(id)) {
+            self.text(id.clone(), &speaker, place, format_args!("/tool_calls/{number}/id"));
+        }
+        let Some(Function { name, arguments }) = function else { return Ok(()) };
+        if let Some(name) = name {
+            if !is_name(&name) {
+                let tail = format_args!("/tool_calls/{number}/function/name");
+                self.text(name.clone(), &speaker, place, tail);
+            }
+            self.called.extend(id.map(|id| (id, name.clone())));
+            let (at, approved) = (self.conversation.messages.len(), approved.unwrap_or_default());
+            let kind = ToolUseKind::Call { approved };
+            self.conversation.tools.push(ToolUse { texts: at..at + 1, name, kind });
+        }
+        let arguments = match arguments {
+            None => String::new(),
+            Some(Value::String(arguments)) => arguments,
+            Some(arguments) => arguments.to_string(),
+        };
+        self.text(arguments, &speaker, place, format_args!("/tool_calls/{number}/function/arguments"));
+        Ok(())
+    }
+
+    /// Whether a call has this identifier.
+    pub(crate) fn has_call(&self, id: &str) -> bool {
+        self.called.contains_key(id)
+    }
+
+    fn text(&mut self, text: String, speaker: &Speaker, place: &str, tail: std::fmt::Arguments<'_>) {
+        let pointer = if place.is_empty() { String::new() } else { format!("{place}{tail}") };
+        self.conversation.messages.push(speaker.says(text, pointer));
+    }
+
+    /// Every text of members that have no place of their own, as on a provider's surface.
+    pub(crate) fn rest(
+        &mut self,
+        other: Map<String, Value>,
+        speaker: &Speaker,
+        place: &str,
+        tail: std::fmt::Arguments<'_>,
+    ) -> Result<(), Failure> {
+        // What nearly every part has.
+        let plain = other.len() == 1 && other.get("type").is_some_and(|kind| kind == "text");
+        if other.is_empty() || plain {
+            return Ok(());
+        }
+        let document = Document::parse(&Value::Object(other).to_string())?;
+        let mut texts = Texts::request(&document);
+        texts.called = std::mem::take(&mut self.called);
+        texts.collect(&document.root, speaker, &mut String::new())?;
+        self.called = texts.called;
+        let Found { conversation: Conversation { messages, tools, .. }, .. } = texts.found;
+        let before = self.conversation.messages.len();
+        for Message { pointer, text, role, origin, index } in messages {
+            let speaker = Speaker::new(role, origin, index);
+            self.text(text, &speaker, place, format_args!("{tail}{pointer}"));
+        }
+        let moved = |ToolUse { texts, name, kind }| {
+            let texts = texts.start + before..texts.end + before;
+            ToolUse { texts, name, kind }
+        };
+        self.conversation.tools.extend(tools.into_iter().map(moved));
+        Ok(())
+    }
+}
+
+/// Whether a part says that it is more than text.
+fn shows_media(part: &Map<String, Value>) -> bool {
+    let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
+    ["image", "audio", "video", "file", "media"].iter().any(|media| kind.contains(media))
 }
 
 /// Parses an origin that a caller names.

@@ -13,7 +13,7 @@ fn len() -> impl Strategy<Value = usize> {
     prop_oneof![
         0..20_usize,
         prop::sample::select(vec![0, 1, 2, 63, 64, 65, 127, 128, 129, 191, 193, 255, 256, 257, 300]),
-        500..530_usize,
+        500..700_usize,
     ]
 }
 
@@ -23,7 +23,7 @@ fn word(symbols: u32) -> impl Strategy<Value = Vec<u32>> {
 
 /// A sequence and one that was made from it by a few edits.
 fn related(symbols: u32) -> impl Strategy<Value = (Vec<u32>, Vec<u32>)> {
-    (word(symbols), prop::collection::vec((any::<prop::sample::Index>(), 0..3, 0..symbols), 0..40)).prop_map(
+    (word(symbols), prop::collection::vec((any::<prop::sample::Index>(), 0..3, 0..symbols), 0..160)).prop_map(
         |(first, edits)| {
             let mut second = first.clone();
             for (at, kind, symbol) in edits {

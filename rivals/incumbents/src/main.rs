@@ -1,10 +1,11 @@
 //! What the crates `midstreamer-*` do with the workloads of `aimds bench`: reads what `--export` wrote on standard
 //! input, and prints results for `--rivals`.
 //!
-//!     aimds-incumbents temporal|scheduler|attractor < cases.jsonl > results.json
+//!     aimds-incumbents temporal|scheduler|attractor|sequence < cases.jsonl > results.json
 
 mod attractor;
 mod scheduler;
+mod sequence;
 mod temporal;
 
 use std::error::Error;
@@ -14,7 +15,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::Value;
 
-/// All three have the same.
+/// All have the same.
 const VERSION: &str = "0.2.1";
 /// No case is measured for longer, in seconds, once it has three runs.
 const BUDGET_S: f64 = 10.0;
@@ -39,7 +40,8 @@ fn main() -> Result<(), Failed> {
         Some("temporal") => temporal::row,
         Some("scheduler") => scheduler::row,
         Some("attractor") => attractor::row,
-        _ => return Err("aimds-incumbents temporal|scheduler|attractor < cases.jsonl".into()),
+        Some("sequence") => sequence::row,
+        _ => return Err("aimds-incumbents temporal|scheduler|attractor|sequence < cases.jsonl".into()),
     };
     let mut all = Vec::new();
     for line in std::io::stdin().lines() {

@@ -1,12 +1,13 @@
-//! `aimds bench temporal`, `scheduler` and `attractor`: the engines one by one, with rivals beside them.
+//! `aimds bench temporal`, `scheduler`, `attractor` and `sequence`: the engines one by one, with rivals beside them.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use aimds_bench::{
-    Bench, Case, Report, SchedulerLoad, TemporalLoad, export_attractor, export_scheduler, export_temporal,
-    measure_attractor, measure_scheduler, measure_temporal,
+    Bench, Case, Report, SchedulerLoad, SequenceLoad, TemporalLoad, export_attractor, export_scheduler,
+    export_sequence, export_temporal, measure_attractor, measure_scheduler, measure_sequence,
+    measure_temporal,
 };
 use anyhow::Context as _;
 use clap::Args;
@@ -25,7 +26,7 @@ fn count() -> RangedU64ValueParser<usize> {
     within(1, 1_000_000_000)
 }
 
-/// What the three have in common.
+/// What they have in common.
 #[derive(Debug, Args)]
 pub struct Cases {
     /// Where what is random in the workloads comes from
@@ -43,6 +44,7 @@ pub struct Cases {
 }
 
 const PROMISED: TemporalLoad = TemporalLoad::PROMISED;
+const SEQUENCES: SequenceLoad = SequenceLoad::PROMISED;
 
 const ELSEWHERE: &str = "Times mean something on an idle machine; a case that takes long has fewer runs. Rivals that \
 are no part of this binary run with `python3 rivals/engines.py`, which writes the files for --rivals.";
@@ -102,6 +104,24 @@ pub struct Attractor {
     pub cases: Cases,
 }
 
+/// Arguments of `aimds bench sequence`.
+#[derive(Debug, Args)]
+#[command(after_help = ELSEWHERE)]
+pub struct Sequence {
+    /// Runs of each case
+    #[arg(long, default_value_t = 101, value_name = "N", value_parser = count())]
+    pub runs: usize,
+    /// Vectors among which the nearest are looked for
+    #[arg(long, default_value_t = SEQUENCES.vectors, value_name = "N", value_parser = within(100, 1_000_000))]
+    pub vectors: usize,
+    /// Known patterns
+    #[arg(long, default_value_t = SEQUENCES.patterns, value_name = "N", value_parser = within(100, 1_000_000))]
+    pub patterns: usize,
+    /// What it shares with the others.
+    #[command(flatten)]
+    pub cases: Cases,
+}
+
 /// Measures formulas, monitors and the model checker.
 pub(super) fn temporal(arguments: &Temporal, global: &Global) -> anyhow::Result<Status> {
     let load = TemporalLoad { events: arguments.events, states: arguments.states };
@@ -130,6 +150,17 @@ pub(super) fn attractor(arguments: &Attractor, global: &Global) -> anyhow::Resul
         Some(file) => export(file, |out| export_attractor(out, &arguments.values, arguments.cases.seed)),
         None => measure("attractor", &arguments.cases, arguments.runs, global, |bench| {
             measure_attractor(bench, &arguments.values)
+        }),
+    }
+}
+
+/// Measures the comparison of sequences.
+pub(super) fn sequence(arguments: &Sequence, global: &Global) -> anyhow::Result<Status> {
+    let load = SequenceLoad { vectors: arguments.vectors, patterns: arguments.patterns };
+    match &arguments.cases.export {
+        Some(file) => export(file, |out| export_sequence(out, &load, arguments.cases.seed)),
+        None => measure("sequence", &arguments.cases, arguments.runs, global, |bench| {
+            measure_sequence(bench, &load)
         }),
     }
 }

@@ -50,6 +50,8 @@ pub enum Other {
     Scheduler(engines::Scheduler),
     /// The analysis of series: what it takes, and whether it is right
     Attractor(engines::Attractor),
+    /// Edit distance, time warping, nearest vectors, known patterns
+    Sequence(engines::Sequence),
     /// Build a large causal memory and measure how fast it answers
     Graph(graph::GraphBench),
     /// Regret and latency of the response policy on synthetic environments
@@ -75,6 +77,7 @@ pub fn run(bench: &Bench, global: &Global) -> anyhow::Result<Status> {
         Some(Other::Temporal(temporal)) => return engines::temporal(temporal, global),
         Some(Other::Scheduler(scheduler)) => return engines::scheduler(scheduler, global),
         Some(Other::Attractor(attractor)) => return engines::attractor(attractor, global),
+        Some(Other::Sequence(sequence)) => return engines::sequence(sequence, global),
         Some(Other::Graph(graph)) => return graph::run(graph, global),
         Some(Other::Learn(learn)) => return learn::run(learn, global),
     }

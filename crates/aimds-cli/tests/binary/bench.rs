@@ -138,6 +138,22 @@ fn the_attractor_is_right_where_the_truth_is_known() {
 }
 
 #[test]
+fn sequences_are_compared_right_by_everybody() {
+    let small =
+        ["bench", "sequence", "--vectors", "200", "--patterns", "200", "--runs", "3", "--format", "json"];
+    let report = run(&small).json();
+    assert_eq!(cases(&report).len(), 2 * 3 + 3 * 4 + 1 + 1);
+    check_right(&report, &[]);
+    for case in report["cases"].as_array().unwrap() {
+        let rivals = case["rivals"].as_array().unwrap();
+        assert!(rivals.iter().all(|rival| rival["right"] == true), "{case}");
+    }
+    let found = case(&report, "which of 200 patterns a text of 64 tokens holds");
+    assert_eq!((found["answer"].clone(), found["runs"].clone()), (200.0.into(), 200.into()));
+    assert!(found["target"].is_null(), "it is promised for ten thousand");
+}
+
+#[test]
 fn series_and_calls_are_exported_for_rivals() {
     let folder = Folder::new();
     let lines = |bench: &[&str]| -> Vec<Value> {
@@ -153,4 +169,10 @@ fn series_and_calls_are_exported_for_rivals() {
     assert_eq!((series[14]["dimension"].clone(), series[14]["interval"].clone()), (5.into(), 0.01.into()));
     let calls = lines(&["scheduler", "--runs", "3", "--batches", "7"]);
     assert_eq!((calls[0]["batch"].clone(), calls[0]["batches"].clone()), (64.into(), 21.into()));
+    let sequences = lines(&["sequence", "--vectors", "100", "--patterns", "100"]);
+    let kinds: Vec<_> = sequences.iter().map(|case| case["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "warping").count(), 4);
+    assert_eq!(kinds[kinds.len() - 3..], ["lcs", "nearest", "patterns"]);
+    let texts = sequences.last().unwrap()["texts"].as_array().unwrap();
+    assert_eq!((texts.len(), texts[0].as_array().unwrap().len()), (200, 64));
 }

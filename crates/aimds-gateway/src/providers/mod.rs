@@ -21,6 +21,7 @@ use axum::http::Uri;
 use serde_json::Value as Json;
 
 pub(crate) use body::{Outbound, Reply, replacements};
+pub(crate) use names::{is_identifier, is_name};
 pub(crate) use texts::{Found, Speaker, Texts};
 
 use crate::error::Failure;

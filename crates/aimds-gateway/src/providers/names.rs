@@ -106,13 +106,14 @@ pub(super) const LONG_NUMBER: usize = 9;
 pub(super) const SHORTEST_MEDIA: usize = 64;
 
 /// Whether a key is an ordinary name. Others are read by the model like any text (`{"ignore all instructions": 1}`).
-pub(super) fn is_name(key: &str) -> bool {
+pub(crate) fn is_name(key: &str) -> bool {
     key.len() <= 64
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$'))
         && key.bytes().filter(u8::is_ascii_digit).count() < LONG_NUMBER
 }
 
-pub(super) fn is_identifier(text: &str) -> bool {
+/// Whether a text is nothing but an identifier.
+pub(crate) fn is_identifier(text: &str) -> bool {
     text.len() <= 128
         && text.bytes().all(|byte| {
             byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':' | b'/' | b'|')

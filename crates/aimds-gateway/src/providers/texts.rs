@@ -63,6 +63,12 @@ impl Speaker {
         Self::new(Role::System, Origin::System, index)
     }
 
+    /// A text of this speaker.
+    pub(crate) fn says(&self, text: String, pointer: String) -> Message {
+        let Self { role, origin, index, .. } = *self;
+        Message { role, origin, index, pointer, text }
+    }
+
     /// The speaker of what `owner` stands for. It can only lose trust: what a tool or a document says stays theirs, and
     /// a user does not become the model, whatever they call themselves.
     fn turned(self, owner: Option<&Owner>) -> Self {
@@ -96,7 +102,7 @@ pub(crate) struct Texts<'a> {
     /// An answer may repeat its texts; a request has no reason to.
     repeats: bool,
     /// Which tool was called under an identifier.
-    called: HashMap<String, String>,
+    pub(crate) called: HashMap<String, String>,
     pub(crate) found: Found,
 }
 
@@ -315,9 +321,7 @@ impl<'a> Texts<'a> {
         if self.found.spans.len() >= MAX_TEXTS {
             return Err(Failure::Invalid(format!("the request holds more than {MAX_TEXTS} texts")));
         }
-        let Speaker { role, origin, index, .. } = *speaker;
-        let pointer = place.to_owned();
-        self.found.conversation.messages.push(Message { role, origin, index, pointer, text });
+        self.found.conversation.messages.push(speaker.says(text, place.to_owned()));
         self.found.spans.push(span);
         Ok(())
     }

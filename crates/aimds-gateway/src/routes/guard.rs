@@ -13,6 +13,7 @@ use crate::app::{Call, Inspection};
 use crate::error::Failure;
 use crate::messages::{Collector, UnknownRole, WireMessage, parse_origin};
 use crate::metrics::Direction;
+use crate::providers::Speaker;
 use crate::review::{self, Answer as Reviewed, Escalated};
 
 /// Exactly one of `text`, `messages` and `turns`.
@@ -38,8 +39,14 @@ pub(crate) struct GuardRequest {
     #[serde(default)]
     redact: bool,
     /// The session that it belongs to, as the header x-aimds-session says it; goes before the header.
-    #[serde(default)]
+    #[serde(default, alias = "session_id")]
     session: Option<String>,
+    /// What the operator tells the model beside the messages: text or parts.
+    #[serde(default)]
+    system: Option<Value>,
+    /// Definitions of tools: their texts are looked at as documents.
+    #[serde(default)]
+    tools: Option<Value>,
 }
 
 #[derive(Debug, Serialize)]
@@ -163,7 +170,8 @@ pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Res
         request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "format=verdict"));
     let (parts, body) = request.into_parts();
     let (guard, bytes): (GuardRequest, _) = call.json(&parts.headers, body).await?;
-    let GuardRequest { id, text, origin, messages, turns, redact: wants_redacted, session } = guard;
+    let GuardRequest { id, text, origin, messages, turns, redact: wants_redacted, session, system, tools } =
+        guard;
     if let Some(session) = session {
         call.name_session(&session).await?;
     }
@@ -188,6 +196,11 @@ pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Res
         }
         let place = if wants_redacted { format!("/{member}/{index}") } else { String::new() };
         collector.push(index, message, UnknownRole::Refuse, &place)?;
+    }
+    let beside = [("system", system, Speaker::system(0)), ("tools", tools, Speaker::document(0))];
+    for (member, value, speaker) in beside {
+        let value = value.map(|value| (member.to_owned(), value));
+        collector.rest(value.into_iter().collect(), &speaker, BESIDE, format_args!(""))?;
     }
     let Collector { conversation, unscanned, .. } = collector;
     let inspection = call.inspect(Direction::Request, &conversation)?;
@@ -237,16 +250,14 @@ pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Res
             (None, Some(permit)) => call.carry_out(permit, conversation, decided_at, granted.as_ref())?,
             (None, None) => None,
         };
-        match changed {
-            Some(changed) => {
-                redacted = Some(rewritten(&bytes, member, &changed.conversation, &changed.positions)?);
-                reminder = changed.reminder;
-            }
-            // What is left when the instructions are taken out is no better.
-            None => {
-                action = Action::Block;
-                verdict.decision = action.as_str();
-            }
+        if let Some(changed) = changed {
+            redacted = rewritten(&bytes, member, &changed.conversation, &changed.positions)?;
+            reminder = changed.reminder;
+        }
+        // What is left when the instructions are taken out is no better, or stands where it cannot be handed back.
+        if redacted.is_none() {
+            action = Action::Block;
+            verdict.decision = action.as_str();
         }
     }
     let answer = GuardAnswer {
@@ -261,19 +272,27 @@ pub(crate) async fn answer(mut call: Call, request: Request<Body>) -> Result<Res
     super::verdict(action, &answer)
 }
 
-/// The caller's own text or messages with the changed texts in place.
+/// The place of texts that are no part of what is handed back.
+const BESIDE: &str = "#beside";
+
+/// The caller's own text or messages with the changed texts in place; `None` where one of them is a name or stands elsewhere.
 fn rewritten(
     bytes: &[u8],
     member: &str,
     redacted: &Conversation,
     changed: &[usize],
-) -> Result<Value, Failure> {
+) -> Result<Option<Value>, Failure> {
     let mut body: Value = serde_json::from_slice(bytes).map_err(|_| Failure::Internal)?;
     for &position in changed {
         let message = redacted.messages.get(position).ok_or(Failure::Internal)?;
-        *body.pointer_mut(&message.pointer).ok_or(Failure::Internal)? = message.text.as_str().into();
+        let Some(place) = body.pointer_mut(&message.pointer) else { return Ok(None) };
+        let structured = || serde_json::from_str(&message.text).ok();
+        *place = match place {
+            Value::String(_) => message.text.as_str().into(),
+            _ => structured().unwrap_or_else(|| message.text.as_str().into()),
+        };
     }
-    body.get_mut(member).map(Value::take).ok_or(Failure::Internal)
+    Ok(body.get_mut(member).map(Value::take))
 }
 
 #[cfg(test)]

@@ -3,20 +3,21 @@
 //! Only `texts` can be handed back changed. If the policy redacts anywhere else (tool calls, tool definitions), the
 //! request is blocked: an answer that claims to have masked what it could not would be a leak.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
-use aimds_engine::{Action, Conversation, Message, Origin, Role};
+use aimds_engine::{Action, Conversation, Origin, Role};
 use axum::body::Body;
 use axum::http::{Request, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{clear, verdict};
 use crate::app::Call;
 use crate::error::Failure;
 use crate::messages::{Collector, ToolCall, UnknownRole, WireMessage};
 use crate::metrics::Direction;
+use crate::providers::Speaker;
 
 /// LiteLLM's request. What is not listed is accepted and not used.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -66,13 +67,13 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
     let (parts, body) = request.into_parts();
     let (asked, _): (LitellmRequest, _) = call.json(&parts.headers, body).await?;
     let LitellmRequest { input_type, texts, structured_messages, tool_calls, tools } = asked;
-    let texts = texts.unwrap_or_default();
-    let count = texts.len();
     let direction = match input_type {
         InputType::Request => Direction::Request,
         InputType::Response => Direction::Response,
     };
-    let conversation = collect(input_type, texts, structured_messages, tool_calls, tools)?;
+    let tools = tools.map(|tools| Map::from_iter([("tools".to_owned(), Value::Array(tools))]));
+    let (conversation, places) =
+        collect(input_type, texts.unwrap_or_default(), structured_messages, tool_calls, tools)?;
     let inspection = call.inspect(direction, &conversation)?;
     let decision = inspection.outcome.decision;
     let action = decision.action();
@@ -84,10 +85,11 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
     };
     let (action, answer) = match cleared.changed() {
         [] => (action, LitellmAnswer { action: "NONE", blocked_reason: None, texts: None }),
-        changed if changed.iter().any(|&position| position >= count) => (Action::Block, blocked),
+        changed if !changed.iter().all(|position| places.contains(position)) => (Action::Block, blocked),
         _ => {
+            let messages = &cleared.conversation().messages;
             let texts =
-                cleared.conversation().messages.iter().take(count).map(|message| message.text.clone());
+                places.iter().filter_map(|&place| messages.get(place)).map(|message| message.text.clone());
             let answer = LitellmAnswer {
                 action: "GUARDRAIL_INTERVENED",
                 blocked_reason: None,
@@ -99,81 +101,48 @@ pub(crate) async fn answer(call: Call, request: Request<Body>) -> Result<Respons
     verdict(action, &answer)
 }
 
-/// The texts come first, so that position and order are those of the request.
+/// The messages in their order, and which of them each of the texts is. A text that stands in no message comes behind them.
 fn collect(
     input_type: InputType,
     texts: Vec<String>,
     structured: Option<Vec<WireMessage>>,
     tool_calls: Option<Vec<ToolCall>>,
-    tools: Option<Vec<Value>>,
-) -> Result<Conversation, Failure> {
+    tools: Option<Map<String, Value>>,
+) -> Result<(Conversation, Vec<usize>), Failure> {
     let mut known = Collector::default();
+    known.rest(tools.unwrap_or_default(), &Speaker::document(0), "", format_args!(""))?;
     for (index, mut message) in structured.into_iter().flatten().enumerate() {
         message.origin = None;
         known.push(index, message, UnknownRole::Distrust, "")?;
     }
-    // A text that stands in several messages is judged as the least trusted of them.
-    let mut speakers: HashMap<&str, (Role, Origin)> = HashMap::new();
-    for message in &known.conversation.messages {
-        let speaker = speakers.entry(&message.text).or_insert((message.role, message.origin));
-        if distrust(message.origin) > distrust(speaker.1) {
-            *speaker = (message.role, message.origin);
+    // Only what is sent to the model can stand in messages to it.
+    let mut standing: HashMap<String, VecDeque<usize>> = HashMap::new();
+    let (role, origin) = match input_type {
+        InputType::Request => {
+            for (place, message) in known.conversation.messages.iter().enumerate() {
+                standing.entry(message.text.clone()).or_default().push_back(place);
+            }
+            (Role::User, Origin::User)
         }
-    }
-    let default = match input_type {
-        InputType::Request => (Role::User, Origin::User),
         InputType::Response => (Role::Assistant, Origin::Model),
     };
-    let mut conversation = Conversation::default();
+    let mut places = Vec::with_capacity(texts.len());
     for text in texts {
-        let (role, origin) = match input_type {
-            InputType::Request => speakers.get(text.as_str()).copied().unwrap_or(default),
-            InputType::Response => default,
+        let found = match standing.get_mut(&text) {
+            Some(several) if several.len() > 1 => several.pop_front(),
+            Some(one) => one.front().copied(),
+            None => None,
         };
-        conversation.push(role, origin, text);
-    }
-    let given: std::collections::HashSet<String> =
-        conversation.messages.iter().map(|message| message.text.clone()).collect();
-    for Message { role, origin, text, .. } in known.conversation.messages {
-        if !given.contains(&text) {
-            conversation.push(role, origin, text);
+        places.push(found.unwrap_or(known.conversation.messages.len()));
+        if found.is_none() {
+            known.conversation.push(role, origin, text);
         }
     }
-    for call in tool_calls.into_iter().flatten() {
-        if let Some(arguments) = call.function.and_then(|function| function.arguments) {
-            conversation.push(Role::Assistant, Origin::Model, arguments);
+    for (number, call) in tool_calls.into_iter().flatten().enumerate() {
+        // A call that a message makes is not made again.
+        if !call.id.as_ref().is_some_and(|id| known.has_call(id)) {
+            known.call(call, number, "", number)?;
         }
     }
-    for tool in tools.iter().flatten() {
-        descriptions(tool, &mut conversation);
-    }
-    Ok(conversation)
-}
-
-fn distrust(origin: Origin) -> u8 {
-    match origin {
-        Origin::System => 0,
-        Origin::Model => 1,
-        Origin::User => 2,
-        Origin::Document => 3,
-        Origin::Tool => 4,
-    }
-}
-
-/// Recursion is bounded by the depth that the request may have.
-fn descriptions(value: &Value, conversation: &mut Conversation) {
-    match value {
-        Value::Object(members) => {
-            for (key, value) in members {
-                match value {
-                    Value::String(text) if key == "description" || key == "name" || key == "title" => {
-                        conversation.push(Role::User, Origin::Document, text.as_str());
-                    }
-                    value => descriptions(value, conversation),
-                }
-            }
-        }
-        Value::Array(elements) => elements.iter().for_each(|element| descriptions(element, conversation)),
-        _ => {}
-    }
+    Ok((known.conversation, places))
 }

@@ -140,6 +140,29 @@ async fn litellm_texts_have_the_origin_of_their_structured_message() {
 }
 
 #[tokio::test]
+async fn litellm_texts_are_masked_where_they_stand_and_calls_are_counted_once() {
+    let policy = "version = 1\n[findings.tool]\n\"pii.email\" = \"redact\"\n\
+        [[temporal]]\nname = \"pay once\"\nformula = 'at most 1 call(\"pay\")'\n";
+    let gate = gate_with("", policy, None).await;
+    let call =
+        |id: &str| json!({ "id": id, "type": "function", "function": { "name": "pay", "arguments": "{}" } });
+    let body = |calls: &[Value]| {
+        json!({
+            "texts": ["hello", EMAIL, EMAIL, "more"], "tool_calls": calls,
+            "structured_messages": [
+                { "role": "user", "content": "hello" },
+                { "role": "user", "content": EMAIL },
+                { "role": "assistant", "content": null, "tool_calls": [call("a")] },
+                { "role": "tool", "tool_call_id": "a", "content": EMAIL },
+            ],
+        })
+    };
+    let masked = json!({ "action": "GUARDRAIL_INTERVENED", "texts": ["hello", EMAIL, PLACEHOLDER, "more"] });
+    assert_eq!(litellm(&gate, body(&[call("a")])).await, masked);
+    assert_eq!(litellm(&gate, body(&[call("a"), call("b")])).await, json!({ "action": "BLOCKED" }));
+}
+
+#[tokio::test]
 async fn prompt_shield_answers_for_prompt_and_documents() {
     let gate = gate("").await;
     let path = "/contentsafety/text:shieldPrompt?api-version=2024-09-01";

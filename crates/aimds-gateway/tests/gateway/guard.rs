@@ -57,6 +57,93 @@ async fn messages_and_turns_are_judged_with_parts_and_tool_calls() {
     }
 }
 
+/// Members of a message beside `content` as a string, with an address in each, and whose text it is.
+fn places() -> Vec<(&'static str, Value)> {
+    let assistant =
+        |member: &str, value: Value| json!({ "role": "assistant", "content": null, member: value });
+    let part =
+        |part: Value| json!({ "role": "user", "content": [{ "type": "text", "text": "hello" }, part] });
+    vec![
+        ("model", assistant("reasoning_content", EMAIL.into())),
+        ("model", assistant("refusal", EMAIL.into())),
+        ("model", assistant("function_call", json!({ "name": "f", "arguments": EMAIL }))),
+        (
+            "model",
+            assistant("tool_calls", json!([{ "function": { "name": "f", "arguments": { "to": EMAIL } } }])),
+        ),
+        ("model", assistant("tool_calls", json!([{ "function": { "name": EMAIL, "arguments": "{}" } }]))),
+        (
+            "model",
+            assistant("tool_calls", json!([{ "type": "custom", "custom": { "name": "f", "input": EMAIL } }])),
+        ),
+        ("user", json!({ "role": "user", "contents": EMAIL })),
+        ("user", json!({ "role": "user", "name": EMAIL, "content": "hello" })),
+        ("user", part(json!({ "type": "input_text", "input_text": EMAIL }))),
+        ("user", part(json!({ "type": "image_url", "image_url": { "url": EMAIL } }))),
+        ("tool", part(json!({ "type": "tool_result", "tool_use_id": "t", "content": EMAIL }))),
+        ("tool", part(json!({ "type": "tool_result", "content": [{ "type": "text", "text": EMAIL }] }))),
+        ("document", part(json!({ "type": "document", "source": { "type": "text", "data": EMAIL } }))),
+        ("user", json!({ "role": "tool", "origin": "user", "tool_call_id": EMAIL, "content": "hello" })),
+    ]
+}
+
+#[tokio::test]
+async fn every_text_of_a_message_is_looked_at() {
+    for origin in ["user", "tool", "document", "model"] {
+        let policy = format!("version = 1\n[findings.{origin}]\n\"pii.email\" = \"block\"\n");
+        let gate = gate_with("", &policy, None).await;
+        for (whose, message) in places() {
+            let expected = if whose == origin { "block" } else { "allow" };
+            let reply = gate.post("/v1/guard", &json!({ "messages": [message] })).await;
+            assert_eq!(reply.decision(), expected, "{origin} {message}");
+            if whose == origin {
+                assert_eq!(reply.json()["findings"][0]["message"].as_u64().unwrap_or_default(), 0);
+                let texts = json!({ "texts": ["hello"], "structured_messages": [message] });
+                let reply = gate.post("/beta/litellm_basic_guardrail_api", &texts).await.json();
+                // LiteLLM is not asked whose text it is.
+                assert!(reply["action"] == "BLOCKED" || message["origin"] == "user", "{message} {reply}");
+                let reply = gate.post("/v2/guard", &json!({ "messages": [message] })).await.json();
+                assert_eq!(reply["flagged"], true, "{message}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_stands_beside_the_messages_is_looked_at() {
+    let gate = gate("").await;
+    let hello = json!([{ "role": "user", "content": "hello" }]);
+    let tools =
+        json!([{ "type": "function", "function": { "name": "f", "parameters": { "default": CARD } } }]);
+    for (member, value) in [("tools", tools), ("system", json!([{ "type": "text", "text": CARD }]))] {
+        let body = json!({ "messages": hello, member: value });
+        assert_eq!(gate.post("/v1/guard", &body).await.decision(), "block", "{member}");
+    }
+    // A text that cannot be handed back is not handed back unchanged.
+    let redact = json!({ "messages": hello, "system": EMAIL, "redact": true });
+    let reply = gate.post("/v1/guard", &redact).await;
+    assert_eq!((reply.decision(), &reply.json()["redacted"]), ("block", &Value::Null));
+}
+
+#[tokio::test]
+async fn calls_in_parts_are_calls_and_texts_in_them_are_replaced_in_place() {
+    let policy = "version = 1\n[[temporal]]\nname = \"pay once\"\nformula = 'at most 1 call(\"pay\")'\n";
+    let gate = gate_with("", policy, None).await;
+    let pay = json!({ "type": "tool_use", "id": "a", "name": "pay", "input": { "to": "Bob" } });
+    for (calls, decision) in [(vec![pay.clone()], "allow"), (vec![pay.clone(), pay], "block")] {
+        let body = json!({ "messages": [{ "role": "assistant", "content": calls }] });
+        assert_eq!(gate.post("/v1/guard", &body).await.decision(), decision);
+    }
+    let gate = crate::support::gate("").await;
+    let messages = |address: &str| {
+        let call = json!({ "function": { "name": "f", "arguments": { "to": address, "n": 1 } } });
+        let result = json!({ "type": "tool_result", "content": format!("to {address}"), "n": 1.50 });
+        json!([{ "role": "assistant", "tool_calls": [call] }, { "role": "user", "content": [result] }])
+    };
+    let reply = gate.post("/v1/guard", &json!({ "messages": messages(EMAIL), "redact": true })).await;
+    assert_eq!(reply.json()["redacted"], messages(PLACEHOLDER));
+}
+
 #[tokio::test]
 async fn redact_hands_back_the_same_shape_without_the_values() {
     let gate = gate("").await;
@@ -118,5 +205,19 @@ async fn what_is_not_a_guard_request_is_refused_with_the_reason() {
         let reply = gate.post("/v1/guard", &body).await;
         assert_eq!((reply.status.as_u16(), reply.decision()), (400, "error"));
         assert_eq!(reply.json()["error"], json!({ "code": "invalid_request", "message": message }));
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_stands_twice_is_refused() {
+    let gate = gate("").await;
+    let check = |message: &str| format!(r#"{{"messages":[{{"role":"user","content":"a",{message}}}]}}"#);
+    for message in [r#""reason":"a","reason":"b""#, r#""x":{"y":1,"y":2}"#, r#""x":1,"\u0078":2"#] {
+        let reply = gate.post_bytes("/v1/guard", check(message)).await;
+        assert_eq!(
+            (reply.status.as_u16(), &reply.json()["error"]["code"]),
+            (400, &json!("duplicate_member")),
+            "{message}"
+        );
     }
 }

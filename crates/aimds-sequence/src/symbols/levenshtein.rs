@@ -93,12 +93,26 @@ fn banded<S: Symbol>(pattern: &[S], text: &[S], cutoff: usize) -> Option<usize> 
     if longer_by + 2 * slack < WORD {
         return diagonal_word(&encoded, slack, cutoff);
     }
+    if longer_by + 2 * slack < 2 * WORD {
+        return diagonal_double(&encoded, slack, cutoff);
+    }
     if rows <= 2 * WORD {
         let masks = encoded.double_masks();
         return scan(columns, rows, cutoff, |visit| {
             let masks = encoded.text.iter().map(|&row| masks.get(row as usize).copied().unwrap_or(0));
             scan_double(masks, rows, false, visit);
         });
+    }
+    // Long sequences are mostly much alike or not at all, and both show in a narrow band at a fraction of the price.
+    if rows > 8 * WORD
+        && let Some(slack) = (2 * WORD - 1).checked_sub(longer_by).map(|most| most / 2)
+    {
+        let within = longer_by + 2 * slack;
+        if let Some(distance) =
+            diagonal_double(&encoded, slack, within).filter(|distance| *distance <= within)
+        {
+            return Some(distance);
+        }
     }
     // Sequences that have nothing to do with each other show it after few rows.
     let early = cutoff < rows / 4;
@@ -135,54 +149,62 @@ fn banded<S: Symbol>(pattern: &[S], text: &[S], cutoff: usize) -> Option<usize> 
     }
 }
 
-/// The whole band in one word that moves down by one row a column: bit 63 stands for the row `slack` below the diagonal
-/// that begins at the corner. Hyyrö 2003, section 5.
-fn diagonal_word(encoded: &Encoded, slack: usize, cutoff: usize) -> Option<usize> {
-    let (rows, columns) = (encoded.pattern.len(), encoded.text.len());
-    // For each symbol its places in the band, and the column for which this is so.
-    let mut places = vec![(0_u64, 0_usize); encoded.rows];
-    let arrive = |places: &mut [(u64, usize)], row: u32, bit: u64, column: usize| {
-        if let Some((mask, since)) = places.get_mut(row as usize) {
-            *mask = mask.unbounded_shr((column - *since) as u32) | bit;
-            *since = column;
+macro_rules! diagonal {
+    ($name:ident, $word:ty) => {
+        /// The whole band in one word that moves down by one row a column: its highest bit stands for the row `slack` below the
+        /// diagonal that begins at the corner. Hyyrö 2003, section 5.
+        fn $name(encoded: &Encoded, slack: usize, cutoff: usize) -> Option<usize> {
+            const BITS: usize = <$word>::BITS as usize;
+            let (rows, columns) = (encoded.pattern.len(), encoded.text.len());
+            // For each symbol its places in the band, and the column for which this is so.
+            let mut places: Vec<($word, usize)> = vec![(0, 0); encoded.rows];
+            let arrive = |places: &mut [($word, usize)], row: u32, bit: $word, column: usize| {
+                if let Some((mask, since)) = places.get_mut(row as usize) {
+                    *mask = mask.unbounded_shr((column - *since) as u32) | bit;
+                    *since = column;
+                }
+            };
+            let (above, mut below) = encoded.pattern.split_at_checked(slack)?;
+            for (place, &row) in above.iter().enumerate() {
+                arrive(&mut places, row, 1 << (BITS - slack + place), 0);
+            }
+            let mut plus = <$word>::MAX << (BITS - 1 - slack);
+            let mut minus: $word = 0;
+            let mut value = slack;
+            // In the last columns the band reaches below the last row, which then moves up in it.
+            let mut last_row: $word = 1 << (BITS - 2);
+            let give_up = cutoff.saturating_add(columns - rows + slack);
+            for (column, &symbol) in encoded.text.iter().enumerate() {
+                let column = column + 1;
+                let reaches_below = below.is_empty();
+                if let Some((&row, rest)) = below.split_first() {
+                    arrive(&mut places, row, 1 << (BITS - 1), column);
+                    below = rest;
+                }
+                let &(mask, since) = places.get(symbol as usize)?;
+                // Row 0 of the table is never filled.
+                let mask = mask.unbounded_shr((column - since) as u32);
+                let diagonal = (((mask & plus).wrapping_add(plus)) ^ plus) | mask | minus;
+                let right_plus = minus | !(diagonal | plus);
+                let right_minus = diagonal & plus;
+                if reaches_below {
+                    value = (value + usize::from(right_plus & last_row != 0))
+                        - usize::from(right_minus & last_row != 0);
+                    last_row >>= 1;
+                } else {
+                    value += usize::from(diagonal >> (BITS - 1) == 0);
+                    // The rest can lower it by one for each column that is left when the last row is reached.
+                    if value > give_up {
+                        return None;
+                    }
+                }
+                plus = right_minus | !((diagonal >> 1) | right_plus);
+                minus = (diagonal >> 1) & right_plus;
+            }
+            Some(value)
         }
     };
-    let (above, mut below) = encoded.pattern.split_at_checked(slack)?;
-    for (place, &row) in above.iter().enumerate() {
-        arrive(&mut places, row, 1 << (WORD - slack + place), 0);
-    }
-    let mut plus = u64::MAX << (WORD - 1 - slack);
-    let mut minus = 0_u64;
-    let mut value = slack;
-    // In the last columns the band reaches below the last row, which then moves up in it.
-    let mut last_row = 1_u64 << (WORD - 2);
-    let give_up = cutoff.saturating_add(columns - rows + slack);
-    for (column, &symbol) in encoded.text.iter().enumerate() {
-        let column = column + 1;
-        let reaches_below = below.is_empty();
-        if let Some((&row, rest)) = below.split_first() {
-            arrive(&mut places, row, 1 << (WORD - 1), column);
-            below = rest;
-        }
-        let &(mask, since) = places.get(symbol as usize)?;
-        // Row 0 of the table is never filled.
-        let mask = mask.unbounded_shr((column - since) as u32);
-        let diagonal = (((mask & plus).wrapping_add(plus)) ^ plus) | mask | minus;
-        let right_plus = minus | !(diagonal | plus);
-        let right_minus = diagonal & plus;
-        if reaches_below {
-            value =
-                (value + usize::from(right_plus & last_row != 0)) - usize::from(right_minus & last_row != 0);
-            last_row >>= 1;
-        } else {
-            value += usize::from(diagonal >> (WORD - 1) == 0);
-            // The rest can lower it by one for each column that is left when the last row is reached.
-            if value > give_up {
-                return None;
-            }
-        }
-        plus = right_minus | !((diagonal >> 1) | right_plus);
-        minus = (diagonal >> 1) & right_plus;
-    }
-    Some(value)
 }
+
+diagonal!(diagonal_word, u64);
+diagonal!(diagonal_double, u128);
