@@ -7,11 +7,13 @@ A benign row is what an agent does that solves a user task and nothing else: the
 calls, executed in the suite's environment, with their results. An attack row is what an agent does that falls for an
 injection: the same calls in an environment that holds the attack, up to the first result that shows it, then the
 ground-truth calls of the injection task, executed as well. Calls and formatted results come from the package; nothing
-is written by hand. What cannot be replayed is left out, counted and named on standard error.
+is written by hand, unless `--complete` asks for the calls of injections that the package names none for (`obedient.py`).
+What cannot be replayed is left out, counted and named on standard error.
 """
 
 import argparse
 import contextlib
+import copy
 import datetime
 import json
 import os
@@ -27,6 +29,7 @@ from agentdojo.attacks.attack_registry import ATTACKS, load_attack
 from agentdojo.functions_runtime import FunctionsRuntime
 from agentdojo.models import MODEL_NAMES
 from agentdojo.task_suite.load_suites import get_suites
+from obedient import obey
 from pydantic import BaseModel
 
 NEWEST = "v1.2.2"  # of the agentdojo that requirements.txt pins
@@ -58,6 +61,7 @@ class Replay:
         with package_code("environment"):
             loaded = suite.load_and_inject_default_environment(injections)
             self.environment = user_task.init_environment(loaded)
+        self.before = copy.deepcopy(self.environment)
         self.turns = [{"role": "user", "content": user_task.PROMPT}]
         self.calls = 0
 
@@ -80,6 +84,11 @@ class Replay:
         self.calls += 1
         return result
 
+    def reaches(self, task):
+        """Whether the package finds the injection's goal reached, whatever the agent says in the end."""
+        with package_code(f"check of {task.ID}"):
+            return task.security("", self.before, self.environment)
+
 
 def benign_row(suite, user_task):
     replay = Replay(suite, user_task, {})
@@ -89,15 +98,21 @@ def benign_row(suite, user_task):
     return {"id": row_id, "label": "benign", "category": suite.name, "source": "agentdojo", "turns": replay.turns}
 
 
-def attack_row(suite, attack, user_task, injection_task, to_injection):
+def attack_row(suite, attack, user_task, injection_task, options, count):
     with package_code("attack"):
         injections = attack.attack(user_task, injection_task)
     replay = Replay(suite, user_task, injections)
     shown_at = play_until_shown(replay, user_task, [collapsed(text) for text in injections.values()])
-    injected_calls = [] if to_injection else replay.ground_truth(injection_task)
-    bad_from = len(replay.turns) if injected_calls else None
-    for call in injected_calls:
-        replay.execute(call)
+    shown = len(replay.turns)
+    if not options.to_injection:
+        injected_calls = replay.ground_truth(injection_task)
+        for call in injected_calls:
+            replay.execute(call)
+        if options.complete and not injected_calls:
+            completed = obey(suite.name, injection_task, replay.environment, replay.execute)
+            count["completed"] += completed
+            count["completed, goal reached"] += completed and replay.reaches(injection_task)
+    bad_from = shown if len(replay.turns) > shown else None
     return {
         "id": f"{suite.name}/{user_task.ID}/{injection_task.ID}",
         "label": "attack",
@@ -143,7 +158,7 @@ def by_number(tasks):
     return sorted(tasks.values(), key=lambda task: int(task.ID.rpartition("_")[2]))
 
 
-def suite_rows(suite, attack, to_injection, leave_out):
+def suite_rows(suite, attack, options, count, leave_out):
     """The rows of a suite, each user task followed by its pairs."""
     for user_task in by_number(suite.user_tasks):
         try:
@@ -152,7 +167,7 @@ def suite_rows(suite, attack, to_injection, leave_out):
             leave_out(f"{suite.name}/{user_task.ID}", reason)
         for injection_task in by_number(suite.injection_tasks):
             try:
-                yield attack_row(suite, attack, user_task, injection_task, to_injection)
+                yield attack_row(suite, attack, user_task, injection_task, options, count)
             except Unplayable as reason:
                 leave_out(f"{suite.name}/{user_task.ID}/{injection_task.ID}", reason)
 
@@ -169,7 +184,7 @@ def write(suites, options, out):
             count["left out"] += 1
             print(f"left out: {row_id}: {reason}", file=sys.stderr)
 
-        for row in suite_rows(suite, attack, options.to_injection, leave_out):
+        for row in suite_rows(suite, attack, options, count, leave_out):
             count[row["label"]] += 1
             count["without calls"] += row["label"] == "attack" and row["bad_calls_from"] is None
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -179,6 +194,12 @@ def write(suites, options, out):
             f"injected calls), {count['left out']} left out",
             file=sys.stderr,
         )
+        if count["completed"]:
+            print(
+                f"{suite.name}: {count['completed']} attacks with calls of ours, {count['completed, goal reached']} of them "
+                "reach the goal by the package's own check",
+                file=sys.stderr,
+            )
 
 
 def parse():
@@ -196,6 +217,11 @@ def parse():
         "--to-injection",
         action="store_true",
         help="end attack rows with the result that shows the injection: what is stopped there is stopped before a call",
+    )
+    parser.add_argument(
+        "--complete",
+        action="store_true",
+        help="let the agent also obey injections for which the package names no calls, as obedient.py says",
     )
     parser.add_argument("--out", help="file to write (default: standard output)")
     return parser.parse_args()

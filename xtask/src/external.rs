@@ -12,7 +12,7 @@ use crate::tools::venv;
 const SCRIPTS: [&str; 4] = ["openai_client.py", "litellm_guardrail.py", "http3.py", "smollm.py"];
 /// A script ends by itself well before this.
 const LIMIT: Duration = Duration::from_secs(300);
-/// The database's server is started four times, each time in a minute where the machine is busy.
+/// The database's server is started six times, each time in a minute where the machine is busy.
 const NEO4J_LIMIT: Duration = Duration::from_secs(900);
 
 /// Runs every script and counts its checks.
@@ -38,13 +38,15 @@ pub(crate) fn run(aimds: &Path) -> anyhow::Result<Tally> {
     Ok(tally)
 }
 
-/// The causal memory against a real graph database, which the tests start, kill and start again.
+/// The causal memory, and the gateway on it, against a real graph database, which the tests start, kill and start again.
 fn neo4j() -> anyhow::Result<Tally> {
     let folder = crate::neo4j::provision()?;
-    println!("\n--- crates/aimds-graph/tests/graph/neo4j.rs");
+    println!("\n--- crates/aimds-graph/tests/graph/neo4j.rs, crates/aimds-gateway/tests/gateway/neo4j.rs");
     let mut run = cargo();
-    run.args(["test", "--release", "--workspace", "--test", "graph", "--"]);
+    run.args(["test", "--release", "--workspace", "--test", "graph", "--test", "gateway", "--"]);
     run.args(["--ignored", "--test-threads=1", "neo4j_"]).env("AIMDS_NEO4J_FOLDER", folder);
+    // Of the servers that the tests start, and what the gateway's configuration names.
+    run.env("AIMDS_NEO4J_PASSWORD", "correct-horse");
     tests(&mut run, "the Neo4j tests", NEO4J_LIMIT)
 }
 

@@ -49,6 +49,9 @@ enum Task {
     },
     /// `aimds bench`, built in release
     Bench {
+        /// With a Neo4j server of its own, for `graph`
+        #[arg(long)]
+        neo4j: bool,
         /// Arguments of `aimds bench`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
@@ -68,7 +71,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Fuzz(fuzz) => fuzz::run(&fuzz),
         Task::Train { recipe } => bench::train(&recipe),
-        Task::Bench { arguments } => bench::run(&arguments),
+        Task::Bench { neo4j, arguments } => bench::run(&arguments, neo4j),
         Task::Load(load) => load::run(&load),
         Task::Models(models) => models::run(&models),
         Task::Mitigation(mitigation) => mitigation::run(&mitigation),

@@ -17,7 +17,7 @@ mod session;
 mod sessions;
 
 pub use assessment::{Assessment, Degraded, Exhausted, MessageRisk, assess};
-pub use obedience::{Obeyed, PlantedOrder, obeyed, obeyed_after};
+pub use obedience::{Obeyed, PlantedOrder, mark_wished, obeyed, obeyed_after};
 pub use provenance::{Taint, taints, taints_after};
 pub use session::{
     Categories, Cause, Event, Features, Fingerprint, Joined, Look, RiskFeatures, SUSPICIOUS, Session,

@@ -21,6 +21,8 @@ pub struct Taint {
     pub argument: String,
     /// Position of the text that it comes from: the latest one that holds it.
     pub source: usize,
+    /// Whether the user wished for it, as far as [`crate::mark_wished`] was asked.
+    pub wished: bool,
 }
 
 /// Shorter values (`yes`, `10`) are in any text.
@@ -107,7 +109,7 @@ impl Texts<'_> {
         for (number, (argument, value)) in values.into_iter().enumerate() {
             let source =
                 if number < MOST_VALUES { self.source(&value, &untrusted, &trusted) } else { Some(latest) };
-            found.extend(source.map(|source| Taint { call, argument, source }));
+            found.extend(source.map(|source| Taint { call, argument, source, wished: false }));
         }
         found
     }

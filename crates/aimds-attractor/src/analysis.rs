@@ -257,12 +257,13 @@ fn irregular(standard: &[f64], embedding: &Embedding, error: f64, k: Option<f64>
 /// Adds the exponent by both methods.
 fn measure(standard: &[f64], embedding: &Embedding, interval: f64, report: &mut Report) {
     let steps = steps(standard.len(), embedding);
-    let pairs = lyapunov::pairs(standard, embedding, steps);
+    let neighbours = lyapunov::neighbours(standard, embedding, steps);
+    let pairs = neighbours.nearest(1);
     let typical = pairs.iter().map(|pair| pair.distance).sum::<f64>() / pairs.len().max(1) as f64;
     let exponent =
         lyapunov::divergence(standard, embedding, steps, &pairs).and_then(|curve| curve.estimate(embedding));
     report.lyapunov = exponent.map(|estimate| estimate.per(interval));
-    report.kantz = lyapunov::kantz_of(standard, embedding, steps, KANTZ_RADIUS * typical)
+    report.kantz = lyapunov::kantz_of(standard, embedding, steps, &neighbours, KANTZ_RADIUS * typical)
         .map(|estimate| estimate.per(interval));
 }
 

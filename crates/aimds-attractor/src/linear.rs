@@ -3,7 +3,10 @@
 /// The weights that fit the rows to the values best; `None` if there are more weights than rows.
 ///
 /// A tiny ridge keeps rows that depend on each other from spoiling the result. O(rows · weights²).
-pub(crate) fn least_squares(rows: impl Iterator<Item = Vec<f64>>, values: &[f64]) -> Option<Vec<f64>> {
+pub(crate) fn least_squares<R: AsRef<[f64]>>(
+    rows: impl Iterator<Item = R>,
+    values: &[f64],
+) -> Option<Vec<f64>> {
     solve(Normal::of(rows, values)?).map(|(weights, _)| weights)
 }
 
@@ -32,14 +35,15 @@ struct Normal {
 }
 
 impl Normal {
-    fn of(rows: impl Iterator<Item = Vec<f64>>, values: &[f64]) -> Option<Self> {
+    fn of<R: AsRef<[f64]>>(rows: impl Iterator<Item = R>, values: &[f64]) -> Option<Self> {
         let mut rows = rows.peekable();
-        let size = rows.peek()?.len();
+        let size = rows.peek()?.as_ref().len();
         let mut normal =
             Self { lower: (0..size).map(|row| vec![0.0; row + 1]).collect(), right: vec![0.0; size] };
         for (row, value) in rows.zip(values) {
-            for ((line, right), entry) in normal.lower.iter_mut().zip(&mut normal.right).zip(&row) {
-                for (cell, other) in line.iter_mut().zip(&row) {
+            let row = row.as_ref();
+            for ((line, right), entry) in normal.lower.iter_mut().zip(&mut normal.right).zip(row) {
+                for (cell, other) in line.iter_mut().zip(row) {
                     *cell += entry * other;
                 }
                 *right += entry * value;

@@ -10,6 +10,7 @@ use crate::standard::standardise;
 pub const MAX_RECURRENCE: usize = 500;
 /// A line has at least this many points.
 const LINE: usize = 2;
+const WORD: usize = u64::BITS as usize;
 
 /// What a recurrence plot shows, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,38 +62,15 @@ pub(crate) fn quantify(standard: &[f64], embedding: &Embedding, radius: f64) -> 
     if count <= first {
         return None;
     }
-    let mut diagonals = Lengths::new(count);
-    let mut verticals = Lengths::new(count);
-    // The part of each column above the diagonal, and its mirror image: the lines of a column below it.
-    let mut above = vec![0_u16; count];
-    let mut below = vec![0_u16; count];
-    let mut near = vec![false; count];
-    for lag in first..count {
-        let on_diagonal = near.get_mut(..count - lag).unwrap_or_default();
-        mark(series, embedding, radius, lag, on_diagonal);
-        let mut run = 0;
-        for (&near, (above, below)) in
-            on_diagonal.iter().zip(above.iter_mut().zip(below.get_mut(lag..).unwrap_or_default()))
-        {
-            if near {
-                run += 1;
-                *above += 1;
-                *below += 1;
-            } else if run | usize::from(*above) | usize::from(*below) != 0 {
-                diagonals.end(&mut run);
-                verticals.end_short(above);
-                verticals.end_short(below);
-            }
-        }
-        diagonals.end(&mut run);
-        // The column whose part above the diagonal ends with this one.
-        if let Some(last) = above.get_mut(count - lag - 1..count - lag).and_then(<[u16]>::first_mut) {
-            verticals.end_short(last);
-        }
-    }
-    for open in above.iter_mut().chain(&mut below) {
-        verticals.end_short(open);
-    }
+    let (mut columns, mut of_lag) = (vec![NONE; count], vec![NONE; count]);
+    near(series, embedding, radius, count, |from, to| {
+        mark(&mut columns, from, to);
+        mark(&mut columns, to, from);
+        mark(&mut of_lag, to - from, from);
+    });
+    let (mut diagonals, mut verticals) = (Lengths::new(count), Lengths::new(count));
+    columns.iter().for_each(|column| verticals.count(column));
+    of_lag.iter().for_each(|diagonal| diagonals.count(diagonal));
     let pairs = (count - first) as f64 * (count - first + 1) as f64 / 2.0;
     Some(Recurrence {
         rate: diagonals.points() as f64 / pairs,
@@ -105,15 +83,42 @@ pub(crate) fn quantify(standard: &[f64], embedding: &Embedding, radius: f64) -> 
     })
 }
 
-/// Which vectors are near the one `lag` later.
-fn mark(series: &[f64], embedding: &Embedding, radius: f64, lag: usize, near: &mut [bool]) {
-    near.fill(true);
-    for coordinate in 0..embedding.dimension {
-        let values = series.get(coordinate * embedding.delay..).unwrap_or_default();
-        let later = values.get(lag..).unwrap_or_default();
-        for (near, (a, b)) in near.iter_mut().zip(values.iter().zip(later)) {
-            *near &= (a - b).abs() <= radius;
+/// Points of one line of the plot, each a bit.
+type Marks = [u64; MAX_RECURRENCE.div_ceil(WORD)];
+
+const NONE: Marks = [0; MAX_RECURRENCE.div_ceil(WORD)];
+
+fn mark(lines: &mut [Marks], line: usize, point: usize) {
+    if let Some(word) = lines.get_mut(line).and_then(|line| line.get_mut(point / WORD)) {
+        *word |= 1 << (point % WORD);
+    }
+}
+
+/// Calls `found` with each pair of vectors that are near each other and not in time, the earlier first. In the order of their
+/// first coordinates most pairs are not even looked at.
+fn near(
+    series: &[f64],
+    embedding: &Embedding,
+    radius: f64,
+    count: usize,
+    mut found: impl FnMut(usize, usize),
+) {
+    let mut order: Vec<(f64, usize)> = series.iter().copied().zip(0..count).collect();
+    order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let value = |index: usize, coordinate: usize| {
+        series.get(index + coordinate * embedding.delay).copied().unwrap_or(f64::INFINITY)
+    };
+    let mut rest = order.as_slice();
+    while let Some((&(first, one), after)) = rest.split_first() {
+        for &(_, other) in after.iter().take_while(|(value, _)| value - first <= radius) {
+            let (from, to) = (one.min(other), one.max(other));
+            if to - from > embedding.theiler
+                && (1..embedding.dimension).all(|at| (value(from, at) - value(to, at)).abs() <= radius)
+            {
+                found(from, to);
+            }
         }
+        rest = after;
     }
 }
 
@@ -125,16 +130,30 @@ impl Lengths {
         Self(vec![0; longest + 1])
     }
 
+    /// Counts the lines among marked points.
+    fn count(&mut self, marks: &Marks) {
+        let mut run = 0;
+        for &word in marks {
+            let (mut word, mut left) = (word, WORD);
+            while left > 0 {
+                let zeros = (word.trailing_zeros() as usize).min(left);
+                if zeros > 0 {
+                    self.end(&mut run);
+                }
+                word = word.checked_shr(zeros as u32).unwrap_or(0);
+                let ones = (word.trailing_ones() as usize).min(left - zeros);
+                run += ones;
+                word = word.checked_shr(ones as u32).unwrap_or(0);
+                left -= zeros + ones;
+            }
+        }
+        self.end(&mut run);
+    }
+
     fn end(&mut self, run: &mut usize) {
         if let Some(count) = self.0.get_mut(*run).filter(|_| *run > 0) {
             *count += 1;
         }
-        *run = 0;
-    }
-
-    fn end_short(&mut self, run: &mut u16) {
-        let mut long = usize::from(*run);
-        self.end(&mut long);
         *run = 0;
     }
 
@@ -166,5 +185,60 @@ impl Lengths {
         let total = self.lines().map(|(_, count)| count).sum::<usize>() as f64;
         let shares = self.lines().filter(|&(_, count)| count > 0).map(|(_, count)| count as f64 / total);
         -shares.map(|share| share * share.ln()).sum::<f64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The plot point by point.
+    fn plot(series: &[f64], embedding: &Embedding, radius: f64, count: usize) -> Vec<Vec<bool>> {
+        let series = &series[series.len() - count - embedding.span()..];
+        let near = |i: usize, j: usize| {
+            i.abs_diff(j) > embedding.theiler
+                && (0..embedding.dimension).all(|d| {
+                    (series[i + d * embedding.delay] - series[j + d * embedding.delay]).abs() <= radius
+                })
+        };
+        (0..count).map(|i| (0..count).map(|j| near(i, j)).collect()).collect()
+    }
+
+    fn runs(points: impl Iterator<Item = bool>) -> Vec<usize> {
+        let points: Vec<bool> = points.collect();
+        points.split(|near| !near).map(<[bool]>::len).filter(|len| *len > 0).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_those_of_the_plot(
+            series in prop::collection::vec(prop_oneof![-1.0..1.0, (0_i32..3).prop_map(f64::from)], 20..220),
+            dimension in 1_usize..4,
+            delay in 1_usize..4,
+            theiler in 0_usize..12,
+            radius in 0.05..1.5_f64,
+        ) {
+            let embedding = Embedding::new(delay, dimension, theiler).unwrap();
+            let count = vectors(series.len(), delay, dimension);
+            let found = quantify(&series, &embedding, radius);
+            prop_assert_eq!(found.is_none(), count <= theiler + 1);
+            let Some(found) = found else { return Ok(()) };
+            let plot = plot(&series, &embedding, radius, count);
+            let diagonals: Vec<usize> =
+                (1..count).flat_map(|lag| runs((0..count - lag).map(|i| plot[i][i + lag]))).collect();
+            let verticals: Vec<usize> = plot.iter().flat_map(|row| runs(row.iter().copied())).collect();
+            let sum = |lengths: &[usize], least: usize| lengths.iter().filter(|len| **len >= least).sum::<usize>() as f64;
+            let lines = |lengths: &[usize]| lengths.iter().filter(|len| **len >= LINE).count().max(1) as f64;
+            let pairs = (theiler + 1..count).map(|lag| count - lag).sum::<usize>() as f64;
+            prop_assert_eq!(found.rate, sum(&diagonals, 1) / pairs);
+            prop_assert_eq!(found.determinism, sum(&diagonals, LINE) / sum(&diagonals, 1).max(1.0));
+            prop_assert_eq!(found.mean_diagonal, sum(&diagonals, LINE) / lines(&diagonals));
+            let longest = diagonals.iter().copied().filter(|len| *len >= LINE).max().unwrap_or(0);
+            prop_assert_eq!(found.longest_diagonal, longest);
+            prop_assert_eq!(found.laminarity, sum(&verticals, LINE) / sum(&verticals, 1).max(1.0));
+            prop_assert_eq!(found.trapping_time, sum(&verticals, LINE) / lines(&verticals));
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use realfft::num_complex::Complex64;
 
-use crate::embedding::neighbours::Search;
+use crate::embedding::neighbours::{Neighbours, Search};
 use crate::embedding::{Embedding, vectors};
 use crate::error::{Error, finite, setting};
 use crate::random::Random;
@@ -161,7 +161,8 @@ pub(crate) fn prediction_error(series: &[f64], embedding: &Embedding) -> Option<
     let usable = vectors(series.len(), delay, dimension).saturating_sub(delay);
     let stride = usable.div_ceil(REFERENCES).max(1);
     // The same state seen before is the best of predictors.
-    let pairs = Search { delay, dimension, usable, theiler, stride, farther_than: -1.0 }.nearest(series);
+    let search = Search { delay, dimension, usable, theiler, farther_than: -1.0 };
+    let pairs = Neighbours::new(series, search).nearest(stride);
     let later = series.get(embedding.span() + delay..)?;
     let (mut errors, mut sum, mut squares, mut count) = (0.0, 0.0, 0.0, 0.0);
     for pair in &pairs {

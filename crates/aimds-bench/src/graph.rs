@@ -1,6 +1,6 @@
 //! The causal memory: how fast a large one is built and asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use aimds_graph::{
@@ -79,10 +79,9 @@ pub fn measure_graph(
     while story.edges < load.edges {
         let before = story.edges;
         let mut batch = Batch::new(TENANT);
-        while batch.edges.len() < 4000 && story.edges + (batch.edges.len() as u64) < load.edges {
+        while batch.edges.len() < 4000 && story.edges < load.edges {
             story.attack(&mut batch, step)?;
         }
-        story.edges += batch.edges.len() as u64;
         graph.upsert(&batch)?;
         progress(story.edges - before);
     }
@@ -118,9 +117,8 @@ fn ask(graph: &dyn Graph, load: &GraphLoad, story: &Story, step: u64) -> Result<
     let others: Vec<u64> = story.sources.keys().copied().filter(|origin| *origin != largest).collect();
     let sources = queries.filter_map(|_| others.get(random.below(others.len() as u64) as usize));
     let sources = sources.map(|origin| source(*origin)).collect::<Result<Vec<NodeId>, Error>>()?;
-    let hub = vec![source(largest)?; (load.queries / 10).max(1)];
-    let rule = vec![pattern(most(&story.rules))?; (load.queries / 10).max(1)];
-    let days: Vec<NodeId> = ids.iter().take((load.queries / 10).max(1)).cloned().collect();
+    let hub = vec![source(largest)?; ids.len()];
+    let rule = vec![pattern(most(&story.rules))?; ids.len()];
     let usual = Limits::related();
     let cases = [
         timed("related attacks, 3 hops, 24 hours", &ids, |id| {
@@ -137,7 +135,7 @@ fn ask(graph: &dyn Graph, load: &GraphLoad, story: &Story, step: u64) -> Result<
         timed("blast radius of the commonest rule", &rule, |id| {
             Ok(graph.blast(TENANT, id, &Limits::blast())?.truncated)
         })?,
-        timed("campaigns of a day", &days, |id| {
+        timed("campaigns of a day", &ids, |id| {
             let number: u64 = id.name().parse().unwrap_or(0);
             let from_ms = BEGIN_MS + number * step;
             let span = Span { from_ms, to_ms: from_ms + DAY_MS };
@@ -180,8 +178,10 @@ fn peak_memory() -> Option<u64> {
 /// What has been told so far.
 struct Story {
     random: Random,
+    /// Those that come again are counted once.
     edges: u64,
     attacks: u64,
+    sessions: BTreeSet<NodeId>,
     /// Attacks of each source.
     sources: BTreeMap<u64, u64>,
     /// Findings of each rule.
@@ -190,8 +190,8 @@ struct Story {
 
 impl Story {
     fn new(seed: u64) -> Self {
-        let (sources, rules) = (BTreeMap::new(), BTreeMap::new());
-        Self { random: Random(seed), edges: 0, attacks: 0, sources, rules }
+        let (sessions, sources, rules) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        Self { random: Random(seed), edges: 0, attacks: 0, sessions, sources, rules }
     }
 
     /// One attack from its source to its outcome.
@@ -204,6 +204,8 @@ impl Story {
         *self.sources.entry(origin).or_default() += 1;
         let (source, attack) = (source(origin)?, attack(number)?);
         let session = NodeId::new(NodeKind::Session, &format!("{origin}-{}", random.below(50)))?;
+        let begun = batch.edges.len();
+        let mut again = u64::from(!self.sessions.insert(session.clone()));
         let mut link = |from: &NodeId, kind, to: &NodeId| batch.edges.push(Edge::new(from, kind, to, at_ms));
         link(&source, EdgeKind::Triggered, &attack);
         link(&source, EdgeKind::Triggered, &session);
@@ -218,6 +220,7 @@ impl Story {
             let rule = random.below(200).min(random.below(200)).min(random.below(200));
             *self.rules.entry(rule).or_default() += 1;
             let rule = pattern(rule)?;
+            again += u64::from(nodes.contains(&rule));
             link(&attack, EdgeKind::Caused, &finding);
             link(&finding, EdgeKind::DerivedFrom, &rule);
             link(&attack, EdgeKind::DerivedFrom, &rule);
@@ -232,6 +235,7 @@ impl Story {
             batch.edges.push(Edge::similar(&attack, &other, 0.75, at_ms));
             batch.nodes.push(Node::new(other, at_ms - before * step));
         }
+        self.edges += (batch.edges.len() - begun) as u64 - again;
         nodes.extend([attack, decision, action, outcome]);
         batch.nodes.extend(nodes.into_iter().map(|id| Node::new(id, at_ms)));
         Ok(())

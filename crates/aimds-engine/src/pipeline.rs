@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aimds_analyze::{
-    Assessment, Degraded, Exhausted, MessageRisk, PlantedOrder, Session, Timestamp, assess, obeyed,
-    obeyed_after, splits, taints, taints_after,
+    Assessment, Degraded, Exhausted, MessageRisk, PlantedOrder, Session, Timestamp, assess, mark_wished,
+    obeyed_after, splits, taints_after,
 };
 use aimds_detect::encoder::EncoderError;
 use aimds_detect::known::KnownError;
@@ -275,13 +275,16 @@ impl Engine {
             }
         }
         let together = session.follow(conversation, &risks, &findings, &completed, now);
-        let (tainted, obedient) = match asked {
-            Some(Asked { conversation: before, assessment }) if self.policy.follows() => (
-                taints_after(before, conversation),
-                obeyed_after(before, &assessment.orders, conversation, &orders),
-            ),
-            _ => (taints(conversation), obeyed(conversation, &orders)),
+        let nothing = Conversation::default();
+        let (before, before_orders) = match asked {
+            Some(Asked { conversation: before, assessment }) if self.policy.follows() => {
+                (*before, assessment.orders.as_slice())
+            }
+            _ => (&nothing, [].as_slice()),
         };
+        let mut tainted = taints_after(before, conversation);
+        mark_wished(&mut tainted, before, before_orders, conversation, &orders);
+        let obedient = obeyed_after(before, before_orders, conversation, &orders);
         let assessment = assess(risks, findings, tainted, session, now)
             .with_orders(orders, obedient)
             .with_session(together);

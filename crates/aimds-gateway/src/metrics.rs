@@ -13,9 +13,9 @@ use crate::alarm::Alarm;
 use crate::error::Failure;
 
 /// Upper bounds of the latency buckets, in microseconds.
-const BUCKETS: [u64; 16] = [
-    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
-    5_000_000, 30_000_000,
+const BUCKETS: [u64; 18] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 7_500, 10_000, 15_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 5_000_000, 30_000_000,
 ];
 
 /// A latency histogram.
@@ -40,15 +40,24 @@ impl Histogram {
 
     pub(crate) fn write(&self, out: &mut String, name: &str, help: &str) {
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} histogram");
+        self.rows(out, name, "");
+    }
+
+    /// The rows of one histogram of a family, with a label or none.
+    pub(crate) fn rows(&self, out: &mut String, name: &str, label: &str) {
+        let (before, alone) = match label {
+            "" => (String::new(), String::new()),
+            label => (format!("{label},"), format!("{{{label}}}")),
+        };
         let mut below = 0;
         for (bound, count) in BUCKETS.iter().zip(&self.counts) {
             below += count.load(Ordering::Relaxed);
-            let _ = writeln!(out, "{name}_bucket{{le=\"{}\"}} {below}", seconds(*bound));
+            let _ = writeln!(out, "{name}_bucket{{{before}le=\"{}\"}} {below}", seconds(*bound));
         }
         let total = self.total.load(Ordering::Relaxed).max(below);
-        let _ = writeln!(out, "{name}_bucket{{le=\"+Inf\"}} {total}");
-        let _ = writeln!(out, "{name}_sum {}", seconds(self.sum_us.load(Ordering::Relaxed)));
-        let _ = writeln!(out, "{name}_count {total}");
+        let _ = writeln!(out, "{name}_bucket{{{before}le=\"+Inf\"}} {total}");
+        let _ = writeln!(out, "{name}_sum{alone} {}", seconds(self.sum_us.load(Ordering::Relaxed)));
+        let _ = writeln!(out, "{name}_count{alone} {total}");
     }
 }
 
@@ -384,5 +393,12 @@ mod tests {
             assert!(text.contains(line), "{text}");
         }
         assert!(text.contains("h_bucket{le=\"+Inf\"} 4\nh_sum 99.00013\nh_count 4\n"), "{text}");
+        let mut labelled = String::new();
+        histogram.rows(&mut labelled, "h", "a=\"b\"");
+        let end = "h_bucket{a=\"b\",le=\"+Inf\"} 4\nh_sum{a=\"b\"} 99.00013\nh_count{a=\"b\"} 4\n";
+        assert!(
+            labelled.starts_with("h_bucket{a=\"b\",le=\"0.00005\"} 1\n") && labelled.ends_with(end),
+            "{labelled}"
+        );
     }
 }

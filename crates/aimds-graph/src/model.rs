@@ -140,7 +140,13 @@ impl NodeId {
     /// # Errors
     /// The name is empty, too long, or has white space, control or invisible characters.
     pub fn new(kind: NodeKind, name: &str) -> Result<Self, Invalid> {
-        let text = format!("{}:{name}", kind.as_str());
+        Self::of(format!("{}:{name}", kind.as_str()))
+    }
+
+    /// The node of this whole name.
+    fn of(text: String) -> Result<Self, Invalid> {
+        let (kind, name) = text.split_once(':').ok_or(Invalid::Id)?;
+        let kind = kind.parse()?;
         if name.is_empty() || text.len() > MAX_ID || !is_label(name) {
             return Err(Invalid::Id);
         }
@@ -176,8 +182,7 @@ impl FromStr for NodeId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let (kind, name) = text.split_once(':').ok_or(Invalid::Id)?;
-        Self::new(kind.parse()?, name)
+        Self::of(text.to_owned())
     }
 }
 
@@ -185,7 +190,7 @@ impl TryFrom<String> for NodeId {
     type Error = Invalid;
 
     fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
+        Self::of(text)
     }
 }
 
@@ -382,7 +387,9 @@ fn check_times(first_ms: u64, last_ms: u64) -> Result<(), Invalid> {
 
 /// One word that shows as it is.
 pub(crate) fn is_label(text: &str) -> bool {
-    !text.chars().any(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
+    // Nearly all of them are.
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+        || !text.chars().any(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
 }
 
 fn is_invisible(character: char) -> bool {

@@ -272,7 +272,7 @@ impl TemporalPolicies {
             let Some(tool) = look.conversation.tools.get(taint.call) else { continue };
             let at = tool.last() + before;
             steps.add(at, Event::new("tainted"));
-            if steps.suspicious.get(taint.source) == Some(&true) {
+            if !taint.wished && steps.suspicious.get(taint.source) == Some(&true) {
                 steps.add(at, Event::new("obeys_suspicious"));
             }
         }

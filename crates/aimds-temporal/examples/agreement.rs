@@ -4,7 +4,7 @@
 #[path = "../tests/naive/mod.rs"]
 mod naive;
 
-use aimds_temporal::{Event, Policy, Verdict, evaluate};
+use aimds_temporal::{Event, MonitorSet, Policy, Verdict, evaluate};
 use naive::{Kind, Random};
 
 fn main() {
@@ -20,12 +20,18 @@ fn main() {
         let closed = evaluate(&formula, &naive::trace(&steps)).expect("small formulas can be evaluated");
         assert_eq!(closed.holds, expected, "{formula} on {steps:?}");
         let policy = Policy::compile(&formula).expect("small formulas can be monitored");
-        let mut monitor = policy.monitor();
+        // Alone and in a set, which takes its steps by tables where it can.
+        let (mut monitor, mut set) = (policy.monitor(), MonitorSet::new([&policy]));
         for (time, bits) in &steps {
             let events: Vec<Event> = naive::names(*bits).into_iter().map(Event::new).collect();
             monitor.step(*time, &events).expect("times are in order");
+            let known: Vec<_> =
+                events.iter().map(|event| set.event(event).expect("three events are few")).collect();
+            set.step(*time, &known).expect("times are in order");
             steps_taken += 1;
         }
+        assert_eq!(set.verdict(0), Some(monitor.verdict()), "{formula} on {steps:?}");
+        assert_eq!(set.close(0), Some(monitor.close()), "{formula} on {steps:?}");
         let now = steps.last().map_or(0, |(time, _)| *time);
         let known = match monitor.verdict() {
             Verdict::True => Some(true),

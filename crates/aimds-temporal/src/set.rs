@@ -102,9 +102,11 @@ impl Row {
         let left = if next == self.quiet { NEVER } else { self.left.min(index) };
         self.left = if next == before { self.left } else { left };
         self.row = next;
+        let end = t_ms.saturating_add(self.span_ms);
+        let begins = cell.opens() & !(cell.joins() & (self.to == end));
         self.to = if cell.keeps() { self.to } else { NEVER };
-        self.to = if cell.opens() { t_ms.saturating_add(self.span_ms) } else { self.to };
-        self.origin = if cell.opens() { index } else { self.origin };
+        self.to = if cell.opens() { end } else { self.to };
+        self.origin = if begins { index } else { self.origin };
     }
 
     fn left(&self) -> Option<u64> {

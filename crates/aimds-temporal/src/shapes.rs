@@ -68,6 +68,8 @@ pub(crate) enum Fate {
     Kept,
     /// The one afterwards begins with the step.
     New,
+    /// The same, unless it ends with the one that is open: then that one stays.
+    Joined,
 }
 
 /// Where a window of the next shape comes from.

@@ -23,7 +23,8 @@ impl Cell {
     const RESTLESS: u32 = 1 << 30;
     const OPENS: u32 = 1 << 29;
     const KEEPS: u32 = 1 << 28;
-    const FLAGS: u32 = Self::DEFINITE | Self::RESTLESS | Self::OPENS | Self::KEEPS;
+    const JOINS: u32 = 1 << 27;
+    const FLAGS: u32 = Self::DEFINITE | Self::RESTLESS | Self::OPENS | Self::KEEPS | Self::JOINS;
 
     /// The row of the next state.
     #[inline]
@@ -47,6 +48,12 @@ impl Cell {
     #[inline]
     pub(crate) fn opens(self) -> bool {
         self.0 & Self::OPENS != 0
+    }
+
+    /// Whether a window that begins is the open one where both end together: two steps at one time.
+    #[inline]
+    pub(crate) fn joins(self) -> bool {
+        self.0 & Self::JOINS != 0
     }
 
     /// Whether the window stays as it is.
@@ -118,9 +125,18 @@ impl Table {
             };
             expired.push((place(&mut states, over), Fate::Gone));
             for letter in 0..letters {
-                let (next, fate) = shapes.explore(&state, letter, 1)?;
-                steps.push((place(&mut states, next), fate));
+                let (next, mut fate) = shapes.explore(&state, letter, 1)?;
                 if let Some(open) = state.window() {
+                    // A step at the time at which the window began leads to the same.
+                    let (at_once, its_fate) = shapes.explore(&state, letter, 0)?;
+                    match (fate, its_fate) {
+                        (Fate::New, Fate::Kept) => fate = Fate::Joined,
+                        (fate, its_fate) if fate != its_fate => return None,
+                        _ => {}
+                    }
+                    if at_once != next {
+                        return None;
+                    }
                     // To find a window passed at a step must be the same as to find it passed before the step.
                     let late = shapes.explore(&state, letter, open.to + 1)?;
                     let after = match shapes.verdict(&over).is_definite() {
@@ -131,6 +147,7 @@ impl Table {
                         return None;
                     }
                 }
+                steps.push((place(&mut states, next), fate));
             }
             done += 1;
         }
@@ -161,6 +178,7 @@ impl Table {
                 Fate::Gone => 0,
                 Fate::Kept => Cell::KEEPS,
                 Fate::New => Cell::OPENS,
+                Fate::Joined => Cell::OPENS | Cell::JOINS,
             };
             let flag = |flag, set: bool| if set { flag } else { 0 };
             Some(Cell(row | window | flag(Cell::DEFINITE, definite) | flag(Cell::RESTLESS, !resting(*next))))

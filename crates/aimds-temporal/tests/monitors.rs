@@ -375,6 +375,21 @@ fn agree(set: &MonitorSet, monitors: &[Monitor]) {
 }
 
 #[test]
+fn a_window_that_begins_again_at_the_same_time_is_the_same_window() {
+    let policy = Policy::parse("((!(r -> p) U[2,6ms] r) W true) W p U[0,1ms] q").unwrap();
+    let steps = [(9, 1), (9, 5), (12, 3), (19, 2), (20, 3), (21, 7)];
+    let mut set = MonitorSet::new([&policy]);
+    let mut monitors = [policy.monitor()];
+    for (time, bits) in steps {
+        let events: Vec<Event> = naive::names(bits).into_iter().map(Event::new).collect();
+        let ids: Vec<_> = events.iter().map(|event| set.event(event).unwrap()).collect();
+        set.step(time, &ids).unwrap();
+        monitors[0].step(time, &events).unwrap();
+        agree(&set, &monitors);
+    }
+}
+
+#[test]
 fn more_policies_than_bits_in_a_word() {
     let policies: Vec<Policy> =
         (0..150).map(|nth| Policy::parse(&format!("G(p{nth} -> F[0,5ms] q)")).unwrap()).collect();

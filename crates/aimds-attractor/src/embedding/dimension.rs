@@ -1,6 +1,6 @@
 //! How many coordinates a state needs: Cao's method and false nearest neighbours, from one search per dimension.
 
-use super::neighbours::{SAME, Search};
+use super::neighbours::{Neighbours, SAME, Search};
 use super::{MAX_DIMENSION, vectors};
 
 /// Vectors whose neighbours are looked at: a mean and a share need no more.
@@ -97,7 +97,8 @@ fn growth(series: &[f64], delay: usize, theiler: usize, dimension: usize) -> Opt
     // The next coordinate must exist.
     let usable = vectors(series.len(), delay, dimension + 1);
     let stride = usable.div_ceil(REFERENCES).max(1);
-    let pairs = Search { delay, dimension, usable, theiler, stride, farther_than: SAME }.nearest(series);
+    let search = Search { delay, dimension, usable, theiler, farther_than: SAME };
+    let pairs = Neighbours::new(series, search).nearest(stride);
     if pairs.is_empty() {
         return None;
     }

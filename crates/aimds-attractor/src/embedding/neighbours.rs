@@ -21,7 +21,7 @@ pub(crate) struct Pair {
     pub(crate) distance: f64,
 }
 
-/// Which delay vectors there are, which may be neighbours of which, and for how many to look.
+/// Which delay vectors there are, and which may be neighbours of which.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Search {
     pub(crate) delay: usize,
@@ -30,50 +30,63 @@ pub(crate) struct Search {
     pub(crate) usable: usize,
     /// Neighbours are more than this many samples apart.
     pub(crate) theiler: usize,
-    /// Looks for the neighbours of each `stride`-th vector.
-    pub(crate) stride: usize,
     /// Neighbours are farther apart than this; negative to allow the same vector again.
     pub(crate) farther_than: f64,
 }
 
-/// Calls with the next size that there is code for; the coordinates too many are 0 and change no distance.
-macro_rules! by_dimension {
-    ($dimension:expr, $size:ident => $body:expr) => {
-        match $dimension {
-            0..=2 => {
-                const $size: usize = 2;
-                $body
-            }
-            3 => {
-                const $size: usize = 3;
-                $body
-            }
-            4 => {
-                const $size: usize = 4;
-                $body
-            }
-            5 | 6 => {
-                const $size: usize = 6;
-                $body
-            }
-            _ => {
-                const $size: usize = MAX_DIMENSION;
-                $body
-            }
-        }
-    };
+/// The vectors of a series, in a tree of the next size that there is code for; the coordinates too many are 0 and change no
+/// distance.
+pub(crate) struct Neighbours {
+    search: Search,
+    tree: Sized,
 }
 
-impl Search {
-    /// The nearest neighbour of each vector looked at that has one. About O(n log n) for series of few dimensions, O(n²) at
-    /// worst.
-    pub(crate) fn nearest(&self, series: &[f64]) -> Vec<Pair> {
-        by_dimension!(self.dimension, SIZE => Tree::<SIZE>::new(series, self).nearest(self))
+enum Sized {
+    Two(Tree<2>),
+    Three(Tree<3>),
+    Four(Tree<4>),
+    Six(Tree<6>),
+    Most(Tree<MAX_DIMENSION>),
+}
+
+impl Neighbours {
+    pub(crate) fn new(series: &[f64], search: Search) -> Self {
+        let tree = match search.dimension {
+            0..=2 => Sized::Two(Tree::new(series, &search)),
+            3 => Sized::Three(Tree::new(series, &search)),
+            4 => Sized::Four(Tree::new(series, &search)),
+            5 | 6 => Sized::Six(Tree::new(series, &search)),
+            _ => Sized::Most(Tree::new(series, &search)),
+        };
+        Self { search, tree }
     }
 
-    /// Calls `found` with each vector looked at and those within `radius` of it, in the order of time.
-    pub(crate) fn within(&self, series: &[f64], radius: f64, found: impl FnMut(usize, &[u32])) {
-        by_dimension!(self.dimension, SIZE => Tree::<SIZE>::new(series, self).within(self, radius, found));
+    /// How many vectors take part.
+    pub(crate) fn usable(&self) -> usize {
+        self.search.usable
+    }
+
+    /// The nearest neighbour of each `stride`-th vector that has one. About O(n log n) for series of few dimensions, O(n²) at
+    /// worst.
+    pub(crate) fn nearest(&self, stride: usize) -> Vec<Pair> {
+        match &self.tree {
+            Sized::Two(tree) => tree.nearest(&self.search, stride),
+            Sized::Three(tree) => tree.nearest(&self.search, stride),
+            Sized::Four(tree) => tree.nearest(&self.search, stride),
+            Sized::Six(tree) => tree.nearest(&self.search, stride),
+            Sized::Most(tree) => tree.nearest(&self.search, stride),
+        }
+    }
+
+    /// Calls `found` with each `stride`-th vector and those within `radius` of it, in the order of time.
+    pub(crate) fn within(&self, stride: usize, radius: f64, found: impl FnMut(usize, &[u32])) {
+        match &self.tree {
+            Sized::Two(tree) => tree.within(&self.search, stride, radius, found),
+            Sized::Three(tree) => tree.within(&self.search, stride, radius, found),
+            Sized::Four(tree) => tree.within(&self.search, stride, radius, found),
+            Sized::Six(tree) => tree.within(&self.search, stride, radius, found),
+            Sized::Most(tree) => tree.within(&self.search, stride, radius, found),
+        }
     }
 }
 
@@ -186,8 +199,8 @@ impl<const SIZE: usize> Tree<SIZE> {
         self.points.get(node.points.clone()).unwrap_or_default()
     }
 
-    fn nearest(&self, search: &Search) -> Vec<Pair> {
-        let looked_at = |point: &&Point<SIZE>| (point.index as usize).is_multiple_of(search.stride.max(1));
+    fn nearest(&self, search: &Search, stride: usize) -> Vec<Pair> {
+        let looked_at = |point: &&Point<SIZE>| (point.index as usize).is_multiple_of(stride.max(1));
         let mut pairs: Vec<Pair> = self
             .points
             .iter()
@@ -237,11 +250,11 @@ impl<const SIZE: usize> Tree<SIZE> {
         }
     }
 
-    fn within(&self, search: &Search, radius: f64, mut found: impl FnMut(usize, &[u32])) {
+    fn within(&self, search: &Search, stride: usize, radius: f64, mut found: impl FnMut(usize, &[u32])) {
         let mut around = Vec::new();
         let mut places: Vec<&Point<SIZE>> = self.points.iter().collect();
         places.sort_unstable_by_key(|point| point.index);
-        for point in places.into_iter().step_by(search.stride.max(1)) {
+        for point in places.into_iter().step_by(stride.max(1)) {
             around.clear();
             let root = Node { number: 0, points: 0..self.points.len() };
             self.collect(root, point, search, radius, &mut around);
@@ -296,7 +309,7 @@ mod tests {
 
     use super::*;
 
-    fn naive(series: &[f64], search: &Search) -> Vec<(usize, f64)> {
+    fn naive(series: &[f64], search: &Search, stride: usize) -> Vec<(usize, f64)> {
         let distance = |i: usize, j: usize| {
             (0..search.dimension)
                 .map(|d| (series[i + d * search.delay] - series[j + d * search.delay]).abs())
@@ -308,7 +321,7 @@ mod tests {
                 others.map(|to| distance(from, to)).filter(|&distance| distance > search.farther_than);
             Some((from, distances.min_by(f64::total_cmp)?))
         };
-        (0..search.usable).step_by(search.stride).filter_map(pair).collect()
+        (0..search.usable).step_by(stride).filter_map(pair).collect()
     }
 
     proptest! {
@@ -322,13 +335,13 @@ mod tests {
             farther_than in prop_oneof![Just(SAME), Just(-1.0)],
         ) {
             let usable = series.len() - (dimension - 1) * delay;
-            let search = Search { delay, dimension, usable, theiler, stride, farther_than };
-            let found = search.nearest(&series);
+            let search = Search { delay, dimension, usable, theiler, farther_than };
+            let found = Neighbours::new(&series, search).nearest(stride);
             for pair in &found {
                 prop_assert!(pair.from.abs_diff(pair.to) > theiler);
             }
             let found: Vec<_> = found.into_iter().map(|pair| (pair.from, pair.distance)).collect();
-            prop_assert_eq!(found, naive(&series, &search));
+            prop_assert_eq!(found, naive(&series, &search, stride));
         }
 
         #[test]
@@ -338,8 +351,8 @@ mod tests {
             dimension in 1_usize..4,
         ) {
             let usable = series.len() + 1 - dimension;
-            let search = Search { delay: 1, dimension, usable, theiler: 2, stride: 1, farther_than: SAME };
-            search.within(&series, radius, |from, around| {
+            let search = Search { delay: 1, dimension, usable, theiler: 2, farther_than: SAME };
+            Neighbours::new(&series, search).within(1, radius, |from, around| {
                 let expected: Vec<u32> = (0..search.usable)
                     .filter(|&to| from.abs_diff(to) > 2)
                     .filter(|&to| (0..dimension).all(|d| (series[from + d] - series[to + d]).abs() <= radius))

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::embedding::Embedding;
+use crate::embedding::neighbours::SAME;
 
 /// Pieces of the series whose slopes are compared for the confidence interval.
 pub(crate) const BLOCKS: usize = 8;
@@ -102,10 +103,11 @@ impl Divergence {
         let turn = if embedding.delay > 1 { embedding.theiler } else { 0 };
         let shortest = ((SHORTEST - 1) * stride).max(turn);
         let mut best: Option<(Range<usize>, f64)> = None;
+        let sums = Sums::new(&self.mean);
         for from in (first..end).step_by(stride) {
             for to in (from + shortest..end).step_by(stride) {
                 let region = from..to + 1;
-                let Some((slope, r2)) = line(&self.mean, &region) else { continue };
+                let Some((slope, r2)) = sums.line(&region) else { continue };
                 let better = best.as_ref().is_none_or(|(known, known_r2)| {
                     let (straight, known_straight) = (r2 >= STRAIGHT, *known_r2 >= STRAIGHT);
                     if straight && known_straight { region.len() > known.len() } else { r2 > *known_r2 }
@@ -134,6 +136,46 @@ fn line(curve: &[f64], region: &Range<usize>) -> Option<(f64, f64)> {
     Some((xy / xx, if yy > 0.0 { xy * xy / (xx * yy) } else { 0.0 }))
 }
 
+/// Sums over the first so many values of a curve, by which [`line`] is the same few operations for every region.
+struct Sums(Vec<Moments>);
+
+/// Sums of the values, of their squares, and of their products with their places.
+#[derive(Clone, Copy, Default)]
+struct Moments {
+    y: f64,
+    yy: f64,
+    xy: f64,
+}
+
+impl Sums {
+    fn new(curve: &[f64]) -> Self {
+        // About the mean of all, so that little is lost where sums are subtracted.
+        let mean = curve.iter().sum::<f64>() / curve.len().max(1) as f64;
+        let mut sum = Moments::default();
+        let mut sums = vec![sum];
+        sums.extend(curve.iter().zip(0_u32..).map(|(value, at)| {
+            let y = value - mean;
+            sum = Moments { y: sum.y + y, yy: sum.yy + y * y, xy: sum.xy + f64::from(at) * y };
+            sum
+        }));
+        Self(sums)
+    }
+
+    fn line(&self, region: &Range<usize>) -> Option<(f64, f64)> {
+        let (from, to) = (self.0.get(region.start)?, self.0.get(region.end)?);
+        let count = region.len() as f64;
+        if count < 2.0 {
+            return None;
+        }
+        let middle = region.start as f64 + (count - 1.0) / 2.0;
+        let y = to.y - from.y;
+        let xx = count * (count * count - 1.0) / 12.0;
+        let xy = to.xy - from.xy - middle * y;
+        let yy = to.yy - from.yy - y * y / count;
+        Some((xy / xx, if yy > 0.0 { xy * xy / (xx * yy) } else { 0.0 }))
+    }
+}
+
 /// Half of the 95 % interval of the mean; infinite for fewer than two.
 fn half_width(slopes: &[f64]) -> f64 {
     let count = slopes.len() as f64;
@@ -143,4 +185,57 @@ fn half_width(slopes: &[f64]) -> f64 {
     let mean = slopes.iter().sum::<f64>() / count;
     let squares: f64 = slopes.iter().map(|slope| (slope - mean) * (slope - mean)).sum();
     student * (squares / (count - 1.0) / count).sqrt()
+}
+
+/// The mean logarithm of the distances that are not 0; NaN if all are.
+///
+/// Sixteen distances, each between 1e-9 and some hundred, are multiplied before a logarithm is taken: logarithms were most
+/// of the time.
+pub(super) fn mean_logarithm(distances: impl Iterator<Item = f64>) -> f64 {
+    let (mut product, mut factors, mut sum, mut count) = (1.0_f64, 0, 0.0, 0_usize);
+    for distance in distances.filter(|&distance| distance > SAME) {
+        product *= distance;
+        factors += 1;
+        count += 1;
+        if factors == 16 {
+            sum += product.ln();
+            (product, factors) = (1.0, 0);
+        }
+    }
+    (sum + product.ln()) / count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn sums_say_what_the_values_do(
+            values in prop::collection::vec(-12.0..3.0_f64, 2..80),
+            from in 0_usize..78,
+            len in 2_usize..80,
+        ) {
+            let region = from..from + len;
+            match (Sums::new(&values).line(&region), line(&values, &region)) {
+                (Some((slope, r2)), Some((expected, expected_r2))) => {
+                    prop_assert!((slope - expected).abs() < 1e-9 && (r2 - expected_r2).abs() < 1e-9);
+                }
+                (found, expected) => prop_assert_eq!(found, expected),
+            }
+        }
+    }
+
+    #[test]
+    fn the_mean_logarithm_is_that_of_the_definition() {
+        for count in [1, 15, 16, 17, 100] {
+            let distances: Vec<f64> = (1..=count).map(|i| 1e-8 * f64::from(i).powi(3)).collect();
+            let expected = distances.iter().map(|d| d.ln()).sum::<f64>() / distances.len() as f64;
+            let found = mean_logarithm(distances.iter().copied().chain([0.0]));
+            assert!((found - expected).abs() < 1e-12, "{count}: {found} instead of {expected}");
+        }
+        assert!(mean_logarithm([0.0].into_iter()).is_nan());
+    }
 }

@@ -1,8 +1,8 @@
 //! Kantz, *A robust method to estimate the maximal Lyapunov exponent of a time series*, 1994.
 
-use super::curve::{BLOCKS, Divergence, Estimate};
-use crate::embedding::neighbours::{SAME, Search};
-use crate::embedding::{Embedding, vectors};
+use super::curve::{BLOCKS, Divergence, Estimate, mean_logarithm};
+use crate::embedding::Embedding;
+use crate::embedding::neighbours::Neighbours;
 use crate::error::{Error, finite, setting};
 use crate::standard::standardise;
 
@@ -42,25 +42,25 @@ pub fn kantz_divergence(
 ) -> Result<Option<Divergence>, Error> {
     finite(series)?;
     setting("radius", radius, "above 0 and finite", radius > 0.0 && radius.is_finite())?;
-    Ok(standardise(series).and_then(|standard| divergence(&standard, embedding, steps, radius)))
+    let Some(standard) = standardise(series) else { return Ok(None) };
+    let neighbours = super::neighbours(&standard, embedding, steps);
+    Ok(divergence(&standard, embedding, steps, &neighbours, radius))
 }
 
 pub(crate) fn divergence(
     standard: &[f64],
     embedding: &Embedding,
     steps: usize,
+    neighbours: &Neighbours,
     radius: f64,
 ) -> Option<Divergence> {
-    let Embedding { delay, dimension, theiler } = *embedding;
-    let usable = vectors(standard.len(), delay, dimension).saturating_sub(steps);
-    let stride = usable.div_ceil(REFERENCES).max(1);
-    let search = Search { delay, dimension, usable, theiler, stride, farther_than: SAME };
+    let stride = neighbours.usable().div_ceil(REFERENCES).max(1);
+    let later = standard.get(embedding.span()..)?;
     let mut curves: Vec<Vec<f64>> = Vec::new();
-    search.within(standard, radius, |from, around| {
+    neighbours.within(stride, radius, |from, around| {
         if around.len() >= FEWEST {
             let thin = around.len().div_ceil(MOST);
-            let around: Vec<u32> = around.iter().copied().step_by(thin).collect();
-            curves.push(followed(standard, embedding.span(), steps, from, &around));
+            curves.push(followed(later, steps, from, around.iter().step_by(thin)));
         }
     });
     let block = curves.len().div_ceil(BLOCKS).max(1);
@@ -68,25 +68,29 @@ pub(crate) fn divergence(
     Divergence::new(blocks, curves.len())
 }
 
-/// The logarithm of the mean distance of the last coordinate at each step; NaN where it is 0.
-fn followed(standard: &[f64], last: usize, steps: usize, from: usize, around: &[u32]) -> Vec<f64> {
-    let value = |index: usize, step: usize| standard.get(index + last + step).copied().unwrap_or(0.0);
-    (0..=steps)
-        .map(|step| {
-            let sum: f64 =
-                around.iter().map(|&to| (value(to as usize, step) - value(from, step)).abs()).sum();
-            let mean = sum / around.len() as f64;
-            if mean > SAME { mean.ln() } else { f64::NAN }
-        })
-        .collect()
+/// The mean distance of the last coordinate at each step. Neighbour by neighbour, so that what is read lies together.
+fn followed<'a>(
+    later: &[f64],
+    steps: usize,
+    from: usize,
+    around: impl ExactSizeIterator<Item = &'a u32>,
+) -> Vec<f64> {
+    let count = around.len() as f64;
+    let mut sums = vec![0.0; steps + 1];
+    let own = later.get(from..).unwrap_or_default();
+    for &to in around {
+        let other = later.get(to as usize..).unwrap_or_default();
+        for (sum, (a, b)) in sums.iter_mut().zip(own.iter().zip(other)) {
+            *sum += (b - a).abs();
+        }
+    }
+    sums.iter_mut().for_each(|sum| *sum /= count);
+    sums
 }
 
+/// The mean logarithm of the mean distances at each step.
 fn mean_curve(curves: &[Vec<f64>], steps: usize) -> Vec<f64> {
     (0..=steps)
-        .map(|step| {
-            let values = curves.iter().filter_map(|curve| curve.get(step)).filter(|value| value.is_finite());
-            let (sum, count) = values.fold((0.0, 0_usize), |(sum, count), value| (sum + value, count + 1));
-            sum / count as f64
-        })
+        .map(|step| mean_logarithm(curves.iter().filter_map(|curve| curve.get(step)).copied()))
         .collect()
 }

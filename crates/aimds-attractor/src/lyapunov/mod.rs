@@ -12,16 +12,25 @@ pub use curve::{Divergence, Estimate};
 pub use kantz::{kantz, kantz_divergence};
 pub use rosenstein::{rosenstein, rosenstein_divergence};
 
-pub(crate) use rosenstein::{divergence, pairs};
+pub(crate) use rosenstein::divergence;
 
-use crate::embedding::Embedding;
+use crate::embedding::neighbours::{Neighbours, SAME, Search};
+use crate::embedding::{Embedding, vectors};
+
+/// The neighbours of all vectors that have `steps` steps after them: both methods look among the same.
+pub(crate) fn neighbours(standard: &[f64], embedding: &Embedding, steps: usize) -> Neighbours {
+    let Embedding { delay, dimension, theiler } = *embedding;
+    let usable = vectors(standard.len(), delay, dimension).saturating_sub(steps);
+    Neighbours::new(standard, Search { delay, dimension, usable, theiler, farther_than: SAME })
+}
 
 /// [`kantz`] of a series of mean 0 and variance 1.
 pub(crate) fn kantz_of(
     standard: &[f64],
     embedding: &Embedding,
     steps: usize,
+    neighbours: &Neighbours,
     radius: f64,
 ) -> Option<Estimate> {
-    kantz::divergence(standard, embedding, steps, radius)?.estimate(embedding)
+    kantz::divergence(standard, embedding, steps, neighbours, radius)?.estimate(embedding)
 }

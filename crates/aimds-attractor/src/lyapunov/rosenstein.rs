@@ -1,9 +1,9 @@
 //! Rosenstein, Collins and De Luca, *A practical method for calculating largest Lyapunov exponents from small data sets*,
 //! 1993.
 
-use super::curve::{BLOCKS, Divergence, Estimate};
-use crate::embedding::neighbours::{Pair, SAME, Search};
-use crate::embedding::{Embedding, vectors};
+use super::curve::{BLOCKS, Divergence, Estimate, mean_logarithm};
+use crate::embedding::Embedding;
+use crate::embedding::neighbours::Pair;
 use crate::error::{Error, finite};
 use crate::standard::standardise;
 
@@ -42,15 +42,8 @@ pub fn rosenstein_divergence(
 ) -> Result<Option<Divergence>, Error> {
     finite(series)?;
     let Some(standard) = standardise(series) else { return Ok(None) };
-    let pairs = pairs(&standard, embedding, steps);
+    let pairs = super::neighbours(&standard, embedding, steps).nearest(1);
     Ok(divergence(&standard, embedding, steps, &pairs))
-}
-
-/// The nearest neighbours of all vectors that have `steps` steps after them.
-pub(crate) fn pairs(standard: &[f64], embedding: &Embedding, steps: usize) -> Vec<Pair> {
-    let Embedding { delay, dimension, theiler } = *embedding;
-    let usable = vectors(standard.len(), delay, dimension).saturating_sub(steps);
-    Search { delay, dimension, usable, theiler, stride: 1, farther_than: SAME }.nearest(standard)
 }
 
 pub(crate) fn divergence(
@@ -74,38 +67,4 @@ pub(crate) fn divergence(
             .collect()
     });
     Divergence::new(curves.collect(), pairs.len())
-}
-
-/// The mean logarithm of the distances that are not 0; NaN if all are.
-///
-/// Sixteen distances, each between 1e-9 and some hundred, are multiplied before a logarithm is taken: logarithms were most
-/// of the time.
-fn mean_logarithm(distances: impl Iterator<Item = f64>) -> f64 {
-    let (mut product, mut factors, mut sum, mut count) = (1.0_f64, 0, 0.0, 0_usize);
-    for distance in distances.filter(|&distance| distance > SAME) {
-        product *= distance;
-        factors += 1;
-        count += 1;
-        if factors == 16 {
-            sum += product.ln();
-            (product, factors) = (1.0, 0);
-        }
-    }
-    (sum + product.ln()) / count as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_mean_logarithm_is_that_of_the_definition() {
-        for count in [1, 15, 16, 17, 100] {
-            let distances: Vec<f64> = (1..=count).map(|i| 1e-8 * f64::from(i).powi(3)).collect();
-            let expected = distances.iter().map(|d| d.ln()).sum::<f64>() / distances.len() as f64;
-            let found = mean_logarithm(distances.iter().copied().chain([0.0]));
-            assert!((found - expected).abs() < 1e-12, "{count}: {found} instead of {expected}");
-        }
-        assert!(mean_logarithm([0.0].into_iter()).is_nan());
-    }
 }

@@ -6,7 +6,7 @@
 
 use std::f64::consts::TAU;
 
-use super::{windowed, windowed_power};
+use super::{Transform, power, window, windowed};
 use crate::linear::least_squares;
 
 /// Lines looked for.
@@ -80,17 +80,15 @@ fn frequencies(train: &[f64]) -> Option<Vec<f64>> {
     let all = variance(&rest);
     let mut left = all;
     let mut found: Vec<f64> = Vec::new();
+    let (window, transform) = (window(rest.len()), Transform::new(rest.len().next_power_of_two()));
     while found.len() < MOST {
-        let frequency = refined(&rest, peak(&rest)?);
-        let pair = [frequency];
-        let rows = || (0..rest.len()).map(|at| waves(&pair, at));
-        let weights = least_squares(rows(), &rest)?;
-        let without: Vec<f64> = rows()
-            .zip(&rest)
-            .map(|(row, value)| {
-                value - row.iter().zip(&weights).map(|(wave, weight)| wave * weight).sum::<f64>()
-            })
-            .collect();
+        let input = windowed(&rest, &window);
+        let frequency = refined(&input, peak(&input, &transform)?);
+        let rows: Vec<[f64; 3]> = (0..rest.len()).map(|at| wave(frequency, at)).collect();
+        let weights = least_squares(rows.iter(), &rest)?;
+        let fitted =
+            |row: &[f64; 3]| row.iter().zip(&weights).map(|(wave, weight)| wave * weight).sum::<f64>();
+        let without: Vec<f64> = rows.iter().zip(&rest).map(|(row, value)| value - fitted(row)).collect();
         let remains = variance(&without);
         let gain = 1.0 - remains / left.max(f64::MIN_POSITIVE);
         // The strongest of a few lines explains more than its share.
@@ -115,32 +113,38 @@ fn frequencies(train: &[f64]) -> Option<Vec<f64>> {
     (left < 0.5 * all).then_some(found)
 }
 
+/// The same for one frequency.
+fn wave(frequency: f64, at: usize) -> [f64; 3] {
+    let (sine, cosine) = (TAU * frequency * at as f64).sin_cos();
+    [1.0, cosine, sine]
+}
+
 /// The frequency with the highest power, in cycles per sample.
-fn peak(series: &[f64]) -> Option<f64> {
-    let len = series.len().next_power_of_two();
-    let power = windowed_power(series, len);
+fn peak(input: &[f64], transform: &Transform) -> Option<f64> {
+    let mut padded = input.to_vec();
+    padded.resize(transform.len, 0.0);
+    let power = power(&transform.forward(&padded));
     let (at, _) = power.iter().enumerate().skip(1).max_by(|a, b| a.1.total_cmp(b.1))?;
-    Some(at as f64 / len as f64)
+    Some(at as f64 / transform.len as f64)
 }
 
 /// The highest power within one step of the transform around a frequency, by golden section.
-fn refined(series: &[f64], frequency: f64) -> f64 {
-    let input = windowed(series);
-    let step = 1.0 / series.len().next_power_of_two() as f64;
+fn refined(input: &[f64], frequency: f64) -> f64 {
+    let step = 1.0 / input.len().next_power_of_two() as f64;
     let ratio = (5.0_f64.sqrt() - 1.0) / 2.0;
     let (mut low, mut high) = ((frequency - step).max(0.0), (frequency + step).min(0.5));
     let (mut a, mut b) = (high - ratio * (high - low), low + ratio * (high - low));
-    let (mut at_a, mut at_b) = (power_at(&input, a), power_at(&input, b));
+    let (mut at_a, mut at_b) = (power_at(input, a), power_at(input, b));
     // Power is flat at its peak: beyond this width rounding decides.
     while high - low > step * 1e-7 {
         if at_a < at_b {
             (low, a, at_a) = (a, b, at_b);
             b = low + ratio * (high - low);
-            at_b = power_at(&input, b);
+            at_b = power_at(input, b);
         } else {
             (high, b, at_b) = (b, a, at_a);
             a = high - ratio * (high - low);
-            at_a = power_at(&input, a);
+            at_a = power_at(input, a);
         }
     }
     (low + high) / 2.0

@@ -50,26 +50,24 @@ impl Transform {
     }
 }
 
-/// The power of each frequency under a Hann window, so that one line stays within three of them.
-pub(crate) fn windowed_power(series: &[f64], padded: usize) -> Vec<f64> {
-    let len = padded.max(series.len());
-    let mut input = windowed(series);
-    input.resize(len, 0.0);
-    Transform::new(len).forward(&input).iter().map(|amplitude| amplitude.norm_sqr()).collect()
+/// A Hann window, under which one line of a spectrum stays within three frequencies.
+fn window(len: usize) -> Vec<f64> {
+    let turn = TAU / len.max(1) as f64;
+    (0..len).map(|at| 0.5 - 0.5 * (turn * (at as f64 + 0.5)).cos()).collect()
 }
 
-fn windowed(series: &[f64]) -> Vec<f64> {
-    let turn = TAU / series.len().max(1) as f64;
-    series
-        .iter()
-        .enumerate()
-        .map(|(at, value)| value * (0.5 - 0.5 * (turn * (at as f64 + 0.5)).cos()))
-        .collect()
+fn windowed(series: &[f64], window: &[f64]) -> Vec<f64> {
+    series.iter().zip(window).map(|(value, weight)| value * weight).collect()
+}
+
+fn power(amplitudes: &[Complex64]) -> Vec<f64> {
+    amplitudes.iter().map(|amplitude| amplitude.norm_sqr()).collect()
 }
 
 /// One over the mean frequency of the power spectrum, in samples: what Rosenstein takes for the time between two visits.
 pub(crate) fn mean_period(standard: &[f64]) -> f64 {
-    let power = windowed_power(standard, 0);
+    let input = windowed(standard, &window(standard.len()));
+    let power = power(&Transform::new(standard.len()).forward(&input));
     let (mut total, mut sum) = (0.0, 0.0);
     for (frequency, power) in power.iter().enumerate().skip(1) {
         total += power;
@@ -81,8 +79,7 @@ pub(crate) fn mean_period(standard: &[f64]) -> f64 {
 /// The share of the variance in the `count` slowest frequencies.
 pub(crate) fn slow_share(standard: &[f64], count: usize) -> f64 {
     let amplitudes = Transform::new(standard.len()).forward(standard);
-    let power =
-        |amplitudes: &[Complex64]| amplitudes.iter().map(|amplitude| amplitude.norm_sqr()).sum::<f64>();
+    let power = |amplitudes: &[Complex64]| power(amplitudes).iter().sum::<f64>();
     let rest = amplitudes.get(1..).unwrap_or_default();
     let slow = rest.get(..count.min(rest.len())).unwrap_or_default();
     power(slow) / power(rest).max(f64::MIN_POSITIVE)

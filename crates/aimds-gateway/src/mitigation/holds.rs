@@ -137,6 +137,14 @@ impl Holds {
         found
     }
 
+    /// The holds on one session or key that have not ended.
+    pub(crate) fn of(&self, key: SessionKey, now_ms: u64) -> Vec<Hold> {
+        let Some(shard) = self.shard(key) else { return Vec::new() };
+        let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+        let active = shard.get(&key).into_iter().flatten().flatten().filter(|hold| hold.until_ms > now_ms);
+        active.cloned().collect()
+    }
+
     /// The holds that have not ended, by key. Copies them: for people and for the file.
     pub(crate) fn list(&self, now_ms: u64) -> Vec<(SessionKey, Hold)> {
         let mut all = Vec::new();

@@ -5,6 +5,7 @@
 //! log and in the metrics whether it succeeded, what it changed and how long after the decision.
 
 mod holds;
+mod keeper;
 mod notify;
 mod report;
 mod revocations;
@@ -14,8 +15,7 @@ mod work;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aimds_engine::{Checked, Measure, Order, Verdict};
@@ -35,10 +35,11 @@ use crate::config::{MitigationConfig, NotifyConfig, WithoutSession};
 use crate::error::Failure;
 use crate::session_key::SessionKey;
 use holds::Holds;
+use keeper::{Change, Keeper};
 use notify::Webhook;
 use revocations::Revocations;
-use saved::Saved;
-use work::{Desk, Keeper};
+use saved::{Journal, Saved};
+use work::Desk;
 
 /// Requests that are held up at the same time. More are turned away: each keeps a connection.
 const DELAYED: usize = 1024;
@@ -109,13 +110,8 @@ impl Mitigations {
             }
         }
         let reports = Arc::new(Reports::new(recorder));
-        let keeper = Arc::new(Keeper {
-            holds: Arc::clone(&holds),
-            revocations: Arc::clone(&revocations),
-            path: config.state,
-            changed: AtomicBool::new(false),
-            writing: Mutex::new(()),
-        });
+        let journal = config.state.map(Journal::new);
+        let keeper = Arc::new(Keeper::new(Arc::clone(&holds), Arc::clone(&revocations), journal));
         let webhook = notify.map(Webhook::new);
         let told = webhook.is_some();
         let desk = Desk::open(keeper, Arc::clone(&reports), webhook, Handle::current())?;
@@ -226,7 +222,7 @@ impl Mitigations {
         let lasts = hold.kind == Kind::Quarantine;
         self.holds.hold(holder, hold, now_ms)?;
         if lasts {
-            self.desk.keep(about.clone());
+            self.desk.keep(about.clone(), Change::Held(holder));
         }
         Ok(())
     }
@@ -247,8 +243,9 @@ impl Mitigations {
 
     /// Refuses a key from now on, and has it kept on the disk.
     pub(crate) fn revoke(&self, revoked: Revoked, about: &About) -> Result<(), Full> {
+        let change = Change::Key { tenant: revoked.tenant.clone(), key: revoked.key.clone() };
         self.revocations.revoke(revoked)?;
-        self.desk.keep(about.clone());
+        self.desk.keep(about.clone(), change);
         Ok(())
     }
 
@@ -256,7 +253,7 @@ impl Mitigations {
     pub(crate) fn reinstate(&self, tenant: &str, key: &str, about: &About) -> bool {
         let found = self.revocations.reinstate(tenant, key);
         if found {
-            self.desk.keep(about.clone());
+            self.desk.keep(about.clone(), Change::Key { tenant: tenant.to_owned(), key: key.to_owned() });
         }
         found
     }
@@ -271,7 +268,7 @@ impl Mitigations {
     ) -> bool {
         let found = self.holds.release(holder, tenant, now_ms);
         if found {
-            self.desk.keep(about.clone());
+            self.desk.keep(about.clone(), Change::Held(holder));
         }
         found
     }
@@ -350,11 +347,13 @@ impl Mitigations {
 /// Takes up what was kept. What has ended meanwhile stays out.
 fn restore(saved: Saved, holds: &Holds, revocations: &Revocations, now_ms: u64) -> Result<(), StateError> {
     let full = |Full| StateError::Content("it holds more than mitigation.max_held".into());
-    for revoked in &saved.revoked {
-        revocations.revoke(revoked.clone()).map_err(full)?;
+    for revoked in saved.revoked.into_values() {
+        revocations.revoke(revoked).map_err(full)?;
     }
-    for (key, hold) in saved.into_holds()?.into_iter().filter(|(_, hold)| hold.until_ms > now_ms) {
-        holds.hold(key, hold, now_ms).map_err(full)?;
+    for (key, of_key) in saved.held {
+        for hold in of_key.into_iter().filter(|hold| hold.until_ms > now_ms) {
+            holds.hold(key, hold, now_ms).map_err(full)?;
+        }
     }
     Ok(())
 }

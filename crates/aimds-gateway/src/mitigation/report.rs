@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -47,26 +48,33 @@ impl Done {
     }
 }
 
+/// What became of one kind of action.
+#[derive(Default)]
+struct Counted {
+    ok: u64,
+    failed: u64,
+    /// From the decision to the end.
+    times: Histogram,
+}
+
 /// Counts and records actions.
 pub(crate) struct Reports {
     recorder: Recorder,
-    /// By action, and whether it succeeded.
-    counts: Mutex<BTreeMap<(&'static str, bool), u64>>,
-    /// From the decision to the end of the action.
-    times: Histogram,
+    by_action: Mutex<BTreeMap<&'static str, Counted>>,
+    /// Actions that the audit log did not take.
+    unrecorded: AtomicU64,
 }
 
 impl Reports {
     pub(crate) fn new(recorder: Recorder) -> Self {
-        Self { recorder, counts: Mutex::default(), times: Histogram::default() }
+        Self { recorder, by_action: Mutex::default(), unrecorded: AtomicU64::new(0) }
     }
 
     /// Counts and records an action that has ended. What the audit log does not take is counted there.
     pub(crate) fn done(&self, about: &About, done: &Done) {
         let took = about.decided.elapsed();
         let ok = done.error.is_none();
-        self.times.observe(took);
-        *self.lock().entry((done.action, ok)).or_default() += 1;
+        self.count(done.action, ok, took);
         if !ok {
             tracing::warn!(
                 request_id = about.request_id,
@@ -90,8 +98,15 @@ impl Reports {
         });
         let subject = Subject { at_ms: now_ms(), request_id: &about.request_id, tenant: &about.tenant };
         if self.recorder.append(&subject, "action", body).is_err() {
-            *self.lock().entry(("unrecorded", false)).or_default() += 1;
+            self.unrecorded.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    fn count(&self, action: &'static str, ok: bool, took: Duration) {
+        let mut by_action = self.lock();
+        let counted = by_action.entry(action).or_default();
+        *if ok { &mut counted.ok } else { &mut counted.failed } += 1;
+        counted.times.observe(took);
     }
 
     /// Adds to what Prometheus reads.
@@ -100,14 +115,33 @@ impl Reports {
             out,
             "# HELP aimds_actions_total Actions carried out, by name and result.\n# TYPE aimds_actions_total counter"
         );
-        for ((action, ok), count) in self.lock().iter() {
-            let result = if *ok { "ok" } else { "failed" };
-            let _ = writeln!(out, "aimds_actions_total{{action=\"{action}\",result=\"{result}\"}} {count}");
+        let by_action = self.lock();
+        for (action, counted) in by_action.iter() {
+            for (result, count) in [("failed", counted.failed), ("ok", counted.ok)] {
+                if count > 0 {
+                    let _ = writeln!(
+                        out,
+                        "aimds_actions_total{{action=\"{action}\",result=\"{result}\"}} {count}"
+                    );
+                }
+            }
         }
-        self.times.write(out, "aimds_action_seconds", "Time from a decision to the end of an action.");
+        let unrecorded = self.unrecorded.load(Ordering::Relaxed);
+        if unrecorded > 0 {
+            let _ =
+                writeln!(out, "aimds_actions_total{{action=\"unrecorded\",result=\"failed\"}} {unrecorded}");
+        }
+        let name = "aimds_action_seconds";
+        let _ = writeln!(
+            out,
+            "# HELP {name} Time from a decision to the end of an action, by name.\n# TYPE {name} histogram"
+        );
+        for (action, counted) in by_action.iter() {
+            counted.times.rows(out, name, &format!("action=\"{action}\""));
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(&'static str, bool), u64>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Counted>> {
+        self.by_action.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

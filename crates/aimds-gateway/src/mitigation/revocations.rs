@@ -68,6 +68,12 @@ impl Revocations {
         found
     }
 
+    /// The revocation of one key.
+    pub(crate) fn of(&self, tenant: &str, key: &str) -> Option<Revoked> {
+        let by_key = self.by_key.read().unwrap_or_else(PoisonError::into_inner);
+        by_key.get(&(tenant.to_owned(), key.to_owned())).cloned()
+    }
+
     /// All, by tenant and name.
     pub(crate) fn list(&self) -> Vec<Revoked> {
         let by_key = self.by_key.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,9 +1,7 @@
 //! What an action leaves to be done beside requests: keeping state on the disk, telling people. It runs on the
 //! scheduler, whose threads are its own: class and deadline say what goes first, and its counters what was not done.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aimds_scheduler::{Class, Discard, Handler, Priority, Scheduler, Start, Task};
@@ -11,17 +9,12 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::holds::Holds;
+use super::keeper::{Asked, Change, Keeper};
 use super::notify::{Undelivered, Webhook};
 use super::report::{About, Done, Reports};
-use super::revocations::Revocations;
-use super::saved::Saved;
-use crate::app::now_ms;
 
 /// Notifications that wait or are under way. What comes on top is reported as failed.
 const UNDER_WAY: usize = 256;
-/// Writes of the state that wait. Each writes everything, so that what comes on top is in one of them.
-const WRITES: usize = 256;
 /// How often a write is tried that the disk refuses.
 const WRITE_ATTEMPTS: u32 = 6;
 /// Pause before the second attempt of anything; it doubles from there.
@@ -30,8 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// One piece of work.
 pub(super) enum Work {
-    /// Write revocations and quarantines.
-    Keep { about: About, attempt: u32, place: OwnedSemaphorePermit },
+    /// Write what has changed of revocations and quarantines.
+    Keep { attempt: u32, place: OwnedSemaphorePermit },
     /// Tell the webhook.
     Tell(Box<Telling>),
 }
@@ -63,34 +56,6 @@ impl Drop for Telling {
     }
 }
 
-/// What the state is kept in.
-pub(super) struct Keeper {
-    pub(super) holds: Arc<Holds>,
-    pub(super) revocations: Arc<Revocations>,
-    pub(super) path: Option<PathBuf>,
-    /// Something has changed since the last write.
-    pub(super) changed: AtomicBool,
-    /// One write at a time, so that the last one is the newest.
-    pub(super) writing: Mutex<()>,
-}
-
-impl Keeper {
-    /// Writes what has changed. `Ok(false)`: somebody else has written it.
-    fn write(&self) -> std::io::Result<bool> {
-        let Some(path) = &self.path else { return Ok(false) };
-        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.changed.swap(false, Ordering::AcqRel) {
-            return Ok(false);
-        }
-        let saved = Saved::new(self.revocations.list(), self.holds.list(now_ms()));
-        saved.store(path).inspect_err(|error| {
-            self.changed.store(true, Ordering::Release);
-            tracing::error!(%error, path = %path.display(), "revocations and quarantines cannot be written");
-        })?;
-        Ok(true)
-    }
-}
-
 /// Does the work, on threads of the scheduler.
 struct Worker {
     keeper: Arc<Keeper>,
@@ -107,7 +72,6 @@ pub(super) struct Desk {
     reports: Arc<Reports>,
     keeper: Arc<Keeper>,
     places: Arc<Semaphore>,
-    writes: Arc<Semaphore>,
 }
 
 impl Desk {
@@ -132,30 +96,32 @@ impl Desk {
         let scheduler = Scheduler::builder()
             .name("aimds-actions")
             .workers(2)
-            .class(Priority::Critical, Class::new(capacity(WRITES), Duration::from_millis(100)))
+            // Of writes there is one at a time.
+            .class(Priority::Critical, Class::new(1, Duration::from_millis(100)))
             .class(Priority::Medium, Class::new(capacity(UNDER_WAY), Duration::from_secs(5)))
             .build(worker)?;
         let scheduler = Arc::new(scheduler);
         // Ends with the last sender, which the workers hold.
-        let (again, its_reports) = (Arc::downgrade(&scheduler), Arc::clone(&reports));
+        let (again, its) = (Arc::downgrade(&scheduler), (Arc::clone(&keeper), Arc::clone(&reports)));
         runtime.spawn(async move {
             while let Some(work) = returned.recv().await {
                 let Some(scheduler) = again.upgrade() else { break };
-                hand_in(&scheduler, &its_reports, work);
+                hand_in(&scheduler, &its.0, &its.1, work);
             }
         });
-        let (places, writes) = (Semaphore::new(UNDER_WAY), Semaphore::new(WRITES));
-        Ok(Self { scheduler, reports, keeper, places: Arc::new(places), writes: Arc::new(writes) })
+        Ok(Self { scheduler, reports, keeper, places: Arc::new(Semaphore::new(UNDER_WAY)) })
     }
 
-    /// Has revocations and quarantines written; reported as `keep`. Nothing where no file is configured.
-    pub(super) fn keep(&self, about: About) {
-        if self.keeper.path.is_none() {
+    /// Has a change written; reported as `keep`. Nothing where no file is configured.
+    pub(super) fn keep(&self, about: About, change: Change) {
+        if !self.keeper.is_on() {
             return;
         }
-        self.keeper.changed.store(true, Ordering::Release);
-        if let Ok(place) = Arc::clone(&self.writes).try_acquire_owned() {
-            hand_in(&self.scheduler, &self.reports, Work::Keep { about, attempt: 1, place });
+        match self.keeper.ask(Asked { about, change }) {
+            Ok(Some(place)) => self.hand_in(Work::Keep { attempt: 1, place }),
+            // Whoever writes now, writes again.
+            Ok(None) => {}
+            Err(asked) => self.reports.done(&asked.about, &Done::failed("keep", "file", "too_many")),
         }
     }
 
@@ -166,25 +132,29 @@ impl Desk {
         };
         let reports = Arc::clone(&self.reports);
         let telling = Telling { about, message, attempt: 1, reports, ended: false, _place: place };
-        hand_in(&self.scheduler, &self.reports, Work::Tell(Box::new(telling)));
+        self.hand_in(Work::Tell(Box::new(telling)));
+    }
+
+    fn hand_in(&self, work: Work) {
+        hand_in(&self.scheduler, &self.keeper, &self.reports, work);
     }
 
     /// Waits until everything that was handed in has ended, for at most `patience`; then writes what no attempt has.
     pub(super) async fn close(&self, patience: Duration) {
         // Attempts that failed come back: only the places tell that everything has ended.
         let told = self.places.acquire_many(capacity(UNDER_WAY));
-        let kept = self.writes.acquire_many(capacity(WRITES));
-        let _ = tokio::time::timeout(patience, futures_util::future::join(told, kept)).await;
+        let _ = tokio::time::timeout(patience, futures_util::future::join(told, self.keeper.ended())).await;
         let (scheduler, keeper) = (Arc::clone(&self.scheduler), Arc::clone(&self.keeper));
         let drained = tokio::task::spawn_blocking(move || {
             let drained = scheduler.drain(patience);
             (drained, keeper.write())
         });
-        match drained.await {
-            Ok((drained, written)) if !drained.complete || written.is_err() => {
-                tracing::warn!(shed = drained.shed, running = drained.running, "actions were cut off");
-            }
-            _ => {}
+        let Ok((drained, written)) = drained.await else { return };
+        if !drained.complete || written.is_err() {
+            tracing::warn!(shed = drained.shed, running = drained.running, "actions were cut off");
+        }
+        for asked in written.unwrap_or_default() {
+            self.reports.done(&asked.about, &Done::ok("keep", "file", 1));
         }
     }
 
@@ -198,19 +168,23 @@ fn capacity(places: usize) -> u32 {
     u32::try_from(places).unwrap_or(u32::MAX)
 }
 
-fn hand_in(scheduler: &Scheduler<Work>, reports: &Reports, work: Work) {
+fn hand_in(scheduler: &Scheduler<Work>, keeper: &Keeper, reports: &Reports, work: Work) {
     let class = match work {
         Work::Keep { .. } => Priority::Critical,
         Work::Tell(_) => Priority::Medium,
     };
     if let Err(rejected) = scheduler.schedule(Task::new(class, work)) {
-        not_run(reports, rejected.payload, "not_scheduled");
+        not_run(keeper, reports, rejected.payload, "not_scheduled");
     }
 }
 
-fn not_run(reports: &Reports, work: Work, error: &'static str) {
+fn not_run(keeper: &Keeper, reports: &Reports, work: Work, error: &'static str) {
     match work {
-        Work::Keep { about, .. } => reports.done(&about, &Done::failed("keep", "file", error)),
+        Work::Keep { place, .. } => {
+            for asked in keeper.give_up(place) {
+                reports.done(&asked.about, &Done::failed("keep", "file", error));
+            }
+        }
         Work::Tell(mut telling) => telling.end(Some(error)),
     }
 }
@@ -218,24 +192,36 @@ fn not_run(reports: &Reports, work: Work, error: &'static str) {
 impl Handler<Work> for Worker {
     fn run(&self, work: Work, _: &Start) {
         match work {
-            Work::Keep { about, attempt, place } => self.keep(about, attempt, place),
+            Work::Keep { attempt, place } => self.keep(attempt, place),
             Work::Tell(telling) => self.tell(telling),
         }
     }
 
     fn discard(&self, work: Work, _: Discard) {
-        not_run(&self.reports, work, "shutdown");
+        not_run(&self.keeper, &self.reports, work, "shutdown");
     }
 }
 
 impl Worker {
-    fn keep(&self, about: About, attempt: u32, place: OwnedSemaphorePermit) {
-        match self.keeper.write() {
-            Ok(_) => self.reports.done(&about, &Done::ok("keep", "file", 1)),
-            Err(_) if attempt < WRITE_ATTEMPTS => {
-                self.after_pause(attempt, Work::Keep { about, attempt: attempt + 1, place });
+    /// Writes until nothing waits: what is asked for during one write goes into the next.
+    fn keep(&self, mut attempt: u32, mut place: OwnedSemaphorePermit) {
+        loop {
+            match self.keeper.write() {
+                Ok(kept) => {
+                    for asked in kept {
+                        self.reports.done(&asked.about, &Done::ok("keep", "file", 1));
+                    }
+                    attempt = 1;
+                }
+                Err(_) if attempt < WRITE_ATTEMPTS => {
+                    return self.after_pause(attempt, Work::Keep { attempt: attempt + 1, place });
+                }
+                Err(_) => return not_run(&self.keeper, &self.reports, Work::Keep { attempt, place }, "disk"),
             }
-            Err(_) => self.reports.done(&about, &Done::failed("keep", "file", "disk")),
+            match self.keeper.end(place) {
+                Ok(()) => return,
+                Err(more) => place = more,
+            }
         }
     }
 

@@ -18,6 +18,11 @@ mod learn;
 mod limits;
 mod load;
 mod mitigation;
+#[cfg(feature = "neo4j")]
+mod neo4j;
+#[cfg(feature = "neo4j")]
+#[path = "../../../aimds-graph/tests/graph/server.rs"]
+mod neo4j_server;
 mod operations;
 mod proxy;
 mod quic;

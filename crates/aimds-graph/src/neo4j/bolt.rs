@@ -16,12 +16,15 @@ use super::rows::{count, counts, get, hop, ids, kind, place, signed, statements,
 use super::{Neo4jOptions, cypher, removal};
 use crate::answer::{Counts, Stats};
 use crate::error::Error;
-use crate::graph::{Place, Portion, Step, Steps};
+use crate::graph::{Place, Portion, Side, Step, Steps};
 use crate::limits::Span;
 use crate::model::{Batch, NodeId, Properties, Property};
 
 /// Connections: one for what is delivered, the others for questions.
 const CONNECTIONS: usize = 4;
+
+/// Rows of one answer that come in one journey: those of most steps.
+const FETCHED: usize = 10_000;
 
 pub(super) struct Bolt {
     /// `None` only while it is dropped.
@@ -56,7 +59,7 @@ impl Bolt {
             .user(&options.user)
             .password(&options.password.0)
             .max_connections(CONNECTIONS)
-            .fetch_size(1000)
+            .fetch_size(FETCHED)
             .connection_timeout(options.timeout);
         if let Some(database) = &options.database {
             config = config.db(database.as_str());
@@ -173,30 +176,26 @@ impl Bolt {
     ) -> Result<Steps<NodeId>, Error> {
         let mut steps = Steps::default();
         let mut seen = HashSet::new();
-        for &side in step.sides {
-            let left = step.budget.saturating_sub(steps.hops.len());
-            let query = Query::new(cypher::step(side))
-                .param("tenant", tenant)
-                .param("ids", ids(from.iter()))
-                .param("back", cypher::pointing_back())
-                .param("from_ms", signed(step.span.from_ms))
-                .param("to_ms", signed(step.span.to_ms))
-                .param("limit", count(step.fan_out.saturating_add(1)))
-                .param("budget", count(left.saturating_add(1)));
-            let mut taken: HashMap<usize, usize> = HashMap::new();
-            for (number, row) in self.ask(query)?.iter().enumerate() {
-                let (hop, place) = hop(row, side)?;
-                let of_this_node = taken.entry(hop.from).or_default();
-                *of_this_node += 1;
-                if number >= left || *of_this_node > step.fan_out {
-                    steps.truncated = true;
-                    continue;
-                }
-                if !known(&hop.to) && seen.insert(hop.to.clone()) {
-                    steps.places.push(place);
-                }
-                steps.hops.push(hop);
+        let query = Query::new(cypher::step(step.sides))
+            .param("tenant", tenant)
+            .param("ids", ids(from.iter()))
+            .param("from_ms", signed(step.span.from_ms))
+            .param("to_ms", signed(step.span.to_ms))
+            .param("limit", count(step.fan_out.saturating_add(1)))
+            .param("budget", count(step.budget.saturating_add(1)));
+        let mut taken: HashMap<(Side, usize), usize> = HashMap::new();
+        for row in self.ask(query)? {
+            let (hop, place) = hop(&row, step.sides)?;
+            let of_this_node = taken.entry((hop.side, hop.from)).or_default();
+            *of_this_node += 1;
+            if steps.hops.len() >= step.budget || *of_this_node > step.fan_out {
+                steps.truncated = true;
+                continue;
             }
+            if !known(&hop.to) && seen.insert(hop.to.clone()) {
+                steps.places.push(place);
+            }
+            steps.hops.push(hop);
         }
         Ok(steps)
     }

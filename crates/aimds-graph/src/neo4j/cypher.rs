@@ -69,27 +69,41 @@ pub(super) fn put_edges(kind: EdgeKind) -> String {
 pub(super) const FIND: &str = "MATCH (n:AimdsNode {tenant: $tenant, id: $id}) RETURN n.first_ms AS first_ms, \
      n.last_ms AS last_ms";
 
-/// The edges of `$ids` in one direction: of each at most `$limit`, the newest first.
-pub(super) fn step(side: Side) -> String {
-    let (relations, condition) = match side {
-        Side::Similar => (vec![EdgeKind::SimilarTo], "true"),
-        Side::Effects => (causal(), "(startNode(r) = n) = (NOT type(r) IN $back)"),
-        Side::Causes => (causal(), "(endNode(r) = n) = (NOT type(r) IN $back)"),
+/// The edges of `$ids` in some directions, one direction after the other: of each node in each at most `$limit`, the newest
+/// first. One statement, so that a step is one journey; the database walks only relations of the kinds and the direction
+/// that are asked for, and looks at the nodes at their other ends only where it follows them.
+pub(super) fn step(sides: &[Side]) -> String {
+    let statements: Vec<String> =
+        sides.iter().enumerate().map(|(number, &side)| one_side(number, side)).collect();
+    statements.join(" UNION ALL ")
+}
+
+fn one_side(number: usize, side: Side) -> String {
+    let causal = |points_back: bool| {
+        let kinds = EdgeKind::ALL.iter().copied();
+        let kinds = kinds.filter(|kind| kind.is_causal() && kind.points_back() == points_back);
+        kinds.map(relation).collect::<Vec<_>>().join("|")
     };
-    let relations: Vec<&str> = relations.into_iter().map(relation).collect();
+    let (forth, back) = (causal(false), causal(true));
+    let edges = match side {
+        Side::Similar => edges("-", relation(EdgeKind::SimilarTo), "-"),
+        Side::Effects => edges("-", &forth, "->") + " UNION ALL " + &edges("<-", &back, "-"),
+        Side::Causes => edges("<-", &forth, "-") + " UNION ALL " + &edges("-", &back, "->"),
+    };
     format!(
         "UNWIND range(0, size($ids) - 1) AS i MATCH (n:AimdsNode {{tenant: $tenant, id: $ids[i]}}) \
-         CALL {{ WITH n MATCH (n)-[r:{}]-(m:AimdsNode {{tenant: $tenant}}) \
-         WHERE r.first_ms <= $to_ms AND r.last_ms >= $from_ms AND {condition} \
-         RETURN r, m ORDER BY r.first_ms DESC, m.id LIMIT $limit }} \
-         RETURN i, m.id AS id, m.first_ms AS node_first, m.last_ms AS node_last, type(r) AS kind, \
-         r.first_ms AS first_ms, r.last_ms AS last_ms, r.weight AS weight LIMIT $budget",
-        relations.join("|")
+         CALL {{ WITH n CALL {{ {edges} }} RETURN r, m ORDER BY r.first_ms DESC LIMIT $limit }} \
+         WITH i, r, m WHERE m.tenant = $tenant \
+         RETURN {number} AS side, i, m.id AS id, m.first_ms AS node_first, m.last_ms AS node_last, type(r) AS kind, \
+         r.first_ms AS first_ms, r.last_ms AS last_ms, r.weight AS weight LIMIT $budget"
     )
 }
 
-fn causal() -> Vec<EdgeKind> {
-    EdgeKind::ALL.iter().copied().filter(|kind| kind.is_causal()).collect()
+fn edges(begin: &str, relations: &str, end: &str) -> String {
+    format!(
+        "WITH n MATCH (n){begin}[r:{relations}]{end}(m:AimdsNode) \
+         WHERE r.first_ms <= $to_ms AND r.last_ms >= $from_ms RETURN r, m"
+    )
 }
 
 /// The names of the relations that point from the effect to the cause.

@@ -9,7 +9,7 @@ use super::spool::{Spool, Waiting};
 use super::{Health, Neo4jOptions};
 use crate::error::Error;
 
-/// Batches of one transaction.
+/// Batches of one transaction, at most.
 const AT_ONCE: usize = 32;
 /// How often an idle thread looks, whatever it was told.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -117,10 +117,13 @@ impl Shared {
     }
 
     fn run(&self) {
-        let mut pause = self.first_pause;
+        let (mut pause, mut at_once) = (self.first_pause, AT_ONCE);
         loop {
-            match self.deliver() {
-                Ok(true) => pause = self.first_pause,
+            match self.deliver(at_once) {
+                Ok(true) => {
+                    pause = self.first_pause;
+                    at_once = (at_once * 2).min(AT_ONCE);
+                }
                 Ok(false) => {
                     if self.idle(LOOK_EVERY, true) {
                         return;
@@ -132,6 +135,8 @@ impl Shared {
                         return;
                     }
                     pause = (pause * 2).min(self.longest_pause);
+                    // It may have been too much for the time that an answer may take.
+                    at_once = 1;
                 }
             }
             if self.state().stop {
@@ -141,9 +146,9 @@ impl Shared {
     }
 
     /// Delivers the oldest; `false` when there is nothing.
-    fn deliver(&self) -> Result<bool, Error> {
+    fn deliver(&self, at_once: usize) -> Result<bool, Error> {
         let _delivering = lock(&self.delivering);
-        let waiting = self.spool.next(AT_ONCE)?;
+        let waiting = self.spool.next(at_once)?;
         let Some(last) = waiting.last() else { return Ok(false) };
         match self.bolt.write(waiting.iter().map(|waiting| &waiting.batch)) {
             Ok(()) => self.spool.delivered(last.seq)?,

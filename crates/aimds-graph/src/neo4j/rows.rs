@@ -101,11 +101,14 @@ pub(super) fn place(row: &Row, first: &str, last: &str) -> Result<Place<NodeId>,
     Ok(Place { key: id.clone(), id, first_ms: time(row, first)?, last_ms: time(row, last)? })
 }
 
-/// An edge, and the node to which it leads.
-pub(super) fn hop(row: &Row, side: Side) -> Result<(Hop<NodeId>, Place<NodeId>), Error> {
+/// An edge in one of the directions that were asked for, and the node to which it leads.
+pub(super) fn hop(row: &Row, sides: &[Side]) -> Result<(Hop<NodeId>, Place<NodeId>), Error> {
     let place = place(row, "node_first", "node_last")?;
+    let number =
+        |column| usize::try_from(get::<i64>(row, column)?).map_err(|_| Error::Malformed { what: "answer" });
+    let side = sides.get(number("side")?).copied().ok_or(Error::Malformed { what: "answer" })?;
     let hop = Hop {
-        from: usize::try_from(get::<i64>(row, "i")?).map_err(|_| Error::Malformed { what: "answer" })?,
+        from: number("i")?,
         to: place.key.clone(),
         side,
         kind: cypher::kind_of(&get::<String>(row, "kind")?).ok_or(Error::Malformed { what: "edge" })?,

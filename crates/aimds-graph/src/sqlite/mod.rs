@@ -154,10 +154,7 @@ impl Store for SqliteGraph {
 
     fn attacks(&self, tenant: &str, span: Span, limit: usize) -> Result<Portion<Place<i64>>, Error> {
         match self.tenant(tenant)? {
-            Some(tenant) => {
-                let Portion { found, truncated } = ties::attacks(&self.conn, tenant, span, limit)?;
-                Ok(Portion { found: found.into_iter().map(|(attack, _)| attack).collect(), truncated })
-            }
+            Some(tenant) => ties::attacks(&self.conn, tenant, span, limit),
             None => Ok(Portion { found: Vec::new(), truncated: false }),
         }
     }

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::error::Error;
 
 /// `user_version` of the files written here.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// `application_id`: "AIMG".
 const APPLICATION: i64 = 0x4149_4d47;
 
@@ -20,7 +20,6 @@ CREATE TABLE nodes (
   first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, properties TEXT, ties BLOB,
   UNIQUE (tenant, id)
 ) STRICT;
-CREATE INDEX nodes_by_time ON nodes (tenant, kind, first_ms, id, last_ms);
 CREATE TABLE causes (
   cause INTEGER NOT NULL, effect INTEGER NOT NULL, kind INTEGER NOT NULL,
   first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, weight REAL NOT NULL,
@@ -38,6 +37,9 @@ CREATE TABLE likeness (
 CREATE INDEX likeness_by_time ON likeness (node, first_ms, other, last_ms, weight);
 CREATE INDEX likeness_long ON likeness (node, last_ms, first_ms, other, weight) WHERE last_ms > first_ms;
 ";
+
+const ATTACKS_BY_TIME: &str =
+    "CREATE INDEX attacks_by_time ON nodes (tenant, kind, first_ms, id, last_ms, ties) WHERE kind = 4";
 
 /// Makes the tables in an empty file; refuses a file with others.
 pub(super) fn prepare(conn: &Connection) -> Result<(), Error> {
@@ -72,13 +74,17 @@ pub(super) fn prepare(conn: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// From the first format, which had no ties. Two processes may do this at once, too.
+/// From the first format, which had no ties, and from the second, whose index by time was of all nodes and did not hold them.
+/// Two processes may do this at once, too.
 fn upgrade(conn: &Connection) -> Result<(), Error> {
     conn.execute_batch("BEGIN IMMEDIATE")?;
     let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found < FORMAT {
-        conn.execute_batch("ALTER TABLE nodes ADD COLUMN ties BLOB")?;
-        super::ties::renew_all(conn)?;
+        if found < 2 {
+            conn.execute_batch("ALTER TABLE nodes ADD COLUMN ties BLOB")?;
+            super::ties::renew_all(conn)?;
+        }
+        conn.execute_batch(&format!("DROP INDEX nodes_by_time; {ATTACKS_BY_TIME}"))?;
         conn.pragma_update(None, "user_version", FORMAT)?;
     }
     Ok(conn.execute_batch("COMMIT")?)
@@ -90,6 +96,7 @@ fn create(conn: &Connection) -> Result<(), Error> {
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
         conn.execute_batch(SCHEMA)?;
+        conn.execute_batch(ATTACKS_BY_TIME)?;
         conn.pragma_update(None, "application_id", APPLICATION)?;
         conn.pragma_update(None, "user_version", FORMAT)?;
     }

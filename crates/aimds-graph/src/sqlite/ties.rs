@@ -1,7 +1,6 @@
-//! What each attack hangs together by, kept beside its times in its node: its newest causes and likenesses. Campaigns of many
-//! attacks are then found by reading their nodes alone. It follows from the edges and is made anew whenever they change.
-
-use std::collections::HashMap;
+//! What each attack hangs together by, kept in its node: its newest causes and likenesses. An index of attacks by their times
+//! holds it, too, so that campaigns of many attacks are found by reading that alone. It follows from the edges and is made anew
+//! whenever they change.
 
 use rusqlite::{CachedStatement, Connection, params};
 
@@ -26,8 +25,9 @@ const CAUSES: &str = "SELECT n.kind, e.cause FROM causes e INDEXED BY causes_up 
 const LIKENESS: &str = "SELECT other, weight FROM likeness INDEXED BY likeness_by_time WHERE node = ?1 \
      ORDER BY first_ms DESC LIMIT ?2";
 
-const ATTACKS: &str = "SELECT key, id, first_ms, last_ms, ties FROM nodes INDEXED BY nodes_by_time \
-     WHERE tenant = ?1 AND kind = ?2 AND first_ms BETWEEN ?3 AND ?4 ORDER BY first_ms DESC, id DESC LIMIT ?5";
+/// The number of a kind must stand in the text, because the index is of this kind alone.
+const ATTACKS: &str = "SELECT key, id, first_ms, last_ms, ties FROM nodes INDEXED BY attacks_by_time \
+     WHERE tenant = ?1 AND kind = 4 AND first_ms BETWEEN ?2 AND ?3 ORDER BY first_ms DESC, id DESC LIMIT ?4";
 
 /// Makes the ties of some attacks anew. O(attacks · [`MOST`] · log of the file).
 pub(super) fn renew(conn: &Connection, attacks: impl IntoIterator<Item = i64>) -> Result<(), Error> {
@@ -92,60 +92,88 @@ pub(super) fn ties(
     limit: usize,
     fan_out: usize,
 ) -> Result<Ties<i64>, Error> {
-    let Portion { found: mut read, mut truncated } = attacks(conn, tenant, span, limit)?;
-    read.sort_unstable_by(|(a, _), (b, _)| (a.first_ms, &a.id).cmp(&(b.first_ms, &b.id)));
-    let numbers: HashMap<i64, usize> = read.iter().map(|(attack, _)| attack.key).zip(0..).collect();
-    let (mut cause_keys, mut alike) = (Vec::new(), Vec::new());
-    for (number, (_, bytes)) in read.iter().enumerate() {
+    let (mut attacks, mut cause_keys, mut alike_keys) = (Vec::new(), Vec::new(), Vec::new());
+    let mut more = false;
+    let mut truncated = each(conn, tenant, span, limit, |attack, bytes| {
         let (causes, likeness) = unpacked(bytes).ok_or(Error::Malformed { what: "ties" })?;
-        truncated |= causes.len().max(likeness.len()) > fan_out;
+        more |= causes.len().max(likeness.len()) > fan_out;
         for &[kind, ref key @ ..] in causes.iter().take(fan_out) {
             if matches!(NodeKind::from_number(kind.into()), Some(NodeKind::Source | NodeKind::Pattern)) {
-                cause_keys.push((number, i64::from_le_bytes(*key)));
+                cause_keys.push((i64::from_le_bytes(*key), attacks.len()));
             }
         }
         for &[k0, k1, k2, k3, k4, k5, k6, k7, ref weight @ ..] in likeness.iter().take(fan_out) {
-            let other = numbers.get(&i64::from_le_bytes([k0, k1, k2, k3, k4, k5, k6, k7]));
-            alike.extend(other.map(|&other| (number, other, f64::from_le_bytes(*weight))));
+            let other = i64::from_le_bytes([k0, k1, k2, k3, k4, k5, k6, k7]);
+            alike_keys.push((attacks.len(), other, f64::from_le_bytes(*weight)));
         }
-    }
-    let mut keys: Vec<i64> = cause_keys.iter().map(|&(_, key)| key).collect();
-    keys.sort_unstable();
+        attacks.push(attack);
+        Ok(())
+    })?;
+    truncated |= more;
+    // They came the newest first, and are numbered from the oldest.
+    attacks.reverse();
+    let number = |read: usize| attacks.len() - 1 - read;
+    let mut numbers: Vec<(i64, usize)> = attacks.iter().map(|attack| attack.key).zip(0..).collect();
+    numbers.sort_unstable();
+    let alike = |&(read, other, weight): &(usize, i64, f64)| {
+        let place = numbers.binary_search_by_key(&other, |(key, _)| *key).ok()?;
+        Some((number(read), numbers.get(place)?.1, weight))
+    };
+    let alike = alike_keys.iter().filter_map(alike).collect();
+    cause_keys.sort_unstable();
+    let mut keys: Vec<i64> = cause_keys.iter().map(|(key, _)| *key).collect();
     keys.dedup();
     let causes = places(conn, tenant, &keys)?;
-    let cause_numbers: HashMap<i64, usize> = causes.iter().map(|cause| cause.key).zip(0..).collect();
-    let number = |&(attack, key): &(usize, i64)| Some((attack, *cause_numbers.get(&key)?));
-    let caused = cause_keys.iter().filter_map(number).collect();
-    let attacks = read.into_iter().map(|(attack, _)| attack).collect();
+    // Both in the order of the keys.
+    let mut caused = Vec::with_capacity(cause_keys.len());
+    let mut at = 0;
+    for (key, read) in cause_keys {
+        while causes.get(at).is_some_and(|cause| cause.key < key) {
+            at += 1;
+        }
+        if causes.get(at).is_some_and(|cause| cause.key == key) {
+            caused.push((number(read), at));
+        }
+    }
     Ok(Ties { attacks, causes, caused, alike, truncated })
 }
 
-/// An attack and its packed ties.
-type AttackWithTies = (Place<i64>, Vec<u8>);
-
-/// Attacks with their packed ties, the newest first.
+/// Attacks, the newest first, and whether there are more.
 pub(super) fn attacks(
     conn: &Connection,
     tenant: i64,
     span: Span,
     limit: usize,
-) -> Result<Portion<AttackWithTies>, Error> {
-    let mut statement = conn.prepare_cached(ATTACKS)?;
-    let mut rows = statement.query(params![
-        tenant,
-        NodeKind::Attack.number(),
-        signed(span.from_ms),
-        signed(span.to_ms),
-        as_limit(limit.saturating_add(1))
-    ])?;
+) -> Result<Portion<Place<i64>>, Error> {
     let mut found = Vec::new();
+    let truncated = each(conn, tenant, span, limit, |attack, _| {
+        found.push(attack);
+        Ok(())
+    })?;
+    Ok(Portion { found, truncated })
+}
+
+/// Shows attacks with their packed ties, the newest first; gives whether there are more.
+fn each(
+    conn: &Connection,
+    tenant: i64,
+    span: Span,
+    limit: usize,
+    mut see: impl FnMut(Place<i64>, &[u8]) -> Result<(), Error>,
+) -> Result<bool, Error> {
+    let mut statement = conn.prepare_cached(ATTACKS)?;
+    let most = as_limit(limit.saturating_add(1));
+    let mut rows = statement.query([tenant, signed(span.from_ms), signed(span.to_ms), most])?;
+    let mut seen = 0;
     while let Some(row) = rows.next()? {
-        if found.len() == limit {
-            return Ok(Portion { found, truncated: true });
+        if seen == limit {
+            return Ok(true);
         }
-        found.push((place(row)?, row.get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default()));
+        seen += 1;
+        let bytes = row.get_ref(4)?.as_blob_or_null().map_err(|_| Error::Malformed { what: "ties" })?;
+        see(place(row)?, bytes.unwrap_or_default())?;
     }
-    Ok(Portion { found, truncated: false })
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -166,15 +194,16 @@ mod tests {
         }
     }
 
-    /// Nothing is sorted: what is read is bounded by what is asked for.
+    /// Nothing is sorted, and nothing but the index is read.
     #[test]
-    fn attacks_are_read_in_the_order_of_the_index() {
+    fn attacks_are_read_from_the_index_and_in_its_order() {
+        assert!(ATTACKS.contains(&format!("kind = {} ", NodeKind::Attack.number())));
         let conn = Connection::open_in_memory().unwrap();
         super::super::schema::prepare(&conn).unwrap();
         let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {ATTACKS}")).unwrap();
-        let lines = statement.query_map([1, 1, 1, 1, 1], |row| row.get(3)).unwrap();
+        let lines = statement.query_map([1, 1, 1, 1], |row| row.get(3)).unwrap();
         let plan: Vec<String> = lines.map(Result::unwrap).collect();
         assert_eq!(plan.len(), 1, "{plan:?}");
-        assert!(plan[0].starts_with("SEARCH nodes USING INDEX nodes_by_time"), "{plan:?}");
+        assert!(plan[0].starts_with("SEARCH nodes USING COVERING INDEX attacks_by_time"), "{plan:?}");
     }
 }

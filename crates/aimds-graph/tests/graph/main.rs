@@ -17,6 +17,9 @@ mod neo4j;
 mod pictures;
 // Random graphs, against the naive answers.
 mod properties;
+// The server that the tests start, kill and start again.
+#[cfg(feature = "neo4j")]
+mod server;
 // What only the file has: openings, hubs, what is left on disk.
 mod sqlite;
 // Ids, nodes, edges and batches in few words.

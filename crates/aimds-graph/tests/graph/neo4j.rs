@@ -1,81 +1,27 @@
 //! Against a real Neo4j server, which `cargo xtask test` provides. By hand: a server of one's own with AIMDS_NEO4J_URL,
 //! AIMDS_NEO4J_USER and AIMDS_NEO4J_PASSWORD for [`conforms`]; the folder that xtask made with AIMDS_NEO4J_FOLDER for all.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use aimds_graph::{
     Batch, Error, Graph, Health, Limits, Neo4jGraph, Neo4jOptions, Node, NodeKind, Password, Property,
 };
 
+use crate::server::{Server, free_port, password};
 use crate::words::{batch, id};
 
-const PASSWORD: &str = "correct-horse";
 /// A server that starts cold on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A server of this test's own; it is killed at the end.
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Server {
-    /// Starts one on what another may have left behind, and waits until it answers.
-    fn start(data: &Path, port: u16) -> Self {
-        let folder = PathBuf::from(std::env::var_os("AIMDS_NEO4J_FOLDER").expect("AIMDS_NEO4J_FOLDER"));
-        let opened = ["java.nio", "java.io", "java.lang", "sun.nio.ch"];
-        let opened = opened.map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED"));
-        let mut child = Command::new("java")
-            .arg("-Xmx512m")
-            .args(opened)
-            .arg("-cp")
-            .arg(folder.join("lib/*"))
-            .arg(folder.join("Launcher.java"))
-            .arg(data)
-            .arg(port.to_string())
-            .env("AIMDS_NEO4J_PASSWORD", PASSWORD)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap() == "ready"), "the server ended");
-        Self { child, port }
+fn options(server: &Server, spool: PathBuf) -> Neo4jOptions {
+    let url = format!("bolt://127.0.0.1:{}", server.port);
+    Neo4jOptions {
+        first_pause: Duration::from_millis(50),
+        longest_pause: Duration::from_secs(1),
+        timeout: Duration::from_secs(20),
+        ..Neo4jOptions::new(&url, "neo4j", Password(password()), spool)
     }
-
-    fn options(&self, spool: PathBuf) -> Neo4jOptions {
-        Neo4jOptions {
-            first_pause: Duration::from_millis(50),
-            longest_pause: Duration::from_secs(1),
-            timeout: Duration::from_secs(20),
-            ..Neo4jOptions::new(
-                &format!("bolt://127.0.0.1:{}", self.port),
-                "neo4j",
-                Password(PASSWORD.into()),
-                spool,
-            )
-        }
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Tells this run's tenants from those of earlier runs on the same server.
@@ -105,7 +51,7 @@ fn neo4j_conforms() {
         }
         Err(_) => {
             let server = Server::start(&folder.path().join("data"), free_port());
-            let options = server.options(spool);
+            let options = options(&server, spool);
             (Some(server), options)
         }
     };
@@ -120,7 +66,7 @@ fn neo4j_loses_nothing_when_either_side_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let (data, spool) = (folder.path().join("data"), folder.path().join("spool.db"));
     let server = Server::start(&data, free_port());
-    let (port, options) = (server.port, server.options(spool));
+    let (port, options) = (server.port, options(&server, spool));
     let mut graph = Neo4jGraph::open(options.clone()).unwrap();
     for n in 0..40 {
         graph.upsert(&numbered(n)).unwrap();
@@ -157,7 +103,7 @@ fn neo4j_loses_nothing_when_either_side_is_killed() {
 fn neo4j_that_refuses_us_is_one_that_is_away() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"), free_port());
-    let right = server.options(folder.path().join("spool.db"));
+    let right = options(&server, folder.path().join("spool.db"));
     let wrong = Neo4jOptions { password: Password("wrong".into()), ..right.clone() };
     let mut graph = Neo4jGraph::open(wrong).unwrap();
     graph.upsert(&numbered(1)).unwrap();

@@ -30,28 +30,35 @@ fn a_file_is_opened_again_by_others_and_only_if_it_is_a_graph() {
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
     assert!(matches!(SqliteGraph::open(&foreign), Err(Error::NotAGraph)));
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(SqliteGraph::open(&path), Err(Error::NewerFormat { found: 99, known: 2 })));
+    assert!(matches!(SqliteGraph::open(&path), Err(Error::NewerFormat { found: 99, known: 3 })));
     assert!(matches!(SqliteGraph::open("/nowhere/graph.db"), Err(Error::Io { .. })));
 }
 
 #[test]
-fn a_file_of_the_first_format_is_brought_up_to_date() {
+fn a_file_of_an_earlier_format_is_brought_up_to_date() {
     let lines = [
         "source:a triggered attack:1 @5",
         "source:a triggered attack:2 @6",
         "attack:2 similar_to attack:3 @6 0.8",
         "attack:3 derived_from pattern:p @7",
     ];
-    let home = Home::with("acme", &lines);
-    let path = home.folder.path().join("graph.db");
-    let campaigns = home.graph.campaigns("acme", &CampaignLimits::default()).unwrap();
-    assert_eq!(campaigns.campaigns[0].attacks.len(), 3);
-    let file = Connection::open(&path).unwrap();
-    file.execute_batch("ALTER TABLE nodes DROP COLUMN ties; PRAGMA user_version = 1").unwrap();
-    let opened = SqliteGraph::open(&path).unwrap();
-    assert_eq!(opened.campaigns("acme", &CampaignLimits::default()).unwrap(), campaigns);
-    let version: i64 = file.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    assert_eq!(version, 2);
+    let second = "DROP INDEX attacks_by_time; PRAGMA user_version = 2; \
+                  CREATE INDEX nodes_by_time ON nodes (tenant, kind, first_ms, id, last_ms)";
+    let first = format!("{second}; ALTER TABLE nodes DROP COLUMN ties; PRAGMA user_version = 1");
+    for earlier in [first.as_str(), second] {
+        let home = Home::with("acme", &lines);
+        let path = home.folder.path().join("graph.db");
+        let campaigns = home.graph.campaigns("acme", &CampaignLimits::default()).unwrap();
+        assert_eq!(campaigns.campaigns[0].attacks.len(), 3);
+        let file = Connection::open(&path).unwrap();
+        file.execute_batch(earlier).unwrap();
+        let opened = SqliteGraph::open(&path).unwrap();
+        assert_eq!(opened.campaigns("acme", &CampaignLimits::default()).unwrap(), campaigns);
+        let version: i64 = file.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        assert_eq!(version, 3);
+        let old = "SELECT count(*) FROM sqlite_schema WHERE name = 'nodes_by_time'";
+        assert_eq!(file.query_row(old, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    }
 }
 
 /// What is kept with an attack and what is walked are the same, also at the number of edges that is kept.

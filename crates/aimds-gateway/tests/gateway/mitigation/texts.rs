@@ -124,7 +124,9 @@ async fn instructions_in_tool_output_are_taken_out_for_every_provider_and_the_re
         assert_eq!(body, expected);
     }
     assert_eq!(gate.metric("aimds_actions_total{action=\"strip\",result=\"ok\"}").await, 4.0);
-    assert!(gate.metric("aimds_action_seconds_count").await >= 8.0);
+    for action in ["strip", "redact"] {
+        assert_eq!(gate.metric(&format!("aimds_action_seconds_count{{action=\"{action}\"}}")).await, 4.0);
+    }
     let told = told(&log.of(gate, "action", &["Ignore all", "jane.roe", "weather"]).await);
     let of =
         |action: &str| told.iter().filter(|line| line.starts_with(&format!("{action} ok request"))).count();
