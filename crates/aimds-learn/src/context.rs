@@ -49,6 +49,11 @@ impl Features {
         self.values.get(..usize::from(self.len)).unwrap_or_default()
     }
 
+    /// The numbers with zeros behind them.
+    pub(crate) fn padded(&self) -> &[f64; MAX_FEATURES] {
+        &self.values
+    }
+
     /// How many there are.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "there is always at least one")]
@@ -58,7 +63,9 @@ impl Features {
 
     /// Whether the invariants hold, of features that were read from bytes.
     pub(crate) fn is_sound(&self) -> bool {
-        (1..=MAX_FEATURES).contains(&self.len()) && self.as_slice().iter().all(|value| value.is_finite())
+        (1..=MAX_FEATURES).contains(&self.len())
+            && self.values.iter().all(|value| value.is_finite())
+            && self.values.iter().skip(self.len()).all(|value| *value == 0.0)
     }
 }
 

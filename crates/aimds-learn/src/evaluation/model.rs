@@ -19,7 +19,7 @@ impl RewardModel {
         for (at, row) in rows.iter().enumerate() {
             let fold = folds.get_mut((at + 1) % 2).and_then(|fold| fold.get_mut(row.action.index()));
             if let Some(arm) = fold {
-                arm.update(row.features.as_slice(), row.reward, 1.0);
+                arm.update(row.features.padded(), row.reward, 1.0);
             }
         }
         Ok(Self { folds })
@@ -28,6 +28,6 @@ impl RewardModel {
     /// The expected reward of an action in the case of row number `at`.
     pub(crate) fn expected(&self, at: usize, row: &Experience, action: usize) -> f64 {
         let arm = self.folds.get(at % 2).and_then(|fold| fold.get(action));
-        arm.map_or(0.0, |arm| arm.expected(row.features.as_slice()))
+        arm.map_or(0.0, |arm| arm.expected(row.features.padded()))
     }
 }

@@ -10,16 +10,20 @@
 //! environments*, 2019, add (1 − γ)·λ·I at each step so that the ridge does not fade; that has rank d. One axis at a
 //! time is a rank-one step as well, and keeps the ridge of every axis between γᵈ·λ and λ. Their width uses a second
 //! matrix Σ γ²⁽ⁿ⁻ⁱ⁾·x·xᵀ; xᵀ·A⁻¹·x is an upper bound of it, so the policy here explores at least as much.
+//!
+//! Forgetting costs no pass over the matrices: with s = γᵏ, k updates after the last fresh inverse, `gram`, `inverse` and `moment`
+//! hold A/s, s·A⁻¹ and b/s.
 
 use aimds_attractor::{PageHinkley, PageHinkleyConfig, Sides};
 use serde::{Deserialize, Serialize};
 
-use super::matrix::{Small, diagonal, dot, inverse, quadratic, scale_add_outer, times};
+use super::matrix::{Small, Symmetric, dot, inverse};
 use crate::error::Error;
 
 /// Updates before the inverse is computed anew.
 const REFACTOR_EVERY: u32 = 1000;
 /// Forgetting blows up the rounding errors of the inverse by 1/γ a step; they may grow by this much before it is computed anew.
+/// It bounds 1/s as well.
 const MAX_GROWTH: f64 = 1e3;
 
 /// How an arm learns.
@@ -42,10 +46,11 @@ impl Learning {
 pub(crate) struct Arm {
     d: usize,
     learning: Learning,
-    gram: Vec<f64>,
-    inverse: Vec<f64>,
-    moment: Vec<f64>,
-    theta: Vec<f64>,
+    scale: f64,
+    gram: Symmetric,
+    inverse: Symmetric,
+    moment: Small,
+    theta: Small,
     pub(crate) updates: u64,
     since_factored: u32,
     axis: usize,
@@ -68,10 +73,11 @@ impl Arm {
         Ok(Self {
             d,
             learning,
-            gram: diagonal(d, learning.ridge),
-            inverse: diagonal(d, 1.0 / learning.ridge),
-            moment: vec![0.0; d],
-            theta: vec![0.0; d],
+            scale: 1.0,
+            gram: Symmetric::diagonal(d, learning.ridge),
+            inverse: Symmetric::diagonal(d, 1.0 / learning.ridge),
+            moment: [0.0; _],
+            theta: [0.0; _],
             updates: 0,
             since_factored: 0,
             axis: 0,
@@ -81,94 +87,92 @@ impl Arm {
     }
 
     /// The expected reward, between 0 and 1.
-    pub(crate) fn expected(&self, features: &[f64]) -> f64 {
+    pub(crate) fn expected(&self, features: &Small) -> f64 {
         dot(&self.theta, features).clamp(0.0, 1.0)
     }
 
     /// The expected reward and the width of its confidence ellipsoid.
-    pub(crate) fn index(&self, features: &[f64]) -> (f64, f64) {
-        (dot(&self.theta, features), quadratic(&self.inverse, features).max(0.0).sqrt())
+    pub(crate) fn index(&self, features: &Small) -> (f64, f64) {
+        let squared = self.inverse.quadratic(features) / self.scale;
+        (dot(&self.theta, features), squared.max(0.0).sqrt())
     }
 
     /// O(d²), without allocation except where the inverse is computed anew: each thousandth update, or sooner where much
     /// is forgotten.
-    pub(crate) fn update(&mut self, features: &[f64], reward: f64, weight: f64) {
+    pub(crate) fn update(&mut self, features: &Small, reward: f64, weight: f64) {
         let Learning { forgetting, ridge } = self.learning;
-        self.rank_one(forgetting, weight, features);
-        if forgetting < 1.0 {
-            let mut unit: Small = [0.0; _];
-            if let Some(cell) = unit.get_mut(self.axis) {
-                *cell = 1.0;
-            }
-            let restored = (1.0 - forgetting.powi(self.d as i32)) * ridge;
-            self.rank_one(1.0, restored, unit.get(..self.d).unwrap_or_default());
-            self.axis = (self.axis + 1) % self.d.max(1);
-        }
+        self.scale *= forgetting;
+        let weight = weight / self.scale;
         for (moment, feature) in self.moment.iter_mut().zip(features) {
-            *moment = forgetting * *moment + weight * reward * feature;
+            *moment += weight * reward * feature;
+        }
+        self.gram.add_outer([(weight, features)]);
+        // Both steps by the formula of Sherman and Morrison (1950): the outcome, then the ridge of one axis.
+        let along = self.inverse.times(features);
+        let shrink = weight / (1.0 + weight * dot(&along, features));
+        let missed = reward - dot(&self.theta, features);
+        add(&mut self.theta, shrink * missed, &along);
+        if forgetting < 1.0 {
+            let axis = self.axis;
+            let restored = (1.0 - forgetting.powi(self.d as i32)) * ridge / self.scale;
+            self.gram.add_to_diagonal(axis, restored);
+            let of_axis = |vector: &Small| vector.get(axis).copied().unwrap_or(0.0);
+            let mut column = self.inverse.column(axis);
+            add(&mut column, -shrink * of_axis(&along), &along);
+            let pull = restored / (1.0 + restored * of_axis(&column));
+            let pulled = of_axis(&self.theta);
+            add(&mut self.theta, -pull * pulled, &column);
+            self.inverse.add_outer([(-shrink, &along), (-pull, &column)]);
+            self.axis = (axis + 1) % self.d.max(1);
+        } else {
+            self.inverse.add_outer([(-shrink, &along)]);
         }
         self.updates += 1;
         self.since_factored += 1;
         if self.since_factored >= self.learning.refactor_every() {
             self.refactor();
         }
-        self.solve();
+        if !self.theta.iter().all(|value| value.is_finite()) {
+            self.reset();
+        }
     }
 
     /// Whether the errors of the prediction rose: the caller decides what to forget. `reward` is the one to come.
-    pub(crate) fn surprised(&mut self, features: &[f64], reward: f64) -> bool {
+    pub(crate) fn surprised(&mut self, features: &Small, reward: f64) -> bool {
         let error = reward - self.expected(features);
         matches!(self.surprise.push(error * error), Ok(Some(_)))
     }
 
     /// Keeps this share of what was learnt, of both the evidence and its result. O(d³).
     pub(crate) fn forget(&mut self, keep: f64) {
-        let fresh = (1.0 - keep) * self.learning.ridge;
-        for cell in &mut self.gram {
-            *cell *= keep;
-        }
-        for cell in self.gram.iter_mut().step_by(self.d + 1) {
-            *cell += fresh;
-        }
-        for moment in &mut self.moment {
-            *moment *= keep;
+        let fresh = (1.0 - keep) * self.learning.ridge / (keep * self.scale);
+        self.scale *= keep;
+        for axis in 0..self.d {
+            self.gram.add_to_diagonal(axis, fresh);
         }
         self.refactor();
-        self.solve();
     }
 
-    /// `A = keep·A + factor·x·xᵀ`, and its inverse by the formula of Sherman and Morrison (1950).
-    fn rank_one(&mut self, keep: f64, factor: f64, features: &[f64]) {
-        scale_add_outer(&mut self.gram, keep, factor, features);
-        let product = times(&self.inverse, features);
-        let product = product.get(..self.d).unwrap_or_default();
-        let along = factor / keep * dot(product, features);
-        scale_add_outer(&mut self.inverse, 1.0 / keep, -factor / (keep * keep * (1.0 + along)), product);
-    }
-
-    fn solve(&mut self) {
-        let solution = times(&self.inverse, &self.moment);
-        if solution.iter().all(|value| value.is_finite()) {
-            for (theta, value) in self.theta.iter_mut().zip(solution) {
-                *theta = value;
-            }
-        } else {
-            self.reset();
-        }
-    }
-
-    /// The inverse anew from A. An A that is not positive definite any more has lost its meaning: the arm begins anew.
+    /// The inverse and the solution anew from A and b. An A that is not positive definite any more has lost its meaning: the arm
+    /// begins anew.
     fn refactor(&mut self) {
         self.since_factored = 0;
-        match inverse(&self.gram, self.d) {
-            Some(inverse) => self.inverse = inverse,
+        self.gram.scale(self.scale);
+        self.moment.iter_mut().for_each(|moment| *moment *= self.scale);
+        self.scale = 1.0;
+        match inverse(&self.gram.full(self.d), self.d) {
+            Some(inverse) => {
+                self.inverse = Symmetric::from_full(&inverse, self.d);
+                self.theta = self.inverse.times(&self.moment);
+            }
             None => self.reset(),
         }
     }
 
     fn reset(&mut self) {
-        self.gram = diagonal(self.d, self.learning.ridge);
-        self.inverse = diagonal(self.d, 1.0 / self.learning.ridge);
+        self.scale = 1.0;
+        self.gram = Symmetric::diagonal(self.d, self.learning.ridge);
+        self.inverse = Symmetric::diagonal(self.d, 1.0 / self.learning.ridge);
         self.moment.fill(0.0);
         self.theta.fill(0.0);
         self.resets += 1;
@@ -176,21 +180,31 @@ impl Arm {
 
     /// Largest difference of the inverse from a fresh one; `None` where A is not positive definite.
     pub(crate) fn drift_of_inverse(&self) -> Option<f64> {
-        let fresh = inverse(&self.gram, self.d)?;
-        Some(self.inverse.iter().zip(&fresh).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max))
+        let fresh = inverse(&self.gram.full(self.d), self.d)?;
+        let held = self.inverse.full(self.d);
+        Some(held.iter().zip(&fresh).map(|(a, b)| (a - b).abs() / self.scale).fold(0.0, f64::max))
     }
 
     /// Whether the invariants hold, of an arm that was read from bytes.
     pub(crate) fn is_sound(&self, d: usize) -> bool {
-        let square = |cells: &[f64]| cells.len() == d * d && cells.iter().all(|cell| cell.is_finite());
-        let row = |cells: &[f64]| cells.len() == d && cells.iter().all(|cell| cell.is_finite());
+        let row = |cells: &Small| {
+            cells.iter().all(|cell| cell.is_finite()) && cells.iter().skip(d).all(|cell| *cell == 0.0)
+        };
         self.d == d
-            && square(&self.gram)
-            && square(&self.inverse)
+            && self.scale > 0.0
+            && self.scale <= 1.0
+            && self.gram.is_sound(d)
+            && self.inverse.is_sound(d)
             && row(&self.moment)
             && row(&self.theta)
             && self.axis < d
             && self.drift_of_inverse().is_some()
+    }
+}
+
+fn add(vector: &mut Small, factor: f64, other: &Small) {
+    for (out, value) in vector.iter_mut().zip(other) {
+        *out += factor * value;
     }
 }
 
@@ -202,13 +216,14 @@ const SURPRISE_ALARM: f64 = 9.0;
 
 #[cfg(test)]
 mod tests {
+    use super::super::matrix::tests::padded;
     use super::*;
     use crate::Random;
 
     /// The definition at the head of this file, summed up and solved at once.
     fn batch(rows: &[(Vec<f64>, f64, f64)], d: usize, learning: Learning) -> Vec<f64> {
         let Learning { forgetting, ridge } = learning;
-        let mut gram = diagonal(d, ridge * forgetting.powi(rows.len() as i32));
+        let mut gram = Symmetric::diagonal(d, ridge * forgetting.powi(rows.len() as i32)).full(d);
         let mut moment = vec![0.0; d];
         for (i, (x, reward, weight)) in rows.iter().enumerate() {
             let age = forgetting.powi((rows.len() - 1 - i) as i32);
@@ -220,7 +235,8 @@ mod tests {
             }
             gram[i % d * (d + 1)] += age * (1.0 - forgetting.powi(d as i32)) * ridge;
         }
-        times(&inverse(&gram, d).unwrap(), &moment)[..d].to_vec()
+        let inverse = inverse(&gram, d).unwrap();
+        inverse.chunks_exact(d).map(|row| dot(row, &moment)).collect()
     }
 
     #[test]
@@ -235,7 +251,7 @@ mod tests {
             for _ in 0..updates {
                 let x: Vec<f64> = (0..d).map(|_| random.normal()).collect();
                 let (reward, weight) = (random.unit(), 0.1 + 5.0 * random.unit());
-                arm.update(&x, reward, weight);
+                arm.update(&padded(&x), reward, weight);
                 rows.push((x, reward, weight));
             }
             let expected = batch(&rows, d, learning);
@@ -250,23 +266,23 @@ mod tests {
     #[test]
     fn a_matrix_that_is_not_positive_definite_begins_anew() {
         let mut arm = Arm::new(2, Learning { forgetting: 1.0, ridge: 1.0 }).unwrap();
-        arm.update(&[1.0, 2.0], 1.0, 1.0);
-        arm.gram[0] = -1.0;
+        arm.update(&padded(&[1.0, 2.0]), 1.0, 1.0);
+        arm.gram.add_to_diagonal(0, -3.0);
         arm.refactor();
-        assert_eq!((arm.resets, arm.expected(&[1.0, 2.0])), (1, 0.0));
-        arm.update(&[1.0, 2.0], 1.0, 1.0);
-        assert!(arm.expected(&[1.0, 2.0]) > 0.8);
+        assert_eq!((arm.resets, arm.expected(&padded(&[1.0, 2.0]))), (1, 0.0));
+        arm.update(&padded(&[1.0, 2.0]), 1.0, 1.0);
+        assert!(arm.expected(&padded(&[1.0, 2.0])) > 0.8);
     }
 
     #[test]
     fn forgetting_widens_what_was_known() {
         let mut arm = Arm::new(1, Learning { forgetting: 1.0, ridge: 1.0 }).unwrap();
         for _ in 0..100 {
-            arm.update(&[1.0], 1.0, 1.0);
+            arm.update(&padded(&[1.0]), 1.0, 1.0);
         }
-        let before = arm.index(&[1.0]).1;
+        let before = arm.index(&padded(&[1.0])).1;
         arm.forget(0.1);
-        assert!(arm.index(&[1.0]).1 > 2.5 * before);
-        assert!((arm.expected(&[1.0]) - 10.0 / 11.0).abs() < 1e-9);
+        assert!(arm.index(&padded(&[1.0])).1 > 2.5 * before);
+        assert!((arm.expected(&padded(&[1.0])) - 10.0 / 11.0).abs() < 1e-9);
     }
 }

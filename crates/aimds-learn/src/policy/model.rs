@@ -71,8 +71,7 @@ impl Model {
     /// [`Error::Features`] and [`Error::Action`].
     pub fn expected(&self, features: &Features, action: Action) -> Result<f64, Error> {
         self.permitted(features, action)?;
-        let mut masked = [0.0; MAX_FEATURES];
-        Ok(self.arms.get(action.index()).map_or(0.0, |arm| arm.expected(self.masked(features, &mut masked))))
+        Ok(self.arms.get(action.index()).map_or(0.0, |arm| arm.expected(&self.masked(features))))
     }
 
     /// The settings.
@@ -95,11 +94,10 @@ impl Model {
 
     /// The best penalised upper bound at or above the floor. Of equals the strongest wins.
     pub(super) fn greedy(&self, features: &Features, floor: Action, caution: &Caution) -> Action {
-        let mut masked = [0.0; MAX_FEATURES];
-        let features = self.masked(features, &mut masked);
+        let features = self.masked(features);
         let mut best = (floor, f64::NEG_INFINITY);
         for (action, arm) in self.arms.iter().enumerate().skip(floor.index()) {
-            let (expected, width) = arm.index(features);
+            let (expected, width) = arm.index(&features);
             let index = expected + self.config.alpha * width - caution.of(action);
             if index >= best.1 {
                 best = (Action(action as u8), index);
@@ -122,18 +120,16 @@ impl Model {
     }
 
     pub(super) fn update(&mut self, action: Action, features: &Features, reward: f64, weight: f64) {
-        let mut masked = [0.0; MAX_FEATURES];
-        let features = mask(self.mask, features, &mut masked);
+        let features = self.masked(features);
         if let Some(arm) = self.arms.get_mut(action.index()) {
-            arm.update(features, reward, weight);
+            arm.update(&features, reward, weight);
         }
     }
 
     /// Whether the outcome shows that the action changed; then all evidence is forgotten but for the configured share.
     pub(super) fn notice(&mut self, action: Action, features: &Features, reward: f64) -> bool {
-        let mut masked = [0.0; MAX_FEATURES];
-        let features = mask(self.mask, features, &mut masked);
-        let changed = self.arms.get_mut(action.index()).is_some_and(|arm| arm.surprised(features, reward));
+        let features = self.masked(features);
+        let changed = self.arms.get_mut(action.index()).is_some_and(|arm| arm.surprised(&features, reward));
         if changed && self.config.keep_on_drift < 1.0 {
             for arm in &mut self.arms {
                 arm.forget(self.config.keep_on_drift);
@@ -158,17 +154,14 @@ impl Model {
             && self.arms.iter().all(|arm| arm.is_sound(d))
     }
 
-    fn masked<'a>(&self, features: &'a Features, masked: &'a mut [f64; MAX_FEATURES]) -> &'a [f64] {
-        mask(self.mask, features, masked)
+    /// The features that are used; the others are 0.
+    fn masked(&self, features: &Features) -> [f64; MAX_FEATURES] {
+        let mut masked = *features.padded();
+        if self.mask != u32::MAX {
+            for (at, value) in masked.iter_mut().enumerate() {
+                *value = if self.mask >> at & 1 == 1 { *value } else { 0.0 };
+            }
+        }
+        masked
     }
-}
-
-fn mask<'a>(bits: u32, features: &'a Features, masked: &'a mut [f64; MAX_FEATURES]) -> &'a [f64] {
-    if bits == u32::MAX {
-        return features.as_slice();
-    }
-    for (at, (out, value)) in masked.iter_mut().zip(features.as_slice()).enumerate() {
-        *out = if bits >> at & 1 == 1 { *value } else { 0.0 };
-    }
-    masked.get(..features.len()).unwrap_or_default()
 }
