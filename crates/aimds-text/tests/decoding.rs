@@ -196,7 +196,7 @@ fn what_is_decoded_is_noise_in_any_other_reading() {
     let codes: String = codes.bytes().map(|byte| format!("{byte} ")).collect();
     let views = normalise(&codes, &Limits::default()).views;
     assert!(views.iter().all(|view| view.transforms.first() != Some(&Transform::Leet)), "{views:#?}");
-    assert_eq!(views[0].numbers, [0..codes.trim_end().len()]);
+    assert_eq!(views[0].numbers, std::slice::from_ref(&(0..codes.trim_end().len())));
 }
 
 #[test]
