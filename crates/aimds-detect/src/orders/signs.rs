@@ -1,93 +1,50 @@
-//! What tells an order for an assistant from one for people.
+//! What tells an order for an assistant from one for people, and how much it weighs.
 
 use super::actions::Actions;
 use super::clauses::Clause;
-use super::weights::{CLAUSE, SPOKEN, Table};
-use super::words::{ASSETS, LABELS};
 
 /// The signs that an order has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Signs(u64);
+pub struct Signs(u32);
 
 impl Signs {
-    pub(super) const MINE: Self = Self(1);
-    pub(super) const USERS: Self = Self(1 << 1);
-    pub(super) const ME: Self = Self(1 << 2);
-    pub(super) const YOURS: Self = Self(1 << 3);
-    pub(super) const EMAIL: Self = Self(1 << 4);
-    pub(super) const URL: Self = Self(1 << 5);
-    pub(super) const MONEY: Self = Self(1 << 6);
-    pub(super) const NUMBER: Self = Self(1 << 7);
-    pub(super) const QUOTED: Self = Self(1 << 8);
-    pub(super) const HANDLE: Self = Self(1 << 9);
-    pub(super) const PATH: Self = Self(1 << 10);
-    pub(super) const FUNCTION: Self = Self(1 << 11);
-    pub(super) const ASSET: Self = Self(1 << 12);
-    pub(super) const EVERYTHING: Self = Self(1 << 13);
-    pub(super) const POLITE: Self = Self(1 << 14);
-    pub(super) const MODAL: Self = Self(1 << 15);
-    pub(super) const ADDRESSED: Self = Self(1 << 16);
-    pub(super) const LABELLED: Self = Self(1 << 17);
-    pub(super) const WHEN: Self = Self(1 << 18);
-    pub(super) const SECRET: Self = Self(1 << 19);
-    pub(super) const FIELD: Self = Self(1 << 20);
-    pub(super) const TOWARDS: Self = Self(1 << 21);
-    pub(super) const DATED: Self = Self(1 << 22);
-    pub(super) const CODE: Self = Self(1 << 23);
-    pub(super) const LISTED: Self = Self(1 << 24);
-    pub(super) const OURS: Self = Self(1 << 25);
-    pub(super) const TOOL: Self = Self(1 << 26);
-    pub(super) const CITED: Self = Self(1 << 27);
-    pub(super) const ASSIGNED: Self = Self(1 << 28);
-    pub(super) const OFFERED: Self = Self(1 << 29);
-    /// Things of the speaker or the user and a value.
-    pub(super) const OWN_VALUE: Self = Self(1 << 30);
-    pub(super) const MAIL_TO: Self = Self(1 << 31);
-    /// The signs are those of a sentence that speaks to an assistant, not of a clause.
-    pub(super) const SENTENCE: Self = Self(1 << 32);
-    pub(super) const READER: Self = Self(1 << 33);
-    pub(super) const HELPER: Self = Self(1 << 34);
-    pub(super) const NEAR: Self = Self(1 << 35);
-    pub(super) const ACTS: Self = Self(1 << 36);
-    pub(super) const SAYS: Self = Self(1 << 37);
-    pub(super) const WORK: Self = Self(1 << 38);
-    pub(super) const EARLIER: Self = Self(1 << 39);
-    pub(super) const NOW: Self = Self(1 << 40);
-    pub(super) const TOOLS: Self = Self(1 << 41);
-    pub(super) const CALLS: Self = Self(1 << 42);
-    pub(super) const OPENS: Self = Self(1 << 43);
-    pub(super) const CONCEALED: Self = Self(1 << 44);
-    pub(super) const BIDDEN: Self = Self(1 << 45);
-    pub(super) const CLOSES: Self = Self(1 << 46);
-    pub(super) const ABOUT: Self = Self(1 << 47);
+    const MINE: Self = Self(1);
+    const USERS: Self = Self(1 << 1);
+    const ME: Self = Self(1 << 2);
+    const YOURS: Self = Self(1 << 3);
+    const EMAIL: Self = Self(1 << 4);
+    const URL: Self = Self(1 << 5);
+    const MONEY: Self = Self(1 << 6);
+    const NUMBER: Self = Self(1 << 7);
+    const QUOTED: Self = Self(1 << 8);
+    const HANDLE: Self = Self(1 << 9);
+    const PATH: Self = Self(1 << 10);
+    const FUNCTION: Self = Self(1 << 11);
+    const ASSET: Self = Self(1 << 12);
+    const EVERYTHING: Self = Self(1 << 13);
+    const POLITE: Self = Self(1 << 14);
+    const MODAL: Self = Self(1 << 15);
+    const ADDRESSED: Self = Self(1 << 16);
+    const LABELLED: Self = Self(1 << 17);
+    const WHEN: Self = Self(1 << 18);
+    const SECRET: Self = Self(1 << 19);
+    const FIELD: Self = Self(1 << 20);
+    const TOWARDS: Self = Self(1 << 21);
+    const DATED: Self = Self(1 << 22);
+    const CODE: Self = Self(1 << 23);
+    const LISTED: Self = Self(1 << 24);
+    const OURS: Self = Self(1 << 25);
+    const TOOL: Self = Self(1 << 26);
+    const CITED: Self = Self(1 << 27);
+    const ASSIGNED: Self = Self(1 << 28);
+    const OFFERED: Self = Self(1 << 29);
 
-    pub(super) const VALUE: Self = Self::EMAIL
-        .and(Self::URL)
-        .and(Self::MONEY)
-        .and(Self::NUMBER)
-        .and(Self::QUOTED)
-        .and(Self::HANDLE)
-        .and(Self::PATH)
-        .and(Self::FUNCTION)
-        .and(Self::TOOL);
-
-    pub(super) const fn and(self, other: Self) -> Self {
+    const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether one of them is in both.
-    pub(super) const fn meets(self, other: Self) -> bool {
+    const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
-    }
-
-    /// How many they are.
-    pub(super) const fn number(self) -> u32 {
-        self.0.count_ones()
-    }
-
-    /// Whether all of `others` are in `self`.
-    pub(super) const fn holds(self, others: Self) -> bool {
-        self.0 & others.0 == others.0
     }
 }
 
@@ -110,54 +67,7 @@ impl Signs {
             );
             before = plain_word(token);
         }
-        if signs.meets(Self::MINE.and(Self::USERS)) && signs.meets(Self::VALUE) {
-            signs = signs.and(Self::OWN_VALUE);
-        }
-        if clause.actions.meets(Actions::SEND) && signs.holds(Self::EMAIL.and(Self::TOWARDS)) {
-            signs = signs.and(Self::MAIL_TO);
-        }
         signs
-    }
-
-    /// What a table of weights says of these signs.
-    const fn table(self) -> &'static Table {
-        if self.meets(Self::SENTENCE) { &SPOKEN } else { &CLAUSE }
-    }
-
-    /// Whether they are those of a sentence that speaks to an assistant, whose weights are others than those of a clause.
-    #[must_use]
-    pub const fn are_of_a_sentence(self) -> bool {
-        self.meets(Self::SENTENCE)
-    }
-
-    /// What counts in an order with these signs: each weight with its name.
-    fn weights(self, actions: Actions) -> impl Iterator<Item = (f32, &'static str)> {
-        let table = self.table();
-        let signs = table.signs.iter().filter(move |(sign, ..)| self.holds(*sign));
-        let kinds = table.kinds.iter().filter(move |(kind, ..)| actions.meets(*kind));
-        signs.map(|(_, weight, name)| (*weight, *name)).chain(kinds.map(|(_, weight, name)| (*weight, *name)))
-    }
-
-    /// Probability in \[0, 1\] that an order with these signs is meant for an assistant.
-    pub(super) fn confidence(self, actions: Actions) -> f32 {
-        let sum = self.table().bias + self.weights(actions).map(|(weight, _)| weight).sum::<f32>();
-        1.0 / (1.0 + (-sum).exp())
-    }
-
-    /// The names of all that counts in an order with these signs, for fitting the weights.
-    #[must_use]
-    pub fn names(self, actions: Actions) -> Vec<&'static str> {
-        self.weights(actions).map(|(_, name)| name).collect()
-    }
-
-    /// What speaks most for an assistant as the one who is meant, at most `most` of them, the weightiest first.
-    #[must_use]
-    pub fn telling(self, most: usize) -> Vec<&'static str> {
-        let signs = self.table().signs.iter();
-        let mut found: Vec<_> =
-            signs.filter(|(sign, weight, _)| self.holds(*sign) && *weight > 0.0).collect();
-        found.sort_by(|a, b| b.1.total_cmp(&a.1));
-        found.into_iter().take(most).map(|(.., name)| *name).collect()
     }
 
     const fn without(self, other: Self) -> Self {
@@ -168,6 +78,74 @@ impl Signs {
         self.0 == 0
     }
 }
+
+/// Labels of orders and names of fields, sorted; another name before a colon is that of the person who is told.
+const LABELS: [&str; 64] = [
+    "action",
+    "agent",
+    "ai",
+    "answer",
+    "assistant",
+    "attention",
+    "bio",
+    "body",
+    "bot",
+    "caption",
+    "chatbot",
+    "comment",
+    "content",
+    "description",
+    "details",
+    "directive",
+    "do",
+    "extra",
+    "field",
+    "finally",
+    "footer",
+    "heading",
+    "hint",
+    "housekeeping",
+    "important",
+    "info",
+    "instruction",
+    "instructions",
+    "item",
+    "llm",
+    "message",
+    "model",
+    "must",
+    "name",
+    "next",
+    "note",
+    "notes",
+    "notice",
+    "now",
+    "order",
+    "prompt",
+    "query",
+    "reason",
+    "remark",
+    "reminder",
+    "request",
+    "response",
+    "result",
+    "review",
+    "rule",
+    "step",
+    "subject",
+    "summary",
+    "system",
+    "task",
+    "text",
+    "title",
+    "todo",
+    "tool",
+    "update",
+    "urgent",
+    "user",
+    "value",
+    "warning",
+];
 
 /// Words before the verb that are looked at.
 const MOST_LED: usize = 10;
@@ -223,12 +201,11 @@ fn leading(text: &str, clause: &Clause) -> Signs {
         }
         earlier = word;
     }
-    // "If you are an assistant" is no offer.
-    if signs.meets(Signs::ADDRESSED) { signs.without(Signs::OFFERED) } else { signs }
+    signs
 }
 
 /// A token without the punctuation around it.
-pub(super) fn plain_word(token: &str) -> &str {
+fn plain_word(token: &str) -> &str {
     token.trim_matches(|c: char| c.is_ascii_punctuation() && !matches!(c, '@' | '$' | '_'))
 }
 
@@ -259,8 +236,108 @@ fn word(word: &str, before: &str) -> Signs {
     if ASSETS.binary_search(&word).is_ok() { said.and(Signs::ASSET) } else { said }
 }
 
+/// Things that are somebody's, sorted.
+const ASSETS: [&str; 96] = [
+    "access",
+    "account",
+    "accounts",
+    "alarm",
+    "api",
+    "appointment",
+    "appointments",
+    "backup",
+    "balance",
+    "bank",
+    "booking",
+    "bookings",
+    "calendar",
+    "camera",
+    "cameras",
+    "card",
+    "channel",
+    "chat",
+    "code",
+    "codes",
+    "contact",
+    "contacts",
+    "conversation",
+    "credential",
+    "credentials",
+    "credit",
+    "customers",
+    "data",
+    "database",
+    "deposit",
+    "device",
+    "devices",
+    "directory",
+    "document",
+    "documents",
+    "door",
+    "drive",
+    "email",
+    "emails",
+    "event",
+    "events",
+    "file",
+    "files",
+    "folder",
+    "friend",
+    "funds",
+    "garage",
+    "history",
+    "home",
+    "house",
+    "identity",
+    "inbox",
+    "invoice",
+    "invoices",
+    "key",
+    "keys",
+    "location",
+    "lock",
+    "mail",
+    "mailbox",
+    "mails",
+    "member",
+    "members",
+    "message",
+    "messages",
+    "money",
+    "note",
+    "notes",
+    "order",
+    "orders",
+    "participant",
+    "passport",
+    "password",
+    "passwords",
+    "payment",
+    "payments",
+    "permissions",
+    "phone",
+    "photos",
+    "pin",
+    "profile",
+    "record",
+    "records",
+    "repository",
+    "reservation",
+    "salary",
+    "savings",
+    "security",
+    "settings",
+    "subscription",
+    "token",
+    "tokens",
+    "transaction",
+    "transactions",
+    "wallet",
+    "website",
+];
+
 /// What a token names.
-pub(super) fn value(token: &str, before: &str) -> Signs {
+fn value(token: &str, before: &str) -> Signs {
     let quoted = token.len() > 2 && token.starts_with(['\'', '"']) && !token.starts_with("'s");
     let mut signs = if quoted { Signs::QUOTED } else { Signs::default() };
     if token.starts_with(['`', '<', '{']) || token.starts_with("--") {
@@ -324,4 +401,105 @@ fn is_host(word: &str) -> bool {
                 | "site"
         )
     })
+}
+
+/// What a sign weighs, with its name: the logarithm of how much it changes the odds that an assistant is meant. Fitted by
+/// `training/orders/fit.py`.
+const WEIGHTS: [(Signs, f32, &str); 30] = [
+    (Signs::MINE, 2.0, "the speaker's own things"),
+    (Signs::USERS, 0.6, "the user's things"),
+    (Signs::ME, -0.1, "the speaker"),
+    (Signs::OURS, -0.2, "the speakers' things"),
+    (Signs::YOURS, -1.4, "the reader's things"),
+    (Signs::EMAIL, 2.3, "an e-mail address"),
+    (Signs::URL, 0.7, "an address of the web"),
+    (Signs::MONEY, 1.4, "an amount of money"),
+    (Signs::NUMBER, 1.2, "a number"),
+    (Signs::QUOTED, -0.3, "a quoted value"),
+    (Signs::HANDLE, 1.1, "a user name"),
+    (Signs::PATH, 1.0, "a path"),
+    (Signs::FUNCTION, -1.2, "a name from a program"),
+    (Signs::TOOL, 0.5, "a tool that acts"),
+    (Signs::ASSET, 0.7, "something that is somebody's"),
+    (Signs::EVERYTHING, 1.0, "all of it"),
+    (Signs::POLITE, 0.4, "a request"),
+    (Signs::MODAL, -0.7, "a duty or an ability"),
+    (Signs::ADDRESSED, 2.0, "an assistant"),
+    (Signs::LABELLED, 0.3, "a label before it"),
+    (Signs::ASSIGNED, -3.0, "somebody's name before it"),
+    (Signs::OFFERED, -2.5, "an offer"),
+    (Signs::WHEN, -1.1, "a condition"),
+    (Signs::SECRET, 2.2, "nobody to be asked or told"),
+    (Signs::FIELD, 1.0, "a field of its own"),
+    (Signs::CITED, -0.8, "a citation"),
+    (Signs::TOWARDS, 1.0, "where something goes"),
+    (Signs::DATED, 1.3, "a date"),
+    (Signs::CODE, -2.1, "code"),
+    (Signs::LISTED, -0.1, "a list"),
+];
+
+/// What a kind of action weighs.
+const KINDS: [(Actions, f32, &str); 9] = [
+    (Actions::SEND, 0.5, "sends"),
+    (Actions::PAY, 0.5, "pays"),
+    (Actions::GRANT, 0.5, "grants"),
+    (Actions::CHANGE, 0.8, "changes"),
+    (Actions::REMOVE, 1.4, "removes"),
+    (Actions::BOOK, 0.1, "books"),
+    (Actions::CREATE, 0.1, "creates"),
+    (Actions::READ, -0.2, "reads"),
+    (Actions::RUN, 0.1, "runs"),
+];
+
+/// Where no sign speaks for either: of clauses like orders in documents, one in fifty is for an assistant.
+const BIAS: f32 = -3.9;
+/// Things of the speaker or the user and a value together.
+const OWN_VALUE: (f32, &str) = (0.6, "own things and a value");
+/// A message to an address.
+const MAIL_TO: (f32, &str) = (0.9, "a message to an address");
+
+impl Signs {
+    const VALUE: Self = Self::EMAIL
+        .and(Self::URL)
+        .and(Self::MONEY)
+        .and(Self::NUMBER)
+        .and(Self::QUOTED)
+        .and(Self::HANDLE)
+        .and(Self::PATH)
+        .and(Self::FUNCTION)
+        .and(Self::TOOL);
+
+    /// What counts in an order with these signs: each weight with its name.
+    fn weights(self, actions: Actions) -> impl Iterator<Item = (f32, &'static str)> {
+        let signs = WEIGHTS.into_iter().filter(move |(sign, ..)| self.meets(*sign));
+        let kinds = KINDS.into_iter().filter(move |(kind, ..)| actions.meets(*kind));
+        let own_value = self.meets(Self::MINE.and(Self::USERS)) && self.meets(Self::VALUE);
+        let mail_to = actions.meets(Actions::SEND) && self.meets(Self::EMAIL) && self.meets(Self::TOWARDS);
+        signs
+            .map(|(_, weight, name)| (weight, name))
+            .chain(kinds.map(|(_, weight, name)| (weight, name)))
+            .chain(own_value.then_some(OWN_VALUE))
+            .chain(mail_to.then_some(MAIL_TO))
+    }
+
+    /// Probability in \[0, 1\] that an order with these signs is meant for an assistant.
+    pub(super) fn confidence(self, actions: Actions) -> f32 {
+        let sum = BIAS + self.weights(actions).map(|(weight, _)| weight).sum::<f32>();
+        1.0 / (1.0 + (-sum).exp())
+    }
+
+    /// The names of all that counts in an order with these signs, for fitting the weights.
+    #[must_use]
+    pub fn names(self, actions: Actions) -> Vec<&'static str> {
+        self.weights(actions).map(|(_, name)| name).collect()
+    }
+
+    /// What speaks most for an assistant as the one who is meant, at most `most` of them, the weightiest first.
+    #[must_use]
+    pub fn telling(self, most: usize) -> Vec<&'static str> {
+        let mut found: Vec<_> =
+            WEIGHTS.iter().filter(|(sign, weight, _)| self.meets(*sign) && *weight > 0.0).collect();
+        found.sort_by(|a, b| b.1.total_cmp(&a.1));
+        found.into_iter().take(most).map(|(.., name)| *name).collect()
+    }
 }

@@ -17,7 +17,7 @@ const NONE: u32 = u32::MAX;
 
 /// A set of byte strings, each of at least [`SHORTEST`] bytes.
 #[derive(Debug)]
-pub(crate) struct Literals {
+pub(super) struct Literals {
     len: usize,
     /// Which of four bytes belong to a head.
     mask: u32,
@@ -59,7 +59,7 @@ struct Node {
 
 impl Literals {
     /// Builds the set. A literal that is too short is never found.
-    pub(crate) fn new(literals: &[Vec<u8>]) -> Self {
+    pub(super) fn new(literals: &[Vec<u8>]) -> Self {
         let width = match literals.iter().filter(|literal| literal.len() == SHORTEST).count() {
             0..=FEW_SHORT => HEAD,
             _ => SHORTEST,
@@ -133,7 +133,7 @@ impl Literals {
 
     /// Calls `found` with each literal and its place, in order of the places. Linear in the text for literals of bounded
     /// length.
-    pub(crate) fn find(&self, text: &[u8], mut found: impl FnMut(usize, Range<usize>)) {
+    pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(usize, Range<usize>)) {
         for (start, four) in text.array_windows::<HEAD>().enumerate() {
             let bytes = u32::from_le_bytes(*four) & self.mask;
             let hash = hash(bytes);

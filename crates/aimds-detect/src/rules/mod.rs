@@ -7,5 +7,4 @@ mod set;
 
 pub use file::{RuleFile, Severity, Status};
 pub use lint::{Problem, lint};
-pub(crate) use literals::Literals;
 pub use set::{RuleError, RuleHit, RuleMask, RuleSet};
