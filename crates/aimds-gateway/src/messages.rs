@@ -85,6 +85,9 @@ pub(crate) struct Function {
     /// The arguments, as JSON in a string or as they are.
     #[serde(default)]
     pub(crate) arguments: Option<Value>,
+    /// Every text in it is looked at.
+    #[serde(flatten)]
+    pub(crate) other: Map<String, Value>,
 }
 
 /// How a route treats roles that it does not know.
@@ -181,7 +184,8 @@ impl Collector {
         if let Some(id) = id.as_ref().filter(|id| !is_identifier(id)) {
             self.text(id.clone(), &speaker, place, format_args!("/tool_calls/{number}/id"));
         }
-        let Some(Function { name, arguments }) = function else { return Ok(()) };
+        let Some(Function { name, arguments, other }) = function else { return Ok(()) };
+        self.rest(other, &speaker, place, format_args!("/tool_calls/{number}/function"))?;
         if let Some(name) = name {
             if !is_name(&name) {
                 let tail = format_args!("/tool_calls/{number}/function/name");

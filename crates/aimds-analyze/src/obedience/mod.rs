@@ -12,7 +12,7 @@ mod wishes;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
-use aimds_detect::orders::Actions;
+use aimds_detect::orders::{Actions, words_of_tool};
 use aimds_detect::{Conversation, Message, Origin, ToolUse, ToolUseKind};
 
 use crate::provenance::{MOST_VALUES, Taint, plain, values_of};
@@ -294,8 +294,10 @@ impl Call<'_> {
     /// Whether the tool is for something that the order names ("hotel" of `reserve_hotel`), and nobody who is trusted speaks of
     /// it nor of any word of the call's values.
     fn is_of_another_thing(&self, order: &Known) -> bool {
-        let things = words_of_name(self.name);
-        let things = || things.iter().filter(|word| Actions::ordered_by(word).is_empty());
+        let things = words_of_tool(self.name);
+        let things = || {
+            things.iter().filter(|word| word.len() >= SHORTEST_THING && Actions::ordered_by(word).is_empty())
+        };
         things().any(|thing| holds(&order.sentence, thing))
             && !things().any(|thing| self.wishes.touch(thing) == Some(true))
             && {
@@ -389,6 +391,8 @@ const MOST_PLACES: usize = 8;
 const LONGEST_PASSAGE: usize = 512;
 /// Bytes before the verb of an order, or behind what it quotes, that may belong to its sentence.
 const LONGEST_LEAD: usize = 256;
+/// Shorter words in the name of a tool are no things.
+const SHORTEST_THING: usize = 3;
 /// Shorter words of a longer value do not tell where it comes from.
 const SHORTEST_WORD: usize = 6;
 
@@ -409,24 +413,6 @@ fn holds(text: &str, value: &str) -> bool {
 fn telling(value: &str) -> impl Iterator<Item = &str> {
     let words = value.split(' ').map(|word| word.trim_matches(|c: char| c.is_ascii_punctuation()));
     words.filter(|word| word.len() >= SHORTEST_WORD && word.contains(['@', '.', '/', ':'])).take(MOST_VALUES)
-}
-
-/// The words that the name of a tool is made of: `reserveHotel`, `reserve_hotel`. Lower case.
-fn words_of_name(name: &str) -> Vec<String> {
-    let mut words = String::with_capacity(name.len() + 8);
-    let mut lower = false;
-    for c in name.chars() {
-        if c.is_uppercase() && lower {
-            words.push(' ');
-        }
-        lower = c.is_lowercase();
-        words.extend(c.to_lowercase());
-    }
-    words
-        .split(|c: char| !c.is_ascii_alphabetic())
-        .filter(|word| word.len() >= 3)
-        .map(str::to_owned)
-        .collect()
 }
 
 #[cfg(test)]

@@ -73,21 +73,13 @@ impl Actions {
     /// ```
     #[must_use]
     pub fn of_tool(name: &str) -> Self {
-        let mut words = String::with_capacity(name.len() + 8);
-        let mut lower = false;
-        for c in name.chars() {
-            if c.is_uppercase() && lower {
-                words.push(' ');
-            }
-            lower = c.is_lowercase();
-            words.extend(c.to_lowercase());
-        }
-        let words = || words.split(|c: char| !c.is_ascii_alphabetic());
-        let does = words().map(|word| found(&VERBS, word)).find(|does| !does.is_empty()).unwrap_or_default();
+        let words = words_of_tool(name);
+        let does =
+            words.iter().map(|word| found(&VERBS, word)).find(|does| !does.is_empty()).unwrap_or_default();
         if does.without(Self::READ).is_empty() {
             return does;
         }
-        let to_what = words().fold(Self::NONE, |named, word| named.and(Self::named_by(word)));
+        let to_what = words.iter().fold(Self::NONE, |named, word| named.and(Self::named_by(word)));
         does.and(to_what.only(Self::PAY.and(Self::BOOK)))
     }
 
@@ -125,6 +117,31 @@ impl Actions {
         }
         Self::NONE
     }
+}
+
+/// The words that the name of a tool is made of, in lower case. Linear.
+///
+/// ```
+/// use aimds_detect::orders::words_of_tool;
+/// assert_eq!(words_of_tool("reserveHotel"), ["reserve", "hotel"]);
+/// assert_eq!(words_of_tool("reserve_hotel2"), ["reserve", "hotel"]);
+/// ```
+#[must_use]
+pub fn words_of_tool(name: &str) -> Vec<String> {
+    let mut words = String::with_capacity(name.len() + 8);
+    let mut lower = false;
+    for c in name.chars() {
+        if c.is_uppercase() && lower {
+            words.push(' ');
+        }
+        lower = c.is_lowercase();
+        words.extend(c.to_lowercase());
+    }
+    words
+        .split(|c: char| !c.is_ascii_alphabetic())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn found(table: &[(&str, Actions)], word: &str) -> Actions {

@@ -12,7 +12,7 @@ mod signs;
 
 use std::ops::Range;
 
-pub use actions::Actions;
+pub use actions::{Actions, words_of_tool};
 use clauses::clauses;
 pub use signs::Signs;
 

@@ -34,7 +34,7 @@ pub(crate) struct LitellmRequest {
     /// Tool calls of the model; their arguments are looked at.
     #[serde(default)]
     tool_calls: Option<Vec<ToolCall>>,
-    /// Tool definitions; their descriptions are looked at.
+    /// Tool definitions; their texts are looked at as documents.
     #[serde(default)]
     tools: Option<Vec<Value>>,
 }

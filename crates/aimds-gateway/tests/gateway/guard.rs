@@ -76,6 +76,13 @@ fn places() -> Vec<(&'static str, Value)> {
             "model",
             assistant("tool_calls", json!([{ "type": "custom", "custom": { "name": "f", "input": EMAIL } }])),
         ),
+        (
+            "model",
+            assistant(
+                "tool_calls",
+                json!([{ "function": { "name": "f", "arguments": "{}", "why": EMAIL } }]),
+            ),
+        ),
         ("user", json!({ "role": "user", "contents": EMAIL })),
         ("user", json!({ "role": "user", "name": EMAIL, "content": "hello" })),
         ("user", part(json!({ "type": "input_text", "input_text": EMAIL }))),
