@@ -92,7 +92,7 @@ pub(super) fn reversed(canonical: &str, words: &Words) -> Vec<Decoded> {
     for word in &unknown {
         recognised.count(word, backwards(word.as_bytes()).is_some());
     }
-    if !recognised.is_convincing(unknown.len()) && !brackets_backwards(canonical) {
+    if !recognised.is_convincing(unknown.len()) && !marks_backwards(canonical) {
         return Vec::new();
     }
     let mut whole = Mapped::with_capacity(canonical.len());
@@ -129,12 +129,32 @@ pub(super) fn reversed(canonical: &str, words: &Words) -> Vec<Decoded> {
     vec![Decoded::new(Transform::Reversed, whole, turned), by_word]
 }
 
-/// Whether the first bracket closes and the last one opens: `>|dne|<`.
-fn brackets_backwards(canonical: &str) -> bool {
-    let is_bracket = |byte: &u8| matches!(byte, b'<' | b'>' | b'[' | b']' | b'{' | b'}');
-    let mut brackets = canonical.bytes().filter(is_bracket);
-    let closes = brackets.next().is_some_and(|byte| matches!(byte, b'>' | b']' | b'}'));
-    closes && brackets.next_back().is_some_and(|byte| matches!(byte, b'<' | b'[' | b'{'))
+/// Whether a mark of the turns of a chat stands in it from behind: `>|dne_mi|<`, `]tsni[`. Told by one mark alone, so that
+/// it does not matter where a window of the text begins and ends.
+fn marks_backwards(canonical: &str) -> bool {
+    const LONGEST: usize = 24;
+    /// What is no word of the lexicon.
+    const NAMES: [&[u8]; 3] = [b"inst", b"sys", b"im"];
+    let bytes = canonical.as_bytes();
+    let closing = |byte: &u8| matches!(byte, b'>' | b']' | b'}');
+    let mark = |rest: &[u8]| {
+        let [close, rest @ ..] = rest else { return false };
+        let opens = match close {
+            b'>' => b'<',
+            b']' => b'[',
+            _ => b'{',
+        };
+        let name_ends = |byte: &u8| !(byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'|' | b'/'));
+        let len = rest.iter().take(LONGEST).position(name_ends);
+        let Some((name, [end, ..])) = len.and_then(|len| rest.split_at_checked(len)) else { return false };
+        let mut words = name.split(|byte| !byte.is_ascii_alphabetic());
+        *end == opens
+            && words.any(|word| {
+                let named = NAMES.iter().any(|name| name.iter().rev().eq(word));
+                named || word.len() >= 3 && !LEXICON.knows(word) && LEXICON.class(word.iter().copied().rev()).is_some()
+            })
+    };
+    bytes.iter().enumerate().filter(|(_, byte)| closing(byte)).any(|(at, _)| bytes.get(at..).is_some_and(mark))
 }
 
 /// ROT47, which rotates every printable ASCII character.
