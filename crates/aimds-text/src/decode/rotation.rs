@@ -151,10 +151,17 @@ fn marks_backwards(canonical: &str) -> bool {
         *end == opens
             && words.any(|word| {
                 let named = NAMES.iter().any(|name| name.iter().rev().eq(word));
-                named || word.len() >= 3 && !LEXICON.knows(word) && LEXICON.class(word.iter().copied().rev()).is_some()
+                named
+                    || word.len() >= 3
+                        && !LEXICON.knows(word)
+                        && LEXICON.class(word.iter().copied().rev()).is_some()
             })
     };
-    bytes.iter().enumerate().filter(|(_, byte)| closing(byte)).any(|(at, _)| bytes.get(at..).is_some_and(mark))
+    bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| closing(byte))
+        .any(|(at, _)| bytes.get(at..).is_some_and(mark))
 }
 
 /// ROT47, which rotates every printable ASCII character.
