@@ -233,7 +233,8 @@ impl Trajectory {
             *gathered *= 1.0 - FORGETTING;
         }
         let logit = (f64::from(score) / (1.0 - f64::from(score))).ln().clamp(LEAST_LOGIT, MOST_LOGIT);
-        let news = if event.origin == Origin::User { self.compare(event, score, logit) } else { News::Subject };
+        let news =
+            if event.origin == Origin::User { self.compare(event, score, logit) } else { News::Subject };
         let value = match news {
             News::None => return,
             // Asked five times, a question is as suspicious as when it was asked best, and not five times so.
@@ -271,7 +272,9 @@ impl Trajectory {
         // What was not refused is the same only nearly word for word: an attacker may begin every message alike.
         let same = || {
             let before = self.recent.iter().zip(alike).enumerate();
-            before.filter(|(at, (_, alike))| *alike >= REPEATED || again && *at == 0).map(|(_, (said, _))| said)
+            before
+                .filter(|(at, (_, alike))| *alike >= REPEATED || again && *at == 0)
+                .map(|(_, (said, _))| said)
         };
         let highest = same().map(|said| said.logit).reduce(f32::max);
         let times = same().map(|said| said.repeated).max().unwrap_or(0);
