@@ -10,7 +10,7 @@ pub(super) const SHORTEST: usize = 12;
 /// Shortest run of base 32 that is tried: a word of twelve letters is hardly ever more.
 const SHORTEST_BASE32: usize = 16;
 /// Shortest base 85 word that is tried.
-pub(super) const SHORTEST_BASE85: usize = 15;
+pub(super) const SHORTEST_BASE85: usize = 10;
 /// Runs that failed to decode and are tried again backwards and rotated; more would cost too much.
 const SECOND_TRIES: usize = 8;
 
