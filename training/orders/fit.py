@@ -17,13 +17,12 @@ How much likelier an order is meant for an assistant in texts that are judged (`
     cargo run -p aimds-detect --example orders_dump < rest.jsonl > rest.signs.jsonl
     python training/orders/fit.py --odds rest.signs.jsonl
 
-`--rest` writes benign rows that the fit leaves out, at most 1,500 of a source. `--odds` prints the largest whole number by which
-the odds of their likeliest orders may be multiplied so that at most one row in a thousand reaches 0.9.
+`--rest` writes benign rows that the fit leaves out, at most 1,500 of a source. `--odds` prints how many of them reach 0.9 by
+their likeliest order alone, for odds multiplied by 1 to 10.
 """
 
 import argparse
 import json
-import math
 import random
 import sys
 from pathlib import Path
@@ -42,7 +41,6 @@ BENIGN = ("benign_document", "benign_code", "hard_negative")
 MOST_OF_A_SOURCE = 400
 MOST_OF_THE_REST = 1500
 BLOCKED = 0.9
-MOST_BLOCKED = 0.001
 
 
 def planted(text, number, neutral, chance):
@@ -115,20 +113,19 @@ def fit(examples, names):
 
 
 def odds(path):
-    """Prints by how much the odds of orders may be multiplied, from what was found in benign rows."""
+    """Prints how many benign rows are blocked for their likeliest order, by what its odds are multiplied with."""
     with open(path, encoding="utf-8") as opened:
-        likeliest = sorted((json.loads(line)["confidence"] for line in opened), reverse=True)
-    first = likeliest[int(len(likeliest) * MOST_BLOCKED)]
-    times = math.ceil(BLOCKED / (1 - BLOCKED) * (1 - first) / first) - 1
-    reached = sum(times * odd / (times * odd + 1 - odd) >= BLOCKED for odd in likeliest)
-    print(f"{times} times the odds: {reached} of {len(likeliest)} benign rows reach {BLOCKED}")
+        likeliest = [json.loads(line)["confidence"] for line in opened]
+    for times in range(1, 11):
+        reached = sum(times * odd / (times * odd + 1 - odd) >= BLOCKED for odd in likeliest)
+        print(f"{times:2} times the odds: {reached} of {len(likeliest)} reach {BLOCKED}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", metavar="DATA", help="write the rows made from this folder to standard output")
     parser.add_argument("--rest", action="store_true", help="write the benign rows that the fit leaves out")
-    parser.add_argument("--odds", metavar="SIGNS", help="print by how much the odds may be multiplied, from signs of benign rows")
+    parser.add_argument("--odds", metavar="SIGNS", help="print what multiplied odds do to benign rows, from their signs")
     parser.add_argument("files", nargs="*", help="the rows, and the signs that were found in them")
     options = parser.parse_args()
     if options.rows:

@@ -105,8 +105,8 @@ const HIDING_ODDS: f32 = 3.0;
 /// Below this probability a sentence that orders something is what documents for people hold, and lifts no score.
 const ORDERED: f32 = 0.4;
 /// How much likelier an order is meant for an assistant in the texts that scores are for than among the clauses of documents, on
-/// which its signs were fitted: with these odds at most one in a thousand of the benign documents that the fit has not seen has
-/// a score of 0.9 for an order alone (`training/orders/fit.py --odds`).
+/// which its signs were fitted: with these odds 15 of 18,284 benign documents that the fit has not seen reach a score of 0.9 by an
+/// order alone (`training/orders/fit.py --odds`), and orders that the signs are sure of are enough for it.
 const ORDERED_ODDS: f32 = 5.0;
 /// From this probability on a text is searched for known attacks, which costs as much as everything else in tier 1: few
 /// ordinary texts have it, and hardly a known attack has not.
