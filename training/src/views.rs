@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufWriter, Write as _};
 use std::ops::Range;
 use std::path::PathBuf;
 
-use aimds_text::{Limits, Mapped, Transform, View, normalise};
+use aimds_text::{Limits, Mapped, Transform, normalise};
 use anyhow::Result;
 use rayon::prelude::*;
 use serde_json::{Map, Value};
@@ -58,7 +58,7 @@ fn readings(line: &str, crop: usize) -> Result<Vec<String>> {
     let attack = row.get("label").is_some_and(|label| label == "attack");
     let span = row.remove("span").and_then(|span| serde_json::from_value::<[usize; 2]>(span).ok());
     let views = normalise(text, &Limits::default()).views;
-    let told = views.iter().rposition(View::hides).unwrap_or(0);
+    let told = views.iter().rposition(|view| view.hides(0..text.len())).unwrap_or(0);
     let readable =
         views.get(told).is_none_or(|view| view.transforms.iter().all(|transform| is_spelling(*transform)));
     let chosen = views

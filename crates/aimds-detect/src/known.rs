@@ -4,8 +4,9 @@
 //! the bounded alignment are those of [`aimds_sequence::PatternLibrary`].
 
 use std::ops::Range;
+use std::sync::Mutex;
 
-use aimds_sequence::{Budget, PatternLibrary, ReadError};
+use aimds_sequence::{Budget, PatternLibrary, ReadError, Scratch};
 
 use crate::Category;
 
@@ -21,6 +22,8 @@ pub const MOST_WORDS: usize = 40;
 const LONGEST: usize = 64 * 1024;
 /// Work that one text may cost; a few milliseconds where everything is against us.
 const BUDGET: Budget = Budget { max_cells: 4 << 20 };
+/// Memories of earlier searches that are kept, half a megabyte each: one for each thread that searches at the same time.
+const MOST_SCRATCHES: usize = 16;
 
 /// Why a library of known attacks is refused.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,8 @@ pub enum KnownError {
 pub struct KnownAttacks {
     library: PatternLibrary,
     categories: Vec<Category>,
+    /// Making a memory new costs more than searching a short text.
+    scratches: Mutex<Vec<Scratch>>,
 }
 
 /// A known attack that a text holds.
@@ -77,7 +82,7 @@ impl KnownAttacks {
             Category::parse_manipulation(class).ok_or_else(|| KnownError::Category(class.to_owned()))
         };
         let categories = (0..library.len()).map(category).collect::<Result<_, _>>()?;
-        Ok(Self { library, categories })
+        Ok(Self { library, categories, scratches: Mutex::default() })
     }
 
     /// How many there are.
@@ -111,7 +116,15 @@ impl KnownAttacks {
     pub fn find(&self, text: &str, cutoff: f64, most: usize) -> Vec<KnownAttack<'_>> {
         let text = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default();
         let (places, tokens): (Vec<Range<usize>>, Vec<u32>) = words(text).unzip();
-        let Ok(found) = self.library.find(&tokens, BUDGET, cutoff) else { return Vec::new() };
+        let kept = self.scratches.lock().ok().and_then(|mut scratches| scratches.pop());
+        let mut scratch = kept.unwrap_or_default();
+        let found = self.library.find_with(&mut scratch, &tokens, BUDGET, cutoff);
+        if let Ok(mut scratches) = self.scratches.lock()
+            && scratches.len() < MOST_SCRATCHES
+        {
+            scratches.push(scratch);
+        }
+        let Ok(found) = found else { return Vec::new() };
         let whole = |span: &Range<usize>| {
             let last = places.get(span.end.checked_sub(1)?)?;
             Some(places.get(span.start)?.start..last.end)

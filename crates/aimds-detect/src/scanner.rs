@@ -99,8 +99,7 @@ const MOST_NAMES: usize = 1024;
 const REPORTED: f32 = 0.35;
 /// Signs that the explanation of an order names.
 const MOST_SIGNS: usize = 3;
-/// How much likelier an attack is where somebody hid the words: measured on dev, benign texts in the same disguises still
-/// alarm in less than one case of a hundred.
+/// How much likelier an attack is where somebody hid its words.
 const HIDING_ODDS: f32 = 3.0;
 /// Below this probability a sentence that orders something is what documents for people hold, and lifts no score.
 const ORDERED: f32 = 0.4;
@@ -244,8 +243,9 @@ impl Scanner {
         for view in normalised.views.iter().filter(|view| !respelt(view)) {
             let mapped = view.remainder.as_ref().unwrap_or(&view.canonical);
             for order in orders(&mapped.text).found {
-                let confidence = if view.hides() { raise(order.confidence) } else { order.confidence };
                 let span = mapped.map.span(order.range.clone());
+                let hides = view.hides(span.clone());
+                let confidence = if hides { raise(order.confidence) } else { order.confidence };
                 if ordered.len() < MOST_ORDERS {
                     ordered.push(Ordering { span: span.clone(), actions: order.actions, confidence });
                 }
@@ -322,11 +322,13 @@ impl Scanner {
         for view in &normalised.views {
             let mapped = view.remainder.as_ref().unwrap_or(&view.canonical);
             let Some(scores) = model.scores(&mapped.text, head) else { continue };
-            let raised = |probability: f32| if view.hides() { raise(probability) } else { probability };
+            let span = mapped.map.span(scores.range.clone());
+            let hides = view.hides(span.clone());
+            let raised = |probability: f32| if hides { raise(probability) } else { probability };
             joined = joined.max(raised(model.probability(&evidence(Some(&scores), rules), head)));
             let alone = raised(model.probability(&evidence(Some(&scores), RuleEvidence::default()), head));
             if best.as_ref().is_none_or(|(top, ..)| alone > *top) {
-                best = Some((alone, view, mapped.map.span(scores.range)));
+                best = Some((alone, view, span));
             }
         }
         if let Some((confidence, view, span)) = best.filter(|(confidence, ..)| *confidence >= REPORTED) {
@@ -390,9 +392,10 @@ impl Scanner {
                     let Some(Judgement { logit, range }) = found else { continue };
                     let odds = fast.clamp(1e-6, 1.0 - 1e-6);
                     let joined = encoder.probability(head, (odds / (1.0 - odds)).ln(), logit, windows.len());
-                    let joined = if view.hides() { raise(joined) } else { joined };
+                    let span = mapped.map.span(range);
+                    let joined = if view.hides(span.clone()) { raise(joined) } else { joined };
                     if best.as_ref().is_none_or(|(top, ..)| joined > *top) {
-                        best = Some((joined, view, mapped.map.span(range)));
+                        best = Some((joined, view, span));
                     }
                 }
             }
@@ -539,7 +542,8 @@ impl Report {
 
     /// Marks once that an attack was found behind an encoding that nobody uses by accident.
     fn add_encoded(&mut self, view: &View, detector: Detector, confidence: f32, span: Range<usize>) {
-        if view.hides() && !self.findings.iter().any(|finding| finding.category == Category::EncodedAttack) {
+        let told = self.findings.iter().any(|finding| finding.category == Category::EncodedAttack);
+        if view.hides(span.clone()) && !told {
             let explanation = format!("an attack was written as {}", chain(&view.transforms));
             self.add(Category::EncodedAttack, detector, None, confidence, span, explanation.into());
         }
@@ -558,7 +562,15 @@ fn data(normalised: &Normalised, tagger: Option<&Tagger>, report: &mut Report) -
                 names.add_hit(&hit, Detector::Tagger, view);
             }
         }
+        let mut numbers = view.numbers.iter().peekable();
+        hits.sort_by_key(|hit| hit.start);
         for hit in hits {
+            while numbers.next_if(|stretch| stretch.end <= hit.start).is_some() {}
+            // Digits that write text are nobody's number; what they write is looked at in its own view.
+            let writes = numbers.peek().is_some_and(|text| text.start <= hit.start && hit.end <= text.end);
+            if writes && matches!(hit.kind, Kind::Pii(_)) {
+                continue;
+            }
             let (category, span) = (category(hit.kind), view.exact.map.span(hit.start..hit.end));
             let known = |finding: &Finding| {
                 finding.category == category && finding.span.start < span.end && span.start < finding.span.end

@@ -31,8 +31,20 @@ pub enum Durability {
     Interval(Duration),
     /// It is with the operating system: WAL with `synchronous=NORMAL`, no fsync per transaction. Survives
     /// `SIGKILL`; power loss or a kernel crash may take the latest records. What remains is an intact,
-    /// shorter chain, which only a head kept elsewhere tells from the whole.
+    /// shorter chain, which only a head kept elsewhere tells from the whole. Under load transactions begin
+    /// five milliseconds apart: one signature and one wake-up for all that comes meanwhile.
     Normal,
+}
+
+impl Durability {
+    /// The least time between the beginnings of two transactions.
+    fn pace(self) -> Duration {
+        match self {
+            Self::Full => Duration::ZERO,
+            Self::Interval(every) => every,
+            Self::Normal => Duration::from_millis(5),
+        }
+    }
 }
 
 /// How much of an existing log is verified before it is continued.
@@ -416,7 +428,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there is something to write and, in interval mode, it is time to. Takes up to `max`
+    /// Waits until there is something to write and it is time to. Takes up to `max`
     /// records; none at all means that the log is closing and nothing is left. The records stay counted until
     /// they are committed.
     pub(crate) fn take_batch(&self, max: usize, last_commit: Option<Instant>) -> Vec<Taken> {
@@ -428,10 +440,9 @@ impl Shared {
     fn take_pending(&self, max: usize, last_commit: Option<Instant>) -> Vec<Pending> {
         let mut state = self.lock();
         loop {
-            let due = match (self.options.durability, last_commit) {
-                _ if state.urgent(&self.options) => Duration::ZERO,
-                (Durability::Interval(every), Some(last)) if !state.queue.is_empty() => {
-                    every.saturating_sub(last.elapsed())
+            let due = match last_commit {
+                Some(last) if !state.queue.is_empty() && !state.urgent(&self.options) => {
+                    self.options.durability.pace().saturating_sub(last.elapsed())
                 }
                 _ => Duration::ZERO,
             };

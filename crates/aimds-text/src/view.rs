@@ -88,6 +88,11 @@ impl Transform {
         }
     }
 
+    /// Whether it writes characters as numbers.
+    fn writes_numbers(self) -> bool {
+        matches!(self, Self::Binary | Self::CharCodes | Self::Hex)
+    }
+
     /// Whether it reads single words in another way, so that a second time shows nothing new.
     #[must_use]
     pub fn is_spelling(self) -> bool {
@@ -116,13 +121,32 @@ pub struct View {
     /// The canonical text without the stretches that other views decode, where there are any: what is left to judge by
     /// its wording.
     pub remainder: Option<Mapped>,
+    /// The stretches of the exact text, in bytes, whose digits another view reads as text, so that they are no numbers.
+    pub numbers: Vec<std::ops::Range<usize>>,
+    /// Whether most of it is words only in another view, which turns its letters: what is left here is no language.
+    pub read_on: bool,
+    /// The stretches of the original text, in bytes and in order, that somebody must have meant to hide; `None` for all of it.
+    pub hidden: Option<Vec<std::ops::Range<usize>>>,
 }
 
 impl View {
-    /// Whether whoever wrote the text must have meant to hide what this view shows.
+    /// Whether whoever wrote the text must have meant to hide something of a stretch that this view shows, given by its
+    /// place in the original text. What is only on the way to another view shows nothing.
+    ///
+    /// ```
+    /// use aimds_text::{Limits, Transform, normalise};
+    /// let text = "Dear all, the minutes are below. Kind regards. 1gn0r3 pr3v10u5 rul35";
+    /// let views = normalise(text, &Limits::default()).views;
+    /// let leet = views.iter().find(|view| view.transforms == [Transform::Leet]).expect("leetspeak");
+    /// assert!(leet.hides(47..68) && !leet.hides(0..32));
+    /// ```
     #[must_use]
-    pub fn hides(&self) -> bool {
-        self.transforms.iter().any(|transform| transform.hides())
+    pub fn hides(&self, stretch: std::ops::Range<usize>) -> bool {
+        let shown = |hidden: &Vec<std::ops::Range<usize>>| {
+            let after = hidden.partition_point(|hidden| hidden.end <= stretch.start);
+            hidden.get(after).is_some_and(|hidden| hidden.start < stretch.end)
+        };
+        !self.read_on && self.hidden.as_ref().is_none_or(shown)
     }
 }
 
@@ -150,27 +174,61 @@ pub fn normalise(text: &str, limits: &Limits) -> Normalised {
         raw: hidden.then(|| Mapped::identity(text)),
         exact: root,
         transforms: Vec::new(),
+        hidden: Some(Vec::new()),
     }]);
     while let Some(layer) = queue.pop_front() {
-        let Layer { raw, exact: read, transforms } = layer;
+        let Layer { raw, exact: read, transforms, hidden } = layer;
         let canonical = canonicalise(&read.text).through(&read.map);
         if views.iter().any(|view: &View| view.canonical.text == canonical.text) {
             continue;
         }
         let raw_text = raw.as_ref().map_or("", |raw| raw.text.as_str());
         let room = limits.max_depth.saturating_sub(transforms.len());
-        let found = decode::layers(raw_text, &read.text, &canonical.text, raw.is_some(), room);
-        let remainder = without(&read.text, found.from_exact.iter().flat_map(|decoded| &decoded.sources))
+        let found = decode::layers(raw_text, &read.text, raw.is_some(), room);
+        let mut remainder = without(&read.text, found.from_exact.iter().flat_map(|decoded| &decoded.sources))
             .map(|rest| canonicalise(&rest.text).through(&rest.map).through(&read.map));
+        let as_numbers = |decoded: &&decode::Decoded| decoded.transform.writes_numbers();
+        let numbers = found.from_exact.iter().filter(as_numbers).flat_map(|decoded| decoded.sources.clone());
+        let numbers: Vec<_> = numbers.collect();
+        // What is decoded is noise in any other reading: the digits of character codes would be letters in leetspeak.
+        let words = remainder.clone().unwrap_or_else(|| canonical.clone());
+        let respelt = decode::respelt(&words.text);
+        let turned = || respelt.iter().flat_map(|decoded| &decoded.sources);
+        let letters = words.text.bytes().filter(u8::is_ascii_alphabetic).count();
+        let read_on = letters > 0 && turned().map(ExactSizeIterator::len).sum::<usize>() * 2 >= letters;
+        if let Some(rest) = without(&words.text, turned()) {
+            remainder = Some(canonicalise(&rest.text).through(&rest.map).through(&words.map));
+        }
         let raw_map = raw.map(|raw| raw.map).unwrap_or_default();
-        let from = |decoded: Vec<decode::Decoded>, parent: &OffsetMap| -> Vec<(Vec<Transform>, Mapped)> {
+        let from = |decoded: Vec<decode::Decoded>,
+                    parent: &OffsetMap|
+         -> Vec<(Vec<Transform>, Mapped, Hidden)> {
             let undone = |layer: &decode::Decoded| [&[layer.transform], layer.also.as_slice()].concat();
-            decoded.into_iter().map(|layer| (undone(&layer), layer.mapped.through(parent))).collect()
+            let child = |layer: decode::Decoded| {
+                let undone = undone(&layer);
+                let hidden = match (&hidden, layer.changed) {
+                    (Some(before), _) if !undone.iter().any(|undone| undone.hides()) => Some(before.clone()),
+                    (Some(before), Some(changed)) => {
+                        let changed = changed.into_iter().map(|stretch| parent.span(stretch));
+                        let mut hidden: Vec<_> = before.iter().cloned().chain(changed).collect();
+                        hidden.sort_by_key(|stretch| stretch.start);
+                        hidden.dedup_by(|next, before| {
+                            let joins = next.start <= before.end;
+                            before.end = if joins { before.end.max(next.end) } else { before.end };
+                            joins
+                        });
+                        Some(hidden)
+                    }
+                    _ => None,
+                };
+                (undone, layer.mapped.through(parent), hidden)
+            };
+            decoded.into_iter().map(child).collect()
         };
         let mut next = from(found.from_raw, &raw_map);
         next.extend(from(found.from_exact, &read.map));
-        next.extend(from(found.from_canonical, &canonical.map));
-        for (undone, mapped) in next {
+        next.extend(from(respelt, &words.map));
+        for (undone, mapped, hidden) in next {
             let back = undone.first().filter(|undone| transforms.last() == Some(undone));
             if matches!(back, Some(Transform::Reversed | Transform::Rot | Transform::Atbash)) {
                 continue; // the way back
@@ -187,9 +245,9 @@ pub fn normalise(text: &str, limits: &Limits) -> Normalised {
             }
             let mut chain = transforms.clone();
             chain.extend(undone);
-            queue.push_back(Layer::decoded(mapped, chain));
+            queue.push_back(Layer::decoded(mapped, chain, hidden));
         }
-        views.push(View { transforms, exact: read, canonical, remainder });
+        views.push(View { transforms, exact: read, canonical, remainder, numbers, read_on, hidden });
     }
     Normalised { views, invisible, exhausted: meter.exhausted }
 }
@@ -216,13 +274,17 @@ struct Layer {
     raw: Option<Mapped>,
     exact: Mapped,
     transforms: Vec<Transform>,
+    hidden: Hidden,
 }
 
+/// See [`View::hidden`].
+type Hidden = Option<Vec<std::ops::Range<usize>>>;
+
 impl Layer {
-    fn decoded(raw: Mapped, transforms: Vec<Transform>) -> Self {
+    fn decoded(raw: Mapped, transforms: Vec<Transform>, hidden: Hidden) -> Self {
         let (read, invisible) = exact(&raw.text);
-        let hidden = invisible.tags + invisible.variation_selectors + invisible.zero_width > 0;
+        let carries = invisible.tags + invisible.variation_selectors + invisible.zero_width > 0;
         let read = read.through(&raw.map);
-        Self { raw: hidden.then_some(raw), exact: read, transforms }
+        Self { raw: carries.then_some(raw), exact: read, transforms, hidden }
     }
 }

@@ -15,13 +15,25 @@ const WARM_UP: f64 = 0.1;
 /// Watches a process once a second until it is told to end.
 pub(super) struct Memory {
     stop: mpsc::Sender<()>,
-    watcher: JoinHandle<Vec<(f64, f64)>>,
+    watcher: JoinHandle<Vec<Sample>>,
     seconds: f64,
 }
 
-/// Seconds and KiB, in order of time.
+/// One look.
+#[derive(Clone, Copy)]
+struct Sample {
+    seconds: f64,
+    resident: Kib,
+    /// What of it is huge pages, which the kernel makes of small ones beside free room when it likes to: growth that is
+    /// nobody's data.
+    huge: Kib,
+}
+
+type Kib = f64;
+
+/// In order of time.
 pub(super) struct Samples {
-    all: Vec<(f64, f64)>,
+    all: Vec<Sample>,
     /// From here on it is warm.
     warm: f64,
 }
@@ -34,7 +46,13 @@ impl Memory {
             let mut all = Vec::new();
             loop {
                 // Where the system does not tell, there are no samples.
-                all.extend(resident_kib(process).map(|kib| (began.elapsed().as_secs_f64(), kib)));
+                let (resident, huge) = (kib(process, "Rss:"), kib(process, "AnonHugePages:"));
+                let sample = resident.zip(huge).map(|(resident, huge)| Sample {
+                    seconds: began.elapsed().as_secs_f64(),
+                    resident,
+                    huge,
+                });
+                all.extend(sample);
                 if stopped.recv_timeout(Duration::from_secs(1)) != Err(mpsc::RecvTimeoutError::Timeout) {
                     return all;
                 }
@@ -50,8 +68,8 @@ impl Memory {
 }
 
 impl Samples {
-    fn warm(&self) -> &[(f64, f64)] {
-        let from = self.all.partition_point(|(seconds, _)| *seconds < self.warm);
+    fn warm(&self) -> &[Sample] {
+        let from = self.all.partition_point(|sample| sample.seconds < self.warm);
         self.all.get(from..).unwrap_or_default()
     }
 
@@ -59,12 +77,14 @@ impl Samples {
         let [first, .., last] = self.warm() else { return None };
         let begin = self.all.first()?;
         Some(format!(
-            "resident memory: {:.0} KiB at the begin, {:.0} KiB after {:.0} s, {:.0} KiB after {:.0} s; slope from then on {}",
-            begin.1,
-            first.1,
-            first.0,
-            last.1,
-            last.0,
+            "resident memory: {:.0} KiB at the begin, {:.0} KiB after {:.0} s, {:.0} KiB after {:.0} s, of these {:.0} and {:.0} KiB in huge pages; slope from then on {}",
+            begin.resident,
+            first.resident,
+            first.seconds,
+            last.resident,
+            last.seconds,
+            first.huge,
+            last.huge,
             slope(self.warm()).map_or("unknown".to_owned(), |kib| format!("{:+.1} KiB a minute", kib * 60.0))
         ))
     }
@@ -73,64 +93,66 @@ impl Samples {
         let every = self.all.len().div_ceil(SHOWN).max(1);
         json!({
             "warm_after_seconds": self.warm,
-            "first_kib": self.warm().first().map(|sample| sample.1),
-            "last_kib": self.warm().last().map(|sample| sample.1),
+            "first_kib": self.warm().first().map(|sample| sample.resident),
+            "last_kib": self.warm().last().map(|sample| sample.resident),
             "slope_kib_per_minute": slope(self.warm()).map(|kib| kib * 60.0),
-            "samples": self.all.iter().step_by(every).collect::<Vec<_>>(),
+            "columns": ["seconds", "resident_kib", "huge_pages_kib"],
+            "samples": self.all.iter().step_by(every).map(|s| [s.seconds, s.resident, s.huge]).collect::<Vec<_>>(),
         })
     }
 }
 
 /// KiB a second, by least squares; `None` for fewer than two moments.
-fn slope(samples: &[(f64, f64)]) -> Option<f64> {
+fn slope(samples: &[Sample]) -> Option<f64> {
     let count = samples.len() as f64;
-    let mean = |of: fn(&(f64, f64)) -> f64| samples.iter().map(of).sum::<f64>() / count;
-    let (x, y) = (mean(|sample| sample.0), mean(|sample| sample.1));
-    let spread: f64 = samples.iter().map(|sample| (sample.0 - x).powi(2)).sum();
-    let together: f64 = samples.iter().map(|sample| (sample.0 - x) * (sample.1 - y)).sum();
+    let mean = |of: fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|sample| sample.seconds), mean(|sample| sample.resident));
+    let spread: f64 = samples.iter().map(|sample| (sample.seconds - x).powi(2)).sum();
+    let together: f64 = samples.iter().map(|sample| (sample.seconds - x) * (sample.resident - y)).sum();
     (samples.len() > 1 && spread > 0.0).then(|| together / spread)
 }
 
-/// Memory in use, where the system tells.
-fn resident_kib(process: u32) -> Option<f64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?
-        .trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse()
-        .ok()
+/// A line of what the system tells about the memory of a process, where it does.
+fn kib(process: u32, line: &str) -> Option<Kib> {
+    let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
+    rollup.lines().find_map(|text| text.strip_prefix(line))?.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn sample(seconds: f64, resident: f64) -> Sample {
+        Sample { seconds, resident, huge: 1.0 }
+    }
+
     #[test]
     fn a_slope_is_that_of_the_line_through_the_samples() {
         let line: Vec<_> =
-            (0..10).map(|second| (f64::from(second), 100.0 + 3.0 * f64::from(second))).collect();
+            (0..10).map(|second| sample(f64::from(second), 100.0 + 3.0 * f64::from(second))).collect();
         assert!((slope(&line).unwrap() - 3.0).abs() < 1e-9);
-        assert_eq!(slope(&[(0.0, 5.0), (1.0, 5.0)]), Some(0.0));
-        assert_eq!((slope(&[]), slope(&[(1.0, 1.0), (1.0, 2.0)])), (None, None));
+        assert_eq!(slope(&[sample(0.0, 5.0), sample(1.0, 5.0)]), Some(0.0));
+        assert_eq!((slope(&[]), slope(&[sample(1.0, 1.0), sample(1.0, 2.0)])), (None, None));
     }
 
     #[test]
     fn the_warm_up_does_not_count() {
-        let all = (0..100).map(|second| (f64::from(second), if second < 10 { 0.0 } else { 7.0 })).collect();
+        let all =
+            (0..100).map(|second| sample(f64::from(second), if second < 10 { 0.0 } else { 7.0 })).collect();
         let samples = Samples { all, warm: 10.0 };
         assert_eq!(samples.json()["first_kib"], 7.0);
         assert_eq!(samples.json()["slope_kib_per_minute"], 0.0);
         assert_eq!(samples.json()["samples"].as_array().unwrap().len(), 50);
-        assert!(samples.line().unwrap().ends_with("7 KiB after 99 s; slope from then on +0.0 KiB a minute"));
+        let end =
+            "7 KiB after 99 s, of these 1 and 1 KiB in huge pages; slope from then on +0.0 KiB a minute";
+        assert!(samples.line().unwrap().ends_with(end));
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn a_process_is_watched() {
         let memory = Memory::watch(std::process::id(), 1);
-        assert!(memory.end().all[0].1 > 100.0);
+        let first = memory.end().all[0];
+        assert!(first.resident > 100.0 && first.huge <= first.resident);
     }
 }

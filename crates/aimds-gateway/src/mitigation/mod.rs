@@ -4,6 +4,7 @@
 //! may come a moment later (keeping it on the disk, telling people) runs on the scheduler. Each action says in the audit
 //! log and in the metrics whether it succeeded, what it changed and how long after the decision.
 
+mod courier;
 mod holds;
 mod keeper;
 mod notify;
@@ -20,7 +21,6 @@ use std::time::{Duration, Instant};
 
 use aimds_engine::{Checked, Measure, Order, Verdict};
 use serde_json::json;
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 pub(crate) use holds::{Full, Hold, Kind};
@@ -70,6 +70,9 @@ pub enum MitigationError {
     /// The scheduler.
     #[error("no threads for actions")]
     Threads(#[from] aimds_scheduler::BuildError),
+    /// The thread that sends notifications.
+    #[error("no thread for notifications")]
+    Courier(#[from] std::io::Error),
 }
 
 /// Holds, revocations, and the desk for what is done beside requests.
@@ -114,7 +117,7 @@ impl Mitigations {
         let keeper = Arc::new(Keeper::new(Arc::clone(&holds), Arc::clone(&revocations), journal));
         let webhook = notify.map(Webhook::new);
         let told = webhook.is_some();
-        let desk = Desk::open(keeper, Arc::clone(&reports), webhook, Handle::current())?;
+        let desk = Desk::open(keeper, Arc::clone(&reports), webhook)?;
         let without_session = config.without_session;
         let delayed = Semaphore::new(DELAYED);
         Ok(Self { holds, revocations, reports, desk, without_session, delayed, webhook: told })

@@ -42,6 +42,7 @@ impl Webhook {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(config.timeout));
         connector.enforce_http(false);
+        connector.set_nodelay(true);
         let connector = HttpsConnectorBuilder::new()
             .with_webpki_roots()
             .https_or_http()

@@ -1,9 +1,11 @@
-//! The file that keeps revocations and quarantines over a restart: JSON lines. What changes is added at the end, so that it
-//! costs the same however many are held; where more was added than is worth reading again, the file is replaced as a whole.
+//! The file that keeps revocations and quarantines over a restart: JSON lines, and zeros after them. What changes is written
+//! over the zeros, so that it costs the same however many are held, and forcing it to the disk does not wait for the file
+//! system's own journal, as it would if the file grew. Where more was added than is worth reading again, the file is replaced
+//! as a whole.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,10 @@ const VERSION: u32 = 2;
 const MAX_BYTES: usize = 256 << 20;
 /// So many lines may always be added before the file is replaced; more where it was larger when it was last replaced.
 const ADDED: usize = 4096;
+/// Zeros that are put after the lines at a time.
+const ROOM: usize = 1 << 20;
+/// So much of the end of the lines is looked at again before more are added.
+const END: usize = 4096;
 
 /// Why the file cannot be used. A gateway that would forget who is refused does not start.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +68,9 @@ pub(super) struct Saved {
 }
 
 impl Saved {
-    /// Reads the file; nothing is kept where there is none. A last line without its end was being written when the process
-    /// ended, and nobody was told that it is kept.
+    /// Reads the file; nothing is kept where there is none. The lines end with the first zero, which no JSON has. A last line
+    /// without its end, and what may stand after zeros, was being written when the process or the machine stopped: nobody was
+    /// told that it is kept.
     pub(super) fn load(path: &Path) -> Result<Option<Self>, StateError> {
         let bytes = match fs::metadata(path).and_then(|metadata| {
             let small = metadata.len() <= MAX_BYTES as u64;
@@ -76,6 +83,7 @@ impl Saved {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StateError::Read(error)),
         };
+        let bytes = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
         let mut lines = bytes.split_inclusive(|&byte| byte == b'\n');
         let header: Header = read(1, lines.next().unwrap_or_default())?;
         if header.version != VERSION {
@@ -115,17 +123,25 @@ fn read<'a, T: Deserialize<'a>>(number: usize, line: &'a [u8]) -> Result<T, Stat
 /// The file while the gateway runs.
 pub(super) struct Journal {
     path: PathBuf,
-    /// How long we left it; `None` where it is not known to be whole.
-    length: Option<u64>,
+    /// How we left it; `None` where it is not known to be whole.
+    left: Option<Left>,
     /// Lines that it had when it was last replaced, and those added since.
     whole: usize,
     added: usize,
 }
 
+/// How long the lines of a file are and how they end, and how long the file with the zeros after them.
+#[derive(Default)]
+struct Left {
+    lines: u64,
+    end: Vec<u8>,
+    file: u64,
+}
+
 impl Journal {
     /// A file that the first write replaces.
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, length: None, whole: 0, added: 0 }
+        Self { path, left: None, whole: 0, added: 0 }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -134,7 +150,7 @@ impl Journal {
 
     /// Whether so many lines more are better added than the file replaced.
     pub(super) fn takes(&self, lines: usize) -> bool {
-        self.length.is_some() && self.added + lines <= self.whole.max(ADDED)
+        self.left.is_some() && self.added + lines <= self.whole.max(ADDED)
     }
 
     /// Adds lines and forces them to the disk.
@@ -142,25 +158,23 @@ impl Journal {
     /// # Errors
     /// What the disk says, or that the file is not as it was left: then it takes nothing more until it is replaced.
     pub(super) fn add(&mut self, entries: &[Entry]) -> io::Result<()> {
-        let known = self.length.take();
+        let left = self.left.take().ok_or_else(|| io::Error::other("it is not known to be whole"))?;
         // Opened each time: a file that was moved away must not swallow what is written.
-        let mut file = OpenOptions::new().append(true).open(&self.path)?;
-        let length = file.metadata()?.len();
-        if known != Some(length) {
+        let mut file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+        if !left.is(&mut file)? {
             return Err(io::Error::other("it was changed by somebody else"));
         }
-        let bytes = lines(entries)?;
-        file.write_all(&bytes)?;
+        let left = left.and(&mut file, lines(entries)?)?;
         file.sync_data()?;
         self.added += entries.len();
-        self.length = Some(length + bytes.len() as u64);
+        self.left = Some(left);
         Ok(())
     }
 
     /// Replaces the file: written beside it, forced to the disk, and put in its place, so that a crash leaves the old or the
     /// new one.
     pub(super) fn replace(&mut self, entries: &[Entry]) -> io::Result<()> {
-        self.length = None;
+        self.left = None;
         let mut bytes = serde_json::to_vec(&Header { version: VERSION })?;
         bytes.push(b'\n');
         bytes.extend(lines(entries)?);
@@ -170,7 +184,7 @@ impl Journal {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&beside)?;
-        file.write_all(&bytes)?;
+        let left = Left::default().and(&mut file, bytes)?;
         file.sync_all()?;
         fs::rename(&beside, &self.path)?;
         // The new name is on the disk once its directory is.
@@ -178,8 +192,39 @@ impl Journal {
         if let Some(directory) = self.path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
             File::open(directory)?.sync_all()?;
         }
-        (self.whole, self.added, self.length) = (entries.len(), 0, Some(bytes.len() as u64));
+        (self.whole, self.added, self.left) = (entries.len(), 0, Some(left));
         Ok(())
+    }
+}
+
+impl Left {
+    /// Whether the file is as it was left.
+    fn is(&self, file: &mut File) -> io::Result<bool> {
+        if file.metadata()?.len() != self.file {
+            return Ok(false);
+        }
+        let length = self.end.len() as u64;
+        file.seek(SeekFrom::Start(self.lines.saturating_sub(length)))?;
+        let mut found = Vec::new();
+        file.take(length + 1).read_to_end(&mut found)?;
+        Ok(matches!(found.strip_prefix(&*self.end), Some([] | [0])))
+    }
+
+    /// Writes lines after those that are there, and new zeros where the old ones are used up. A disk that has room for the
+    /// lines alone gets these.
+    fn and(self, file: &mut File, mut bytes: Vec<u8>) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(self.lines))?;
+        file.write_all(&bytes)?;
+        let lines = self.lines + bytes.len() as u64;
+        let end = bytes.split_off(bytes.len().saturating_sub(END));
+        if lines <= self.file {
+            return Ok(Self { lines, end, ..self });
+        }
+        if file.write_all(&vec![0; ROOM]).is_ok() {
+            return Ok(Self { lines, end, file: lines + ROOM as u64 });
+        }
+        file.set_len(lines)?;
+        Ok(Self { lines, end, file: lines })
     }
 }
 
@@ -240,10 +285,34 @@ mod tests {
         let reinstated = Entry::Reinstated { tenant: "a".into(), key: "k".into() };
         journal.add(&[reinstated, Entry::held(session("s"), vec![])]).unwrap();
         check(&path, &["j"], &[(session("s"), vec![]), (session("t"), both.clone())]);
-        // A line that the process did not come to the end of says nothing.
+        // A line that was not written to its end says nothing, nor does what only came after zeros.
         let text = fs::read(&path).unwrap();
-        fs::write(&path, [&text[..], b"{\"revoked\":{\"tenant\":\"\xc3"].concat()).unwrap();
-        check(&path, &["j"], &[(session("s"), vec![]), (session("t"), both)]);
+        let end = text.iter().position(|&byte| byte == 0).unwrap();
+        for torn in [&b"{\"revoked\":{\"tenant\":\"\xc3"[..], b"{\"rev\0\0", b"\0\"k\"}\n{\"version\":3}\n"] {
+            let mut text = text.clone();
+            text[end..end + torn.len()].copy_from_slice(torn);
+            fs::write(&path, &text).unwrap();
+            check(&path, &["j"], &[(session("s"), vec![]), (session("t"), both.clone())]);
+            fs::write(&path, &text[..end + torn.len()]).unwrap();
+            check(&path, &["j"], &[(session("s"), vec![]), (session("t"), both.clone())]);
+        }
+    }
+
+    #[test]
+    fn more_than_the_zeros_have_room_for_is_added_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.json");
+        let mut journal = Journal::new(path.clone());
+        let nth = |nth: usize| (session(&nth.to_string()), vec![hold(Kind::Quarantine); 8]);
+        let held: Vec<_> = (0..3000).map(nth).collect();
+        journal.replace(&[]).unwrap();
+        for held in held.chunks(7) {
+            let entries: Vec<_> = held.iter().map(|(key, holds)| Entry::held(*key, holds.clone())).collect();
+            journal.add(&entries).unwrap();
+        }
+        check(&path, &[], &held);
+        let left = journal.left.unwrap();
+        assert!(left.lines > ROOM as u64 && left.file == fs::metadata(&path).unwrap().len());
     }
 
     #[test]
@@ -251,7 +320,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.json");
         let mut journal = Journal::new(path.clone());
-        let spoil: [&dyn Fn(); 3] = [
+        let another = || {
+            let mut another = Journal::new(path.clone());
+            another.replace(&[Entry::Revoked(revoked("k"))]).unwrap();
+            another
+        };
+        let spoil: [&dyn Fn(); 5] = [
+            &|| another().add(&[Entry::Revoked(revoked("l"))]).unwrap(),
+            &|| another().replace(&[Entry::Revoked(revoked("l"))]).unwrap(),
             &|| fs::remove_file(&path).unwrap(),
             &|| fs::write(&path, "{\"version\":2}\n{\"rev").unwrap(),
             &|| fs::write(&path, "").unwrap(),

@@ -9,6 +9,8 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::MitigationError;
+use super::courier::Courier;
 use super::keeper::{Asked, Change, Keeper};
 use super::notify::{Undelivered, Webhook};
 use super::report::{About, Done, Reports};
@@ -61,7 +63,7 @@ struct Worker {
     keeper: Arc<Keeper>,
     reports: Arc<Reports>,
     webhook: Option<Arc<Webhook>>,
-    runtime: Handle,
+    courier: Handle,
     /// Where an attempt that failed goes after its pause.
     again: tokio::sync::mpsc::UnboundedSender<Work>,
 }
@@ -72,6 +74,7 @@ pub(super) struct Desk {
     reports: Arc<Reports>,
     keeper: Arc<Keeper>,
     places: Arc<Semaphore>,
+    _courier: Courier,
 }
 
 impl Desk {
@@ -83,14 +86,14 @@ impl Desk {
         keeper: Arc<Keeper>,
         reports: Arc<Reports>,
         webhook: Option<Webhook>,
-        runtime: Handle,
-    ) -> Result<Self, aimds_scheduler::BuildError> {
+    ) -> Result<Self, MitigationError> {
+        let courier = Courier::start()?;
         let (again, mut returned) = tokio::sync::mpsc::unbounded_channel();
         let worker = Worker {
             keeper: Arc::clone(&keeper),
             reports: Arc::clone(&reports),
             webhook: webhook.map(Arc::new),
-            runtime: runtime.clone(),
+            courier: courier.handle().clone(),
             again,
         };
         let scheduler = Scheduler::builder()
@@ -103,13 +106,14 @@ impl Desk {
         let scheduler = Arc::new(scheduler);
         // Ends with the last sender, which the workers hold.
         let (again, its) = (Arc::downgrade(&scheduler), (Arc::clone(&keeper), Arc::clone(&reports)));
-        runtime.spawn(async move {
+        courier.handle().spawn(async move {
             while let Some(work) = returned.recv().await {
                 let Some(scheduler) = again.upgrade() else { break };
                 hand_in(&scheduler, &its.0, &its.1, work);
             }
         });
-        Ok(Self { scheduler, reports, keeper, places: Arc::new(Semaphore::new(UNDER_WAY)) })
+        let places = Arc::new(Semaphore::new(UNDER_WAY));
+        Ok(Self { scheduler, reports, keeper, places, _courier: courier })
     }
 
     /// Has a change written; reported as `keep`. Nothing where no file is configured.
@@ -225,11 +229,11 @@ impl Worker {
         }
     }
 
-    /// The runtime waits for the answer, not this thread: a slow receiver holds up nothing.
+    /// The courier waits for the answer, not this thread: a slow receiver holds up nothing.
     fn tell(&self, mut telling: Box<Telling>) {
         let Some(webhook) = self.webhook.clone() else { return telling.end(Some("not_configured")) };
         let again = self.again.clone();
-        self.runtime.spawn(async move {
+        self.courier.spawn(async move {
             match webhook.deliver(&telling.message).await {
                 Ok(()) => telling.end(None),
                 Err(Undelivered::Later(_)) if telling.attempt < webhook.attempts() => {
@@ -244,7 +248,7 @@ impl Worker {
 
     fn after_pause(&self, attempt: u32, work: Work) {
         let again = self.again.clone();
-        self.runtime.spawn(async move {
+        self.courier.spawn(async move {
             tokio::time::sleep(pause(attempt)).await;
             let _ = again.send(work);
         });

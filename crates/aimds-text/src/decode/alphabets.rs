@@ -10,7 +10,7 @@ pub(super) const SHORTEST: usize = 12;
 /// Shortest run of base 32 that is tried: a word of twelve letters is hardly ever more.
 const SHORTEST_BASE32: usize = 16;
 /// Shortest base 85 word that is tried.
-pub(super) const SHORTEST_BASE85: usize = 15;
+pub(super) const SHORTEST_BASE85: usize = 10;
 /// Runs that failed to decode and are tried again backwards and rotated; more would cost too much.
 const SECOND_TRIES: usize = 8;
 
@@ -161,7 +161,11 @@ fn decode85(word: &str, values: &Values) -> Option<String> {
         let number = u32::try_from(number).ok()?;
         bytes.extend(number.to_be_bytes().iter().take(group.len() - 1));
     }
-    plausible::text(bytes).filter(|text| plausible::known_word(text))
+    // That so many bytes are all printable is no chance, whatever they say: vowels may be left out, or it is encoded again.
+    const NO_CHANCE: usize = 20;
+    let printable = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t'));
+    plausible::text(bytes)
+        .filter(|text| text.len() >= NO_CHANCE && printable(text) || plausible::known_word(text))
 }
 
 /// Packs digits of `width` bits into bytes; bits left over at the end are padding.

@@ -114,7 +114,7 @@ pub(super) fn escapes(text: &str, most: usize) -> Option<Decoded> {
         done = at;
     }
     mapped.copy(text.get(done..).unwrap_or_default(), done);
-    Some(Decoded { transform: first, mapped, also: also.to_vec(), sources })
+    Some(Decoded { transform: first, mapped, also: also.to_vec(), sources, changed: None })
 }
 
 fn hex_digits(digits: &[u8]) -> Option<u32> {

@@ -23,26 +23,32 @@ pub(crate) struct Decoded {
     pub(crate) also: Vec<Transform>,
     /// The stretches of the source that were encoded, in order; empty where that is not known.
     pub(crate) sources: Vec<Range<usize>>,
+    /// The only stretches of the source that read differently now, in order, where the rest is still there as it was.
+    pub(crate) changed: Option<Vec<Range<usize>>>,
 }
 
 impl Decoded {
     fn new(transform: Transform, mapped: Mapped, sources: Vec<Range<usize>>) -> Self {
-        Self { transform, mapped, also: Vec::new(), sources }
+        Self { transform, mapped, also: Vec::new(), sources, changed: None }
+    }
+
+    /// The source with some stretches read in another way.
+    fn changing(transform: Transform, mapped: Mapped, changed: Vec<Range<usize>>) -> Self {
+        Self { transform, mapped, also: Vec::new(), sources: Vec::new(), changed: Some(changed) }
     }
 }
 
-/// Everything that can be decoded from one view. `raw` still holds invisible characters, `exact` does not, `canonical`
-/// is lower case with plain spaces; the results map to the text that their decoder reads.
+/// Everything that can be decoded from one view. `raw` still holds invisible characters, `exact` does not; the results map
+/// to the text that their decoder reads.
 #[derive(Debug)]
 pub(crate) struct Layers {
     pub(crate) from_raw: Vec<Decoded>,
     pub(crate) from_exact: Vec<Decoded>,
-    pub(crate) from_canonical: Vec<Decoded>,
 }
 
 /// `room` says how many more encodings may be undone one inside the other.
-pub(crate) fn layers(raw: &str, exact: &str, canonical: &str, hidden: bool, room: usize) -> Layers {
-    let mut layers = Layers { from_raw: Vec::new(), from_exact: Vec::new(), from_canonical: Vec::new() };
+pub(crate) fn layers(raw: &str, exact: &str, hidden: bool, room: usize) -> Layers {
+    let mut layers = Layers { from_raw: Vec::new(), from_exact: Vec::new() };
     if hidden {
         layers.from_raw.extend(smuggling::tags(raw));
         layers.from_raw.extend(smuggling::variation_selectors(raw));
@@ -78,16 +84,22 @@ pub(crate) fn layers(raw: &str, exact: &str, canonical: &str, hidden: bool, room
         layers.from_exact.extend(escapes::escapes(exact, room.max(1)));
     }
     layers.from_exact.extend(spelling::spaced(exact));
-    let words = spelling::Words::of(canonical);
-    layers.from_canonical.extend(rotation::rotated(canonical, &words));
-    layers.from_canonical.extend(rotation::reversed(canonical, &words));
-    layers.from_canonical.extend(spelling::leet(canonical));
-    layers.from_canonical.extend(spelling::unaccented(canonical));
-    layers.from_canonical.extend(spelling::run_together(canonical, &words));
     if profile.symbols * 5 > exact.len() {
         layers.from_exact.extend(rotation::rot47(exact));
     }
     layers
+}
+
+/// The other readings of the words of a canonical text, in which nothing is left that [`layers`] can decode.
+pub(crate) fn respelt(canonical: &str) -> Vec<Decoded> {
+    let words = spelling::Words::of(canonical);
+    let mut found = Vec::new();
+    found.extend(rotation::rotated(canonical, &words));
+    found.extend(rotation::reversed(canonical, &words));
+    found.extend(spelling::leet(canonical));
+    found.extend(spelling::unaccented(canonical));
+    found.extend(spelling::run_together(canonical, &words));
+    found
 }
 
 /// One pass over the bytes that tells which decoders are worth asking.

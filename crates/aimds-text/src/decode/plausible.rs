@@ -66,8 +66,11 @@ pub(super) fn rot13(byte: u8) -> u8 {
     }
 }
 
-/// Whether a known word of four letters or more (or two of three) occurs.
+/// Whether a known word of four letters or more (or two of three) occurs, or a mark of the turns of a chat.
 pub(super) fn known_word(text: &str) -> bool {
+    if text.contains("<|") && text.contains("|>") {
+        return true;
+    }
     let mut short = 0;
     for word in text.as_bytes().split(|byte| !byte.is_ascii_alphabetic()) {
         if !(3..=LONGEST).contains(&word.len()) {

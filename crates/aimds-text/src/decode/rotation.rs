@@ -1,5 +1,7 @@
 //! Letters shifted through the alphabet, mirrored, or written backwards.
 
+use std::ops::Range;
+
 use super::spelling::Words;
 use super::{Decoded, plausible};
 use crate::lexicon::LEXICON;
@@ -39,7 +41,10 @@ pub(super) fn rotated(canonical: &str, words: &Words) -> Option<Decoded> {
     let mut mapped = Mapped { text, ..Mapped::default() };
     mapped.map.push_copy(region.len(), first.start);
     let transform = if shift == 26 { Transform::Atbash } else { Transform::Rot };
-    Some(Decoded::new(transform, mapped, Vec::new()))
+    let turned = words.turned(canonical, |word| LEXICON.class(word.iter().map(|&byte| shifted(byte, shift))));
+    let inside = |word: &Range<usize>| first.start <= word.start && word.end <= first.end;
+    let sources = turned.filter(inside).collect();
+    Some(Decoded { sources, ..Decoded::changing(transform, mapped, vec![first.clone()]) })
 }
 
 /// Unknown words that became known.
@@ -47,6 +52,7 @@ pub(super) fn rotated(canonical: &str, words: &Words) -> Option<Decoded> {
 struct Recognised {
     words: usize,
     letters: usize,
+    longest: usize,
 }
 
 impl Recognised {
@@ -54,12 +60,15 @@ impl Recognised {
         if known {
             self.words += 1;
             self.letters += word.len();
+            self.longest = self.longest.max(word.len());
         }
     }
 
-    /// Three words, or so many letters that chance would not spell them, and half of what was unknown.
+    /// Three words, or so many letters that chance would not spell them (less of a short text, where there are fewer
+    /// chances), and half of what was unknown.
     fn is_convincing(self, unknown: usize) -> bool {
-        (self.words >= 3 || self.letters >= 8) && self.words * 2 >= unknown.min(16)
+        (self.words >= 3 || self.letters >= 8 || unknown <= 3 && self.longest >= 5)
+            && self.words * 2 >= unknown.min(16)
     }
 }
 
@@ -78,29 +87,81 @@ pub(super) fn shifted(byte: u8, shift: u8) -> u8 {
 /// Text written backwards, as a whole and word by word; both are made, since the words alone do not tell which it was.
 pub(super) fn reversed(canonical: &str, words: &Words) -> Vec<Decoded> {
     let unknown = words.unknown_sample(canonical, SAMPLE);
+    let backwards = |word: &[u8]| LEXICON.class(word.iter().copied().rev());
     let mut recognised = Recognised::default();
     for word in &unknown {
-        recognised.count(word, LEXICON.class(word.bytes().rev()).is_some());
+        recognised.count(word, backwards(word.as_bytes()).is_some());
     }
-    if !recognised.is_convincing(unknown.len()) {
+    if !recognised.is_convincing(unknown.len()) && !marks_backwards(canonical) {
         return Vec::new();
     }
     let mut whole = Mapped::with_capacity(canonical.len());
     for (at, c) in canonical.char_indices().rev() {
         whole.whole_char(c, at..at + c.len_utf8());
     }
+    let turned: Vec<Range<usize>> = words.turned(canonical, backwards).collect();
+    // Where most words are known as they stand, only the others were written backwards.
+    let everything = words.unknown_count() * 3 >= super::spelling::words(canonical).count() * 2;
+    let mut ahead = turned.iter().peekable();
+    let mut turns = |token: Range<usize>| {
+        while ahead.next_if(|word| word.start < token.start).is_some() {}
+        everything || ahead.peek().is_some_and(|word| word.end <= token.end)
+    };
     // Punctuation travels with its word: "system." backwards is ".metsys".
     let mut by_word = Mapped::with_capacity(canonical.len());
     let mut start = 0;
     for token in canonical.split_inclusive([' ', '\n']) {
         let word = token.trim_end_matches([' ', '\n']);
-        for (at, c) in word.char_indices().rev() {
-            by_word.whole_char(c, start + at..start + at + c.len_utf8());
+        if turns(start..start + word.len()) {
+            for (at, c) in word.char_indices().rev() {
+                by_word.whole_char(c, start + at..start + at + c.len_utf8());
+            }
+        } else {
+            by_word.copy(word, start);
         }
         by_word.copy(token.get(word.len()..).unwrap_or_default(), start + word.len());
         start += token.len();
     }
-    [whole, by_word].into_iter().map(|mapped| Decoded::new(Transform::Reversed, mapped, Vec::new())).collect()
+    let by_word = match everything {
+        true => Decoded::new(Transform::Reversed, by_word, Vec::new()),
+        false => Decoded::changing(Transform::Reversed, by_word, turned.clone()),
+    };
+    vec![Decoded::new(Transform::Reversed, whole, turned), by_word]
+}
+
+/// Whether a mark of the turns of a chat stands in it from behind: `>|dne_mi|<`, `]tsni[`. Told by one mark alone, so that
+/// it does not matter where a window of the text begins and ends.
+fn marks_backwards(canonical: &str) -> bool {
+    const LONGEST: usize = 24;
+    /// What is no word of the lexicon.
+    const NAMES: [&[u8]; 3] = [b"inst", b"sys", b"im"];
+    let bytes = canonical.as_bytes();
+    let closing = |byte: &u8| matches!(byte, b'>' | b']' | b'}');
+    let mark = |rest: &[u8]| {
+        let [close, rest @ ..] = rest else { return false };
+        let opens = match close {
+            b'>' => b'<',
+            b']' => b'[',
+            _ => b'{',
+        };
+        let name_ends = |byte: &u8| !(byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'|' | b'/'));
+        let len = rest.iter().take(LONGEST).position(name_ends);
+        let Some((name, [end, ..])) = len.and_then(|len| rest.split_at_checked(len)) else { return false };
+        let mut words = name.split(|byte| !byte.is_ascii_alphabetic());
+        *end == opens
+            && words.any(|word| {
+                let named = NAMES.iter().any(|name| name.iter().rev().eq(word));
+                named
+                    || word.len() >= 3
+                        && !LEXICON.knows(word)
+                        && LEXICON.class(word.iter().copied().rev()).is_some()
+            })
+    };
+    bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| closing(byte))
+        .any(|(at, _)| bytes.get(at..).is_some_and(mark))
 }
 
 /// ROT47, which rotates every printable ASCII character.

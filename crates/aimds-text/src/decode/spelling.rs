@@ -26,6 +26,17 @@ impl Words {
         self.unknown.iter().map(|&(start, end)| start as usize..end as usize)
     }
 
+    /// The unknown words that are known once their letters are turned.
+    pub(super) fn turned(
+        &self,
+        canonical: &str,
+        turn: impl Fn(&[u8]) -> Option<u8>,
+    ) -> impl Iterator<Item = Range<usize>> {
+        self.unknown().filter(move |word| {
+            canonical.get(word.clone()).is_some_and(|word| turn(word.as_bytes()).is_some())
+        })
+    }
+
     /// How many words are unknown.
     pub(super) fn unknown_count(&self) -> usize {
         self.unknown.len()
@@ -118,7 +129,7 @@ pub(super) fn spaced(exact: &str) -> Option<Decoded> {
         return None;
     }
     mapped.copy(exact.get(done..).unwrap_or_default(), done);
-    Some(Decoded::new(Transform::Spaced, mapped, sources))
+    Some(Decoded { sources: sources.clone(), ..Decoded::changing(Transform::Spaced, mapped, sources) })
 }
 
 fn word_len(bytes: &[u8], at: usize) -> usize {
@@ -140,7 +151,7 @@ fn spaced_run(exact: &str, start: usize, letters: &mut Vec<(Option<char>, u32)>)
             Some(byte) if byte.is_ascii() => char::from(*byte),
             _ => exact.get(at..)?.chars().next()?,
         };
-        let fits = c.is_alphanumeric() || matches!(c, '$' | '@' | '!' | '|');
+        let fits = c.is_alphanumeric() || "$@!|'\"()?:;".contains(c);
         fits.then_some((c, at + c.len_utf8()))
     };
     let separates = |byte: &u8| {
@@ -156,7 +167,9 @@ fn spaced_run(exact: &str, start: usize, letters: &mut Vec<(Option<char>, u32)>)
         let rest = bytes.get(next..).unwrap_or_default();
         let gap = rest.iter().take(6).take_while(|byte| separates(byte)).count();
         let separator = rest.get(..gap).unwrap_or_default();
-        let followed = rest.get(gap).is_some_and(|&byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
+        let followed = rest.get(gap).is_some_and(|&byte| {
+            byte.is_ascii_alphanumeric() || !byte.is_ascii() || gap > 0 && b"'\"()?:;".contains(&byte)
+        });
         if gap == 0 && followed {
             // The start of a longer word ends the run before it.
             break;
@@ -222,11 +235,12 @@ const NEAR: usize = 96;
 
 /// Digits and symbols for letters: `1gn0r3`. Made where one long or two short words near each other become known.
 pub(super) fn leet(canonical: &str) -> Option<Decoded> {
-    let parts = |byte: &u8| matches!(byte, b' ' | b'\n' | b'-' | b'/' | b',' | b'.' | b':' | b'"');
+    let parts = |byte: &u8| b" \n-/,.:\"_=';[]{}<>*#&`".contains(byte);
     let bytes = canonical.as_bytes();
     let mut mapped = Mapped::default();
     let (mut done, mut at) = (0, 0);
     let (mut gain, mut last_gain, mut best) = (0, 0, 0);
+    let mut changed = Vec::new();
     while let Some(mark) =
         bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| unleet(byte, false).is_some()))
     {
@@ -275,12 +289,13 @@ pub(super) fn leet(canonical: &str) -> Option<Decoded> {
         mapped.copy(canonical.get(done..start).unwrap_or_default(), done);
         mapped.copy(plain, start);
         done = start + plain.len();
+        changed.push(start..done);
     }
     if best < 2 {
         return None;
     }
     mapped.copy(canonical.get(done..).unwrap_or_default(), done);
-    Some(Decoded::new(Transform::Leet, mapped, Vec::new()))
+    Some(Decoded::changing(Transform::Leet, mapped, changed))
 }
 
 /// What a mark is read as; 0 for what is none.
@@ -330,7 +345,7 @@ pub(super) fn unaccented(canonical: &str) -> Option<Decoded> {
         return None;
     }
     mapped.copy(canonical.get(done..).unwrap_or_default(), done);
-    Some(Decoded::new(Transform::Unaccented, mapped, Vec::new()))
+    Some(Decoded::changing(Transform::Unaccented, mapped, Vec::new()))
 }
 
 fn base_letter(c: char) -> char {
@@ -352,6 +367,7 @@ pub(super) fn run_together(canonical: &str, words: &Words) -> Option<Decoded> {
     const MOST: usize = 32;
     let mut mapped = Mapped::default();
     let (mut done, mut tried) = (0, 0);
+    let mut changed = Vec::new();
     for word in words.unknown().filter(|word| word.len() >= SHORTEST) {
         tried += 1;
         if tried > MOST {
@@ -377,10 +393,11 @@ pub(super) fn run_together(canonical: &str, words: &Words) -> Option<Decoded> {
             start = end;
         }
         done = word.end;
+        changed.push(word);
     }
     if done == 0 {
         return None;
     }
     mapped.copy(canonical.get(done..).unwrap_or_default(), done);
-    Some(Decoded::new(Transform::RunTogether, mapped, Vec::new()))
+    Some(Decoded::changing(Transform::RunTogether, mapped, changed))
 }

@@ -1,3 +1,6 @@
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,9 +15,12 @@ const POLICY: &str = "version = 1\n[findings.any]\n\"pii.credit_card\" = \"block
 const SECRET_ENV: &str = "CARGO_MANIFEST_DIR";
 
 fn config(upstream: &Upstream, attempts: u32) -> String {
+    told_at(&upstream.address.to_string(), attempts)
+}
+
+fn told_at(address: &str, attempts: u32) -> String {
     format!(
-        "[notify]\nurl = \"http://{}/hook\"\nsecret_env = \"{SECRET_ENV}\"\nattempts = {attempts}\ntimeout_ms = 2000\n",
-        upstream.address
+        "[notify]\nurl = \"http://{address}/hook\"\nsecret_env = \"{SECRET_ENV}\"\nattempts = {attempts}\ntimeout_ms = 2000\n"
     )
 }
 
@@ -100,4 +106,22 @@ async fn messages_that_wait_have_an_end_and_shutdown_waits_for_those_under_way()
     let with = |error: &Value| records.iter().filter(|record| record["body"]["error"] == *error).count();
     assert_eq!(with(&Value::Null) + with(&json!("too_many")) + with(&json!("timeout")), 300);
     assert!(with(&Value::Null) > 0);
+}
+
+#[tokio::test]
+async fn a_message_does_not_wait_for_the_threads_of_the_requests() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = told_at(&listener.local_addr().unwrap().to_string(), 1);
+    let (came, comes) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let mut head = [0; 4];
+        stream.read_exact(&mut head).unwrap();
+        came.send(head).unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+    });
+    let gate = gate_with(&config, POLICY, None).await;
+    assert_eq!(guard(&gate, "s", CARD).await.json()["decision"], "block");
+    // This is the only thread that answers requests, and it does nothing else meanwhile.
+    assert_eq!(comes.recv_timeout(Duration::from_secs(10)).unwrap(), *b"POST");
 }
