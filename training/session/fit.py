@@ -202,6 +202,7 @@ def main():
     parser.add_argument("--aimds", required=True)
     parser.add_argument("--measures", required=True)
     parser.add_argument("--cache", default="scores.json")
+    parser.add_argument("--weights", help="three weights and the bias: measure these instead of searching")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     scores = Scores(options.aimds, options.cache)
@@ -220,8 +221,10 @@ def main():
     native = read(options.data, "extra_multiturn")
     fitting += [{"turns": r["turns"], "label": r["label"], "group": f"extra_multiturn {r['label']}"} for r in native]
     fitting = measure(fitting, scores, options.measures)
-    weights = fit(fitting)
-    weights, bias = calibrate(fitting, weights)
+    if options.weights:
+        *weights, bias = map(float, options.weights.split(","))
+    else:
+        weights, bias = calibrate(fitting, fit(fitting))
     print("WEIGHTS", [round(float(w), 3) for w in weights], "BIAS", round(bias, 3))
     weights, bias = numpy.array([round(float(w), 3) for w in weights]), round(bias, 3)
     threshold = cusum_threshold(fitting)
