@@ -141,8 +141,8 @@ impl Policy {
             |reasons: &[Reason]| reasons.iter().map(|reason| reason.action).max().unwrap_or(Action::Allow);
         let mut redactions = without_overlaps(redactions);
         let mut plan = Plan::default();
-        if !self.playbooks.is_empty() {
-            let (added, planned) = self.playbooks.apply(&Situation {
+        if !self.playbooks().is_empty() {
+            let (added, planned) = self.playbooks().apply(&Situation {
                 assessment,
                 tenant,
                 answer: asked.is_some(),
