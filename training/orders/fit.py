@@ -10,6 +10,15 @@ train and extra_train, at most 400 of a source. A text counts as its likeliest c
 regression is ridged with 1. Clauses with a probability below 0.02 today are not seen. What it prints is rounded to a tenth; the bias is then lowered until no more than one in 200
 of the benign documents of dev is flagged, and weights of signs that the rows do not hold (names before a colon, offers)
 are set by hand.
+
+How much likelier an order is meant for an assistant in texts that are judged (`ORDERED_ODDS` of the scanner):
+
+    python training/orders/fit.py --rows DATA --rest > rest.jsonl
+    cargo run -p aimds-detect --example orders_dump < rest.jsonl > rest.signs.jsonl
+    python training/orders/fit.py --odds rest.signs.jsonl
+
+`--rest` writes benign rows that the fit leaves out, at most 1,500 of a source. `--odds` prints how many of them reach 0.9 by
+their likeliest order alone, for odds multiplied by 1 to 10.
 """
 
 import argparse
@@ -30,6 +39,8 @@ PLANTED = {
 COPIES = {"own_orders": 4, "people_requests": 4}
 BENIGN = ("benign_document", "benign_code", "hard_negative")
 MOST_OF_A_SOURCE = 400
+MOST_OF_THE_REST = 1500
+BLOCKED = 0.9
 
 
 def planted(text, number, neutral, chance):
@@ -50,8 +61,8 @@ def planted(text, number, neutral, chance):
     return f"<p>{first}</p><p>{text}</p><p>{second}</p>"
 
 
-def rows(data):
-    """The rows of the fit; `data` holds train.jsonl and extra_train.jsonl, unpacked."""
+def rows(data, rest):
+    """The rows of the fit, or the benign ones it leaves out; `data` holds train.jsonl and extra_train.jsonl, unpacked."""
     chance = random.Random(7)
     here = Path(__file__).resolve().parent
     texts = json.loads((here.parent / "encoder/texts/orders.json").read_text(encoding="utf-8"))
@@ -61,7 +72,8 @@ def rows(data):
             for copy in range(COPIES.get(name, 2)):
                 shape = number + copy * 7 + chance.randrange(6)
                 whole = planted(text, shape, texts["neutral_sentences"], chance)
-                yield {"id": f"{name}-{number}-{copy}", "text": whole, "label": label, "source": name}
+                if not rest:
+                    yield {"id": f"{name}-{number}-{copy}", "text": whole, "label": label, "source": name}
     for name in ("train", "extra_train"):
         by_source = {}
         with open(Path(data) / f"{name}.jsonl", encoding="utf-8") as opened:
@@ -70,7 +82,8 @@ def rows(data):
                     by_source.setdefault(row["source"], []).append(row)
         for source, of_source in by_source.items():
             chance.shuffle(of_source)
-            for row in of_source[:MOST_OF_A_SOURCE]:
+            seen, unseen = of_source[:MOST_OF_A_SOURCE], of_source[MOST_OF_A_SOURCE:][:MOST_OF_THE_REST]
+            for row in unseen if rest else seen:
                 yield {"id": row["id"], "text": row["text"], "label": 0, "source": source}
 
 
@@ -99,14 +112,28 @@ def fit(examples, names):
     return dict(zip(names, weights, strict=True))
 
 
+def odds(path):
+    """Prints how many benign rows are blocked for their likeliest order, by what its odds are multiplied with."""
+    with open(path, encoding="utf-8") as opened:
+        likeliest = [json.loads(line)["confidence"] for line in opened]
+    for times in range(1, 11):
+        reached = sum(times * odd / (times * odd + 1 - odd) >= BLOCKED for odd in likeliest)
+        print(f"{times:2} times the odds: {reached} of {len(likeliest)} reach {BLOCKED}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", metavar="DATA", help="write the rows made from this folder to standard output")
+    parser.add_argument("--rest", action="store_true", help="write the benign rows that the fit leaves out")
+    parser.add_argument("--odds", metavar="SIGNS", help="print what multiplied odds do to benign rows, from their signs")
     parser.add_argument("files", nargs="*", help="the rows, and the signs that were found in them")
     options = parser.parse_args()
     if options.rows:
-        for row in rows(options.rows):
+        for row in rows(options.rows, options.rest):
             print(json.dumps(row, ensure_ascii=False))
+        return
+    if options.odds:
+        odds(options.odds)
         return
     if len(options.files) != 2:
         sys.exit("error: two files are needed: the rows, and their signs")

@@ -60,6 +60,9 @@ class Composer:
         picked = [kinds[i % len(kinds)] for i in range(number)]
         return [self.conversation(kind(), "benign", kind.__name__) for kind in picked]
 
+    def insisting(self, number):
+        return [self.conversation(self.insists(), "benign", "insisting") for _ in range(number)]
+
     def conversation(self, turns, label, group):
         """Turns are texts of the user, or pairs of such a text and the answer."""
         result = []
@@ -122,6 +125,14 @@ class Composer:
             turns.append((text, self.random.choice(REFUSALS)))
             if self.random.random() < 0.3:
                 turns.append((self.rephrased(text), self.random.choice(REFUSALS)))
+        return self.some(self.calm, 0, 3) + turns
+
+    def insists(self):
+        """Is refused, perhaps for no good reason, and does not give up at once."""
+        text = self.random.choice(self.random.choice([self.harmful, self.calm + self.trigger]))
+        turns = [(text, self.random.choice(REFUSALS))]
+        while len(turns) < 7 and self.random.random() < 0.4:
+            turns.append((self.rephrased(text), self.random.choice(REFUSALS)))
         return self.some(self.calm, 0, 3) + turns
 
     def short_lines(self):

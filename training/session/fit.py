@@ -5,12 +5,13 @@
     python3 training/session/fit.py DATA --aimds target/release/aimds \
         --measures target/release/examples/measures --cache scores.json
 
-DATA is the folder with the labelled texts. Weights are fitted on conversations composed of `dev` and a sample of `train`, and
+DATA is the folder with the labelled texts. Weights are chosen on conversations composed of `dev` and a sample of `train`, and
 on `extra_multiturn`; `multiturn` and conversations composed of `test_public` are only reported on. Scores of the texts come from the
 binary and are cached. Needs numpy. Prints the weights for `session/risk.rs`, then the table.
 """
 import argparse
 import collections
+import itertools
 import json
 import math
 import random
@@ -24,6 +25,12 @@ BLOCK = {"user": 0.94, "tool": 0.90}
 # At most this share of ordinary conversations may reach the threshold by the session alone: a tenth of the false alarms that single
 # messages make in `multiturn`.
 BUDGET = 0.00016
+# The same of conversations in which an ordinary request is refused and the user asks again with probability 0.4 each time.
+INSISTING = 0.005
+MEASURES = 3
+# Weights that are tried for gathered scores and repetitions, that of a nat of evidence being 1.
+GATHERED = (0.0, 1.0, 2.0, 3.0, 4.5, 6.0, 9.0)
+REPEATED = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0)
 
 
 class Scores:
@@ -96,28 +103,36 @@ def run(binary, rows):
     return [json.loads(line) for line in answer.stdout.split("\n") if line]
 
 
-def decisive(row):
-    """The measures at the step with the most evidence, if two messages were suspicious by then."""
-    steps = [step for step in row["steps"] if step[1]]
-    return max(steps, key=lambda step: (step[2], step[0]))[4] if steps else None
+def highest(rows):
+    """A function from weights to each row's highest weighted sum of measures; 0 where no step has a risk."""
+    steps = [[step[4] for step in row["steps"] if step[1]] or [[0.0] * MEASURES] for row in rows]
+    starts = numpy.cumsum([0] + [len(row) for row in steps[:-1]])
+    measures = numpy.array([step for row in steps for step in row])
+    return lambda weights: numpy.maximum.reduceat(measures @ numpy.array(weights), starts)
 
 
 def fit(rows):
-    """Logistic regression with weights that are not negative: more evidence never lowers the risk."""
-    picked = [(decisive(row), row["label"] == "attack") for row in rows if not row["joined"]]
-    picked = [(x, y) for x, y in picked if x is not None]
-    x = numpy.array([x for x, _ in picked])
-    y = numpy.array([y for _, y in picked], float)
-    print(f"# fitted on {int(y.sum())} attacks and {int((1 - y).sum())} ordinary conversations that no message decides")
-    share = numpy.where(y == 1, 0.5 / y.sum(), 0.5 / (1 - y).sum())
-    weights, bias = numpy.full(x.shape[1], 0.1), -1.0
-    scale = x.std(axis=0) + 1e-6
-    z = x / scale
-    for _ in range(30000):
-        error = share * (1 / (1 + numpy.exp(-(z @ weights + bias))) - y)
-        weights = numpy.maximum(0, weights - 1.0 * (z.T @ error + 1e-3 * weights))
-        bias -= 1.0 * error.sum()
-    return weights / scale, bias
+    """The proportions of the weights that find most attacks, each kind counting the same, where BUDGET of the ordinary conversations
+    and INSISTING of those of people who insist are above the threshold. None is negative: more evidence never lowers the risk.
+
+    A search, because it is the rarest ordinary conversations that set the threshold: a regression follows the many."""
+    undecided = [row for row in rows if not row["joined"]]
+    kinds = collections.defaultdict(list)
+    for row in undecided:
+        kinds[row["group"] if row["group"] == "insisting" or row["label"] == "attack" else "ordinary"].append(row)
+    sums = {kind: highest(members) for kind, members in kinds.items() if len(members) >= 50}
+    insisting = sum(row["group"] == "insisting" for row in rows)
+    best = (0.0, None)
+    for weights in itertools.product([1.0], GATHERED, REPEATED):
+        found = {kind: of(weights) for kind, of in sums.items()}
+        ordinary = numpy.sort(found.pop("ordinary"))[::-1]
+        threshold = ordinary[int(len(ordinary) * BUDGET)]
+        if (found.pop("insisting") > threshold).sum() > INSISTING * insisting:
+            continue
+        recall = float(numpy.mean([(values > threshold).mean() for values in found.values()]))
+        best = max(best, (recall, weights))
+    print(f"# of the attacks that no message decides {best[0]:.3f}, kinds: {', '.join(sums)}")
+    return numpy.array(best[1])
 
 
 def risk(row, weights, bias):
@@ -129,9 +144,9 @@ def risk(row, weights, bias):
 def calibrate(rows, weights):
     """Slope and bias with which BUDGET of the ordinary conversations that no message decides reach the threshold to block by the
     session, and ten times as many one half."""
-    ordinary = [row for row in rows if row["label"] == "benign" and not row["joined"]]
-    logits = sorted((logit(risk(row, weights, 0.0)) for row in ordinary), reverse=True)
-    block, half = logits[int(len(logits) * BUDGET)], logits[int(len(logits) * BUDGET * 10)]
+    ordinary = [row for row in rows if row["label"] == "benign" and row["group"] != "insisting" and not row["joined"]]
+    sums = numpy.sort(highest(ordinary)(weights))[::-1]
+    block, half = sums[int(len(sums) * BUDGET)], sums[int(len(sums) * BUDGET * 10)]
     slope = max(1.0, logit(BLOCK["user"]) / (block - half))
     return weights * slope, logit(BLOCK["user"]) - block * slope - 1e-2
 
@@ -150,7 +165,7 @@ def wilson(k, n):
 
 def cusum_threshold(rows):
     """For CUSUM alone, within the same budget."""
-    ordinary = [row for row in rows if row["label"] == "benign" and not row["joined"]]
+    ordinary = [row for row in rows if row["label"] == "benign" and row["group"] != "insisting" and not row["joined"]]
     sums = sorted((max((s[2] for s in row["steps"]), default=0) for row in ordinary), reverse=True)
     return sums[int(len(sums) * BUDGET)]
 
@@ -201,11 +216,11 @@ def main():
     strangers = Composer(read(options.data, "dev"), harmful, scores, options.seed)
     strangers.levels()
     composer = Composer(read(options.data, "dev") + sample, harmful, scores, options.seed)
-    fitting = composer.attacks(250) + strangers.ordinary(6000)
+    fitting = composer.attacks(250) + strangers.ordinary(6000) + strangers.insisting(2000)
     native = read(options.data, "extra_multiturn")
     fitting += [{"turns": r["turns"], "label": r["label"], "group": f"extra_multiturn {r['label']}"} for r in native]
     fitting = measure(fitting, scores, options.measures)
-    weights, _ = fit(fitting)
+    weights = fit(fitting)
     weights, bias = calibrate(fitting, weights)
     print("WEIGHTS", [round(float(w), 3) for w in weights], "BIAS", round(bias, 3))
     weights, bias = numpy.array([round(float(w), 3) for w in weights]), round(bias, 3)
@@ -213,7 +228,7 @@ def main():
     report("fitted", fitting, weights, bias, threshold)
 
     composer = Composer(read(options.data, "test_public"), harmful, scores, options.seed + 1)
-    fresh = measure(composer.attacks(300) + composer.ordinary(3000), scores, options.measures)
+    fresh = measure(composer.attacks(300) + composer.ordinary(3000) + composer.insisting(1000), scores, options.measures)
     report("fresh", fresh, weights, bias, threshold)
     spliced = [
         {"turns": r["turns"], "label": r["label"],

@@ -4,11 +4,11 @@
 //!
 //! In: `{"turns":[{"role","content","score","categories"}], "joined":[0.1]?}`, the scores those of the turns alone and of the joined
 //! texts, in the order in which a run without `joined` prints them. Out, for each line: the joined texts, and after each message with
-//! a score its position, whether two messages were suspicious, the evidence in nats, the session's risk and its measures.
+//! a score its position, whether the session has a risk, the evidence in nats, that risk and its measures.
 
 use std::io::{BufRead, Write};
 
-use aimds_analyze::{MessageRisk, RiskFeatures, Session, Timestamp, splits};
+use aimds_analyze::{Cause, MessageRisk, RiskFeatures, Session, Timestamp, splits};
 use aimds_detect::{Category, Conversation, Detector, Finding, Origin, Role};
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ fn steps(conversation: &Conversation, risks: &[MessageRisk], findings: &[Finding
         for (at, score) in risk.steps {
             let features = session.features();
             let measures = RiskFeatures::of(&features).0;
-            steps.push(json!([at, features.suspicious > 1, features.cusum, score, measures]));
+            steps.push(json!([at, Cause::of(&features).is_some(), features.cusum, score, measures]));
         }
     }
     steps

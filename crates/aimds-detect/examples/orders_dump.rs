@@ -1,4 +1,5 @@
-//! What counts in the orders of texts, for `training/orders/fit.py`: JSON lines with `id` and `text` in, `id` and `clauses` out.
+//! What counts in the orders of texts, for `training/orders/fit.py`: JSON lines with `id` and `text` in; out `id`, `clauses` and
+//! the `confidence` of the likeliest order.
 
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -12,13 +13,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     for line in std::io::stdin().lock().lines() {
         let row: Value = serde_json::from_str(&line?)?;
         let text = row["text"].as_str().ok_or("a row without a text")?;
-        let mut clauses = Vec::new();
+        let (mut clauses, mut likeliest) = (Vec::new(), 0.0_f32);
         for view in normalise(text, &Limits::default()).views {
-            clauses.extend(
-                orders(&view.canonical.text).found.iter().map(|order| order.signs.names(order.actions)),
-            );
+            for order in orders(&view.canonical.text).found {
+                likeliest = likeliest.max(order.confidence);
+                clauses.push(order.signs.names(order.actions));
+            }
         }
-        writeln!(out, "{}", json!({ "id": row["id"], "clauses": clauses }))?;
+        writeln!(out, "{}", json!({ "id": row["id"], "clauses": clauses, "confidence": likeliest }))?;
     }
     Ok(())
 }

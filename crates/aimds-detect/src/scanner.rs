@@ -103,6 +103,10 @@ const MOST_SIGNS: usize = 3;
 const HIDING_ODDS: f32 = 3.0;
 /// Below this probability a sentence that orders something is what documents for people hold, and lifts no score.
 const ORDERED: f32 = 0.4;
+/// How much likelier an order is meant for an assistant in the texts that scores are for than among the clauses of documents, on
+/// which its signs were fitted: with these odds 15 of 18,284 benign documents that the fit has not seen reach a score of 0.9 by an
+/// order alone (`training/orders/fit.py --odds`), and orders that the signs are sure of are enough for it.
+const ORDERED_ODDS: f32 = 5.0;
 /// From this probability on a text is searched for known attacks, which costs as much as everything else in tier 1: few
 /// ordinary texts have it, and hardly a known attack has not.
 const KNOWN_FROM: f32 = 0.05;
@@ -252,6 +256,7 @@ impl Scanner {
         }
         let best = best.filter(|(confidence, ..)| *confidence >= ORDERED);
         let Some((confidence, view, span, order)) = best else { return 0.0 };
+        let confidence = with_odds(ORDERED_ODDS, confidence);
         let signs = order.signs.telling(MOST_SIGNS).join(", ");
         let explanation = format!("a sentence inside data orders an action; for an assistant speak: {signs}");
         let explanation = decoded(&explanation, view);
@@ -461,7 +466,12 @@ impl PartialOrd for Ordered {
 
 /// A probability with [`HIDING_ODDS`] times the odds.
 fn raise(probability: f32) -> f32 {
-    let odds = HIDING_ODDS * probability;
+    with_odds(HIDING_ODDS, probability)
+}
+
+/// A probability with so many times the odds.
+fn with_odds(times: f32, probability: f32) -> f32 {
+    let odds = times * probability;
     odds / (odds + 1.0 - probability)
 }
 

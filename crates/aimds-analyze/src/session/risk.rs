@@ -5,21 +5,20 @@ use super::trajectory::Features;
 /// What the logistic regression reads, in this order: see [`RiskFeatures::of`].
 const MEASURES: usize = 3;
 /// Fitted by `training/session/fit.py`, bias and slope so that the session adds a tenth to the false alarms of single messages.
-/// Pressing after refusals was offered too and got no weight: people who ask for harm press as well.
-const WEIGHTS: [f32; MEASURES] = [4.339, 10.847, 5.221];
-const BIAS: f32 = -16.646;
+const WEIGHTS: [f32; MEASURES] = [1.983, 11.896, 15.861];
+const BIAS: f32 = -25.158;
 
 /// What the session risk is computed from: none of it ever lowers the risk.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RiskFeatures(pub [f32; MEASURES]);
 
 impl RiskFeatures {
-    /// In this order: evidence of a raised level (ln(1 + nats)), scores gathered (ln(1 + sum)), and repetitions beyond the first:
+    /// In this order: evidence of a raised level (nats), scores gathered (ln(1 + sum)), and repetitions beyond the first:
     /// once, everybody says it again who was not understood.
     #[must_use]
     pub fn of(features: &Features) -> Self {
         let Features { cusum, accumulated, repeated, .. } = *features;
-        Self([cusum.ln_1p(), accumulated.ln_1p(), (repeated - 1.0).max(0.0)])
+        Self([cusum, accumulated.ln_1p(), repeated.saturating_sub(1) as f32])
     }
 
     /// What each of them adds to the log-odds of the risk, in the same order.
@@ -35,7 +34,7 @@ impl RiskFeatures {
 pub enum Cause {
     /// The level of the scores has risen or stays high.
     Rising,
-    /// The user sends nearly the same suspicious text again and again.
+    /// The user asks the same again and again, in other words or though it was refused.
     Repeating,
 }
 
@@ -52,7 +51,7 @@ impl Cause {
     /// What weighs most; `None` where the risk is 0.
     #[must_use]
     pub fn of(features: &Features) -> Option<Self> {
-        if features.suspicious < 2 {
+        if !is_more_than_one_message(features) {
             return None;
         }
         let [cusum, accumulated, repeated] = RiskFeatures::of(features).log_odds();
@@ -62,12 +61,17 @@ impl Cause {
 
 /// Calibrated risk in \[0, 1\] that a session's messages together manipulate the model.
 ///
-/// 0 as long as fewer than two of them are suspicious: what one message does, its own score says.
+/// 0 as long as fewer than two of them are suspicious and nothing was asked again twice: what one message does, its own score
+/// says.
 #[must_use]
 pub fn session_risk(features: &Features) -> f32 {
-    if features.suspicious < 2 {
+    if !is_more_than_one_message(features) {
         return 0.0;
     }
     let logit = BIAS + RiskFeatures::of(features).log_odds().iter().sum::<f32>();
     1.0 / (1.0 + (-logit).exp())
+}
+
+fn is_more_than_one_message(features: &Features) -> bool {
+    features.suspicious > 1 || features.repeated > 1
 }

@@ -9,12 +9,20 @@ use crate::Timestamp;
 /// A message from this score on is suspicious: of ordinary messages one in a hundred, of attacks that pass as single
 /// messages more than half.
 pub const SUSPICIOUS: f32 = 0.1;
-/// The logit of the score of ordinary messages and of attacks that pass as single messages, within the limits below, and the
-/// deviation around both. `training/session/fit.py` prints means of -4.1 and -0.7 with deviations of 0.8 and 2.2; a rise that
-/// is a little smaller shall be seen too.
-const SHIFT: Shift = Shift::Normal { before: -4.1, after: -1.2, deviation: 1.8 };
-/// One message is evidence of at most this: whether a single message is an attack is what its own score says.
-const MOST_LOGIT: f64 = 1.5;
+/// From this score on, a text that says the same again is one more attempt: less than suspicious, because that somebody does
+/// not take no for an answer is evidence too.
+const DOUBTFUL: f32 = 0.05;
+/// The logit of the score of ordinary messages, and the smallest rise that shall be seen, as is usual for CUSUM.
+/// `training/session/fit.py` prints a mean of -4.1 with a deviation of 0.8 for ordinary messages, and -0.7 with 2.2 for attacks
+/// that pass as single messages, of which many are far below that.
+const BEFORE: f64 = -4.1;
+const AFTER: f64 = -2.9;
+const SHIFT: Shift = Shift::Normal { before: BEFORE, after: AFTER, deviation: 1.0 };
+/// A message from here on speaks for a rise, one below against it.
+const NEUTRAL: f64 = (BEFORE + AFTER) / 2.0;
+/// One message is evidence of at most what a score of one half is: whether a single message is an attack is what its own
+/// score says, and three with some evidence are to outweigh two with much.
+const MOST_LOGIT: f64 = 0.0;
 const LEAST_LOGIT: f64 = -5.0;
 /// Texts compared with the next one.
 const REMEMBERED: usize = 4;
@@ -116,9 +124,9 @@ pub struct Features {
     /// Suspicious texts of the user that say again what the model has just refused, in the same or other words; the older
     /// the less.
     pub pressed: f32,
-    /// Suspicious texts of the user that are nearly, but not quite, the same as one of the four before; the older
-    /// the less.
-    pub repeated: f32,
+    /// How often the user's last text has been asked again in other words with a score of 0.05 or more: at once after a refusal,
+    /// or nearly word for word. A text unlike the four before has not been.
+    pub repeated: u32,
     /// Any text of the user that says again what the model has just refused.
     pub rephrased: u32,
     /// Refusals of the model.
@@ -134,6 +142,25 @@ pub struct Features {
     pub new_tools: u32,
     /// Payloads that were split over several texts and put together again.
     pub joined: u32,
+}
+
+/// A text of the user.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    fingerprint: Fingerprint,
+    /// Of its score, within the limits.
+    logit: f32,
+    /// How often it has been asked again, this time included.
+    repeated: u32,
+}
+
+/// What a text says beyond those before.
+enum News {
+    /// Nothing: the same words. A program that sends one prompt all day is no attack.
+    None,
+    /// The same in other words; the highest logit of those before that said it.
+    Again(f64),
+    Subject,
 }
 
 /// The state of one session: a few hundred bytes, whatever the traffic.
@@ -154,7 +181,8 @@ pub struct Trajectory {
     cusum: Option<LikelihoodCusum>,
     features: Features,
     categories: Categories,
-    recent: [Fingerprint; REMEMBERED],
+    /// The user's last texts, the latest first.
+    recent: [Said; REMEMBERED],
     /// The model's last text was a refusal.
     refused: bool,
     tools: [u64; 4],
@@ -201,20 +229,27 @@ impl Trajectory {
         features.average = if first { score } else { features.average + NEWEST * (score - features.average) };
         features.obfuscated = features.obfuscated.saturating_add(u32::from(event.obfuscated));
         features.categories = self.categories.len();
-        for gathered in [&mut features.accumulated, &mut features.pressed, &mut features.repeated] {
+        for gathered in [&mut features.accumulated, &mut features.pressed] {
             *gathered *= 1.0 - FORGETTING;
         }
-        let suspicious = score >= SUSPICIOUS;
-        let new = event.origin != Origin::User || self.compare(event, suspicious);
-        if new {
-            self.features.accumulated += score;
-            self.features.suspicious = self.features.suspicious.saturating_add(u32::from(suspicious));
-            self.gather(score);
-        }
+        let logit = (f64::from(score) / (1.0 - f64::from(score))).ln().clamp(LEAST_LOGIT, MOST_LOGIT);
+        let news =
+            if event.origin == Origin::User { self.compare(event, score, logit) } else { News::Subject };
+        let value = match news {
+            News::None => return,
+            // Asked five times, a question is as suspicious as when it was asked best, and not five times so.
+            News::Again(before) => NEUTRAL + (logit - before.max(NEUTRAL)).max(0.0),
+            News::Subject => {
+                self.features.accumulated += score;
+                logit
+            }
+        };
+        self.features.suspicious = self.features.suspicious.saturating_add(u32::from(score >= SUSPICIOUS));
+        self.gather(value);
     }
 
     /// The threshold is never passed, so that the sum is never started again: how high it is, is what counts.
-    fn gather(&mut self, score: f32) {
+    fn gather(&mut self, value: f64) {
         let cusum = match &mut self.cusum {
             Some(cusum) => cusum,
             none => match LikelihoodCusum::new(SHIFT, f64::MAX) {
@@ -222,30 +257,42 @@ impl Trajectory {
                 Err(_) => return,
             },
         };
-        let logit = (f64::from(score) / (1.0 - f64::from(score))).ln();
-        if cusum.push(logit.clamp(LEAST_LOGIT, MOST_LOGIT)).is_ok() {
+        if cusum.push(value).is_ok() {
             self.features.cusum = cusum.sum() as f32;
         }
     }
 
-    /// Compares a text of the user with those before, and says whether it says anything new: the same words once more are no
-    /// evidence beyond the first time. A program that sends one prompt all day is no attack.
-    fn compare(&mut self, event: &Event, suspicious: bool) -> bool {
-        let alike = |before: &Fingerprint| event.fingerprint.similarity(before);
-        let latest = self.recent.first().map_or(0.0, alike);
-        let nearest = self.recent.iter().map(alike).fold(0.0, f32::max);
-        let again = std::mem::take(&mut self.refused) && latest >= REPHRASED;
-        let known = self.recent.iter().any(|before| event.fingerprint.has_same_words(before));
-        let repeated = suspicious && !known && nearest >= REPEATED;
+    /// Compares a text of the user with those before.
+    fn compare(&mut self, event: &Event, score: f32, logit: f64) -> News {
+        let fingerprint = event.fingerprint;
+        let alike = self.recent.map(|before| fingerprint.similarity(&before.fingerprint));
+        let refused = std::mem::take(&mut self.refused);
+        let again = refused && alike.first().is_some_and(|latest| *latest >= REPHRASED);
+        let known = self.recent.iter().any(|before| fingerprint.has_same_words(&before.fingerprint));
+        // What was not refused is the same only nearly word for word: an attacker may begin every message alike.
+        let same = || {
+            let before = self.recent.iter().zip(alike).enumerate();
+            before
+                .filter(|(at, (_, alike))| *alike >= REPEATED || again && *at == 0)
+                .map(|(_, (said, _))| said)
+        };
+        let highest = same().map(|said| said.logit).reduce(f32::max);
+        let times = same().map(|said| said.repeated).max().unwrap_or(0);
+        let attempt = !known && highest.is_some() && score >= DOUBTFUL;
+        let repeated = times.saturating_add(u32::from(attempt));
         let features = &mut self.features;
         features.rephrased = features.rephrased.saturating_add(u32::from(again));
-        features.pressed += f32::from(u8::from(again && suspicious));
-        features.repeated += f32::from(u8::from(repeated));
+        features.pressed += f32::from(u8::from(again && score >= SUSPICIOUS));
+        features.repeated = repeated;
         self.recent.rotate_right(1);
         if let Some(latest) = self.recent.first_mut() {
-            *latest = event.fingerprint;
+            *latest = Said { fingerprint, logit: logit as f32, repeated };
         }
-        !known
+        match highest {
+            _ if known => News::None,
+            Some(highest) => News::Again(highest.into()),
+            None => News::Subject,
+        }
     }
 
     fn arrive(&mut self, at: Timestamp) {

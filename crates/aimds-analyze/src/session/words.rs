@@ -35,18 +35,19 @@ impl Session {
         let suspicious = counted(u64::from(features.suspicious), "was", "were");
         let Some(cause) = Cause::of(features) else {
             return format!(
-                "Together the messages have risk 0: {suspicious} suspicious (score {SUSPICIOUS} or more), two are needed."
+                "Together the messages have risk 0: {suspicious} suspicious (score {SUSPICIOUS} or more), two are needed, or the same \
+                 asked three times."
             );
         };
         let [level, gathered, repeating] = RiskFeatures::of(features).log_odds();
         let rule = match cause {
             Cause::Rising => "the scores have risen or stay high",
-            Cause::Repeating => "nearly the same suspicious text comes again and again",
+            Cause::Repeating => "the same is asked again and again",
         };
         format!(
             "Together the messages have risk {:.2}: {rule}; {suspicious} suspicious (score {SUSPICIOUS} or more). To the log-odds, the raised \
              level adds {level:.1} ({:.1} nats of evidence), the gathered scores {gathered:.1} (their sum {:.2}, older ones fading), \
-             repetitions {repeating:.1} ({:.1}, older ones fading).",
+             repetitions {repeating:.1} ({} of the last text).",
             self.risk(),
             features.cusum,
             features.accumulated,

@@ -74,7 +74,7 @@ struct LogOdds {
     level: f32,
     /// Scores gathered.
     gathered: f32,
-    /// Nearly the same suspicious text again and again.
+    /// The same asked again and again.
     repeating: f32,
 }
 
@@ -106,8 +106,8 @@ struct FeaturesAnswer {
     rephrased: u32,
     /// Of these, suspicious ones; fades.
     pressed: f32,
-    /// Suspicious texts of the user that are nearly the same as one shortly before; fades.
-    near_duplicates: f32,
+    /// How often the user's last text has been asked again: in other words after a refusal, or nearly word for word.
+    near_duplicates: u32,
     /// Payloads that were split over several texts and put together.
     split_payloads: u32,
     /// Messages with something encoded or invisible.
