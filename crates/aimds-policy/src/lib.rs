@@ -27,7 +27,9 @@
 )]
 
 mod approval;
+mod decide;
 mod decision;
+mod error;
 mod file;
 mod playbook;
 mod promise;
@@ -36,11 +38,12 @@ mod temporal;
 
 pub use approval::{Approval, ApprovalError, Escalation, Party};
 pub use decision::{Action, Decision, Permit, Reason, ReasonCode, Redaction, Violation, WitnessStep};
+pub use error::PolicyError;
 pub use file::{
     AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PlaybookEntry, PolicyFile,
     PromiseEntry, RiskBand, RiskBands, RiskRange, TemporalEntry, TenantFile,
 };
 pub use playbook::{Measure, Neutral, Order, Removal, Spotlight, SpotlightMode};
 pub use promise::Checked;
-pub use resolve::{Policy, PolicyError};
+pub use resolve::Policy;
 pub use temporal::{Asked, Said};

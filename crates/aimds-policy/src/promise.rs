@@ -21,9 +21,10 @@ use aimds_temporal::model::{KripkeBuilder, KripkeStructure, Limits, Outcome, che
 use aimds_temporal::{Atom, Formula, Term};
 
 use crate::Action;
+use crate::error::PolicyError;
 use crate::file::PromiseEntry;
 use crate::playbook::Measure;
-use crate::resolve::{Policy, PolicyError};
+use crate::resolve::Policy;
 
 /// Some 20 MB and a second: the models have some thousand states.
 const LIMITS: Limits = Limits { product_states: 400_000, tableau_states: 20_000, steps: 40_000_000 };

@@ -1,129 +1,18 @@
-//! The resolved policy and the decision.
+//! The policy file resolved: every number and name checked, and for each tenant what holds for it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aimds_analyze::{Assessment, Cause, Degraded, Exhausted, MessageRisk};
-use aimds_detect::validators::PiiKind;
-use aimds_detect::{Category, Conversation, Finding, Origin};
+use aimds_detect::{Category, Origin};
 
-use crate::decision::{Action, Decision, Reason, ReasonCode, Redaction};
+use crate::decision::Action;
+use crate::error::PolicyError;
 use crate::file::{
     AllowEntry, DeepBand, DeepFile, DeepMode, FindingActions, Mode, OnBudget, PolicyFile, RiskBand,
     RiskBands, TenantFile,
 };
-use crate::playbook::{Plan, Playbooks, Situation};
+use crate::playbook::Playbooks;
 use crate::promise::{self, Checked};
-use crate::temporal::{Asked, Look, TemporalPolicies};
-
-/// Why a policy file is refused.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// Not TOML, or not of the policy's shape. The message holds line and column.
-    #[error("invalid policy: {0}")]
-    Syntax(#[from] toml::de::Error),
-    /// A version that this program does not know.
-    #[error("invalid policy: version {0} is not supported (this program knows version 1)")]
-    Version(u32),
-    /// A number outside its range.
-    #[error("invalid policy: {place}: {value} is not between 0 and 1")]
-    Range {
-        /// Where in the file.
-        place: String,
-        /// The value.
-        value: f32,
-    },
-    /// `flag` above `block`.
-    #[error("invalid policy: {place}: flag ({flag}) is above block ({block})")]
-    Order {
-        /// Where in the file.
-        place: String,
-        /// The flag threshold.
-        flag: f32,
-        /// The block threshold.
-        block: f32,
-    },
-    /// `from` above `to`.
-    #[error("invalid policy: {place}: from ({from}) is above to ({to})")]
-    Band {
-        /// Where in the file.
-        place: String,
-        /// Lower end.
-        from: f32,
-        /// Upper end.
-        to: f32,
-    },
-    /// `redact` where only a whole text can be acted on.
-    #[error(
-        "invalid policy: {place}: a text that was not looked at completely cannot be redacted; use allow, flag, escalate or block"
-    )]
-    OnDegraded {
-        /// Where in the file.
-        place: String,
-    },
-    /// An allow entry with none or several of `text`, `rule` and `category`.
-    #[error("invalid policy: {place}: give exactly one of text, rule and category")]
-    Allow {
-        /// Where in the file.
-        place: String,
-    },
-    /// A category name that no category has.
-    #[error("invalid policy: {place}: unknown category \"{name}\"")]
-    Category {
-        /// Where in the file.
-        place: String,
-        /// The name.
-        name: String,
-    },
-    /// A temporal policy that is no formula, or speaks of events that never happen.
-    #[error("invalid policy: {place}: {problem}")]
-    Temporal {
-        /// Where in the file.
-        place: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// `redact` for a category whose findings mark no replaceable value.
-    #[error("invalid policy: {place}: \"{name}\" cannot be redacted; use flag, escalate or block")]
-    NotRedactable {
-        /// Where in the file.
-        place: String,
-        /// The name.
-        name: String,
-    },
-    /// An action that needs a playbook, which says how and for how long.
-    #[error("invalid policy: {place}: \"{}\" is for the actions of a [[playbook]]", .action.as_str())]
-    PlaybookOnly {
-        /// Where in the file.
-        place: String,
-        /// The action.
-        action: Action,
-    },
-    /// A playbook that says nothing, or what cannot be done.
-    #[error("invalid policy: {place}: {problem}")]
-    Playbook {
-        /// Where in the file.
-        place: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A promise that cannot be checked.
-    #[error("invalid policy: {place}: {problem}")]
-    Promise {
-        /// Where in the file.
-        place: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A promise that the policy does not keep.
-    #[error("the policy breaks the promise \"{name}\"; say why in `waived` to use it all the same\n{run}")]
-    Broken {
-        /// The promise.
-        name: String,
-        /// A run that breaks it.
-        run: String,
-    },
-}
+use crate::temporal::TemporalPolicies;
 
 impl PolicyFile {
     /// Reads a policy file as it is written; nothing is checked but its shape.
@@ -140,25 +29,26 @@ impl PolicyFile {
 pub struct Policy {
     default: TenantPolicy,
     tenants: HashMap<String, TenantPolicy>,
-    temporal: TemporalPolicies,
+    pub(crate) temporal: TemporalPolicies,
     playbooks: Playbooks,
     waived: Vec<Checked>,
 }
 
+/// What holds for one tenant: the file's own sections with the tenant's over them.
 #[derive(Clone, Debug)]
-struct TenantPolicy {
-    mode: Mode,
-    risk: [RiskBand; Origin::ALL.len()],
-    findings: [BTreeMap<String, Action>; Origin::ALL.len()],
-    min_confidence: f32,
-    on_budget: OnBudget,
-    deep: DeepMode,
-    deep_windows: usize,
-    on_degraded: Action,
-    bands: [Option<DeepBand>; Origin::ALL.len()],
-    allowed_texts: BTreeSet<String>,
-    allowed_rules: BTreeSet<String>,
-    allowed_categories: BTreeSet<String>,
+pub(crate) struct TenantPolicy {
+    pub(crate) mode: Mode,
+    pub(crate) risk: [RiskBand; Origin::ALL.len()],
+    pub(crate) findings: [BTreeMap<String, Action>; Origin::ALL.len()],
+    pub(crate) min_confidence: f32,
+    pub(crate) on_budget: OnBudget,
+    pub(crate) deep: DeepMode,
+    pub(crate) deep_windows: usize,
+    pub(crate) on_degraded: Action,
+    pub(crate) bands: [Option<DeepBand>; Origin::ALL.len()],
+    pub(crate) allowed_texts: BTreeSet<String>,
+    pub(crate) allowed_rules: BTreeSet<String>,
+    pub(crate) allowed_categories: BTreeSet<String>,
 }
 
 const DEFAULT_MIN_CONFIDENCE: f32 = 0.5;
@@ -301,156 +191,8 @@ impl Policy {
         self.of(tenant).deep_band(origin)
     }
 
-    fn of(&self, tenant: &str) -> &TenantPolicy {
+    pub(crate) fn of(&self, tenant: &str) -> &TenantPolicy {
         self.tenants.get(tenant).unwrap_or(&self.default)
-    }
-
-    /// Decides what happens with a request. Linear in messages plus findings.
-    #[must_use]
-    pub fn decide(&self, conversation: &Conversation, assessment: &Assessment, tenant: &str) -> Decision {
-        self.decide_after(None, conversation, assessment, tenant)
-    }
-
-    /// Whether there are temporal policies: whoever asks for decisions on an answer in parts then has to say what came before
-    /// each.
-    #[must_use]
-    pub fn follows(&self) -> bool {
-        !self.temporal.is_empty()
-    }
-
-    /// Decides what happens with the answer to a request: temporal policies look at both. The taints of `assessment` are those
-    /// of the answer after the request ([`aimds_analyze::taints_after`]).
-    #[must_use]
-    pub fn decide_answer(
-        &self,
-        asked: &Asked<'_>,
-        answer: &Conversation,
-        assessment: &Assessment,
-        tenant: &str,
-    ) -> Decision {
-        self.decide_after(Some(asked), answer, assessment, tenant)
-    }
-
-    fn decide_after(
-        &self,
-        asked: Option<&Asked<'_>>,
-        conversation: &Conversation,
-        assessment: &Assessment,
-        tenant: &str,
-    ) -> Decision {
-        let policy = self.of(tenant);
-        let mut reasons = Vec::new();
-        let mut redactions = Vec::new();
-        let allowed = |message: usize| {
-            !policy.allowed_texts.is_empty()
-                && conversation
-                    .messages
-                    .get(message)
-                    .is_some_and(|message| policy.allowed_texts.contains(message.text.trim()))
-        };
-        for risk in &assessment.messages {
-            if allowed(risk.message) {
-                reasons.push(Reason {
-                    code: ReasonCode::AllowList,
-                    action: Action::Allow,
-                    category: None,
-                    message: Some(risk.message),
-                    text: "the text is on the allow-list".into(),
-                    violation: None,
-                });
-                continue;
-            }
-            if let Some(exhausted) = risk.exhausted.filter(|exhausted| policy.counts(*exhausted, risk.origin))
-            {
-                let action = match policy.on_budget {
-                    OnBudget::Escalate => Action::Escalate,
-                    OnBudget::Block => Action::Block,
-                };
-                reasons.push(Reason {
-                    code: ReasonCode::Budget,
-                    action,
-                    category: None,
-                    message: Some(risk.message),
-                    text: format!("the scan budget for {} ran out", exhausted.as_str()),
-                    violation: None,
-                });
-            }
-            if let Some(degraded) = risk.degraded {
-                reasons.push(policy.degraded(risk, degraded));
-            }
-            if let Some((action, threshold)) = policy.reached(risk.origin, risk.score) {
-                reasons.push(Reason {
-                    code: ReasonCode::Risk,
-                    action,
-                    category: strongest_manipulation(&assessment.findings, risk.message),
-                    message: Some(risk.message),
-                    text: format!(
-                        "manipulation risk {:.3} of {} text reaches the {} threshold {threshold:.3}",
-                        risk.score,
-                        risk.origin.as_str(),
-                        action.as_str()
-                    ),
-                    violation: None,
-                });
-            }
-        }
-        reasons.extend(policy.session(assessment));
-        for finding in &assessment.findings {
-            let Some(message) = conversation.messages.get(finding.message) else { continue };
-            if finding.confidence < policy.min_confidence || allowed(finding.message) {
-                continue;
-            }
-            let action = policy.action_for(finding.category, message.origin, finding.in_groups());
-            if action == Action::Allow {
-                continue;
-            }
-            if action == Action::Redact {
-                redactions.push(Redaction {
-                    message: finding.message,
-                    span: finding.span.clone(),
-                    category: finding.category,
-                });
-            }
-            reasons.push(Reason {
-                code: ReasonCode::Finding,
-                action,
-                category: Some(finding.category),
-                message: Some(finding.message),
-                text: format!("{} in {} text", finding.category, message.origin.as_str()),
-                violation: None,
-            });
-        }
-        let look = Look {
-            conversation,
-            assessment,
-            reached: &|risk| policy.reached(risk.origin, risk.score).map(|(action, _)| action),
-            min_confidence: policy.min_confidence,
-        };
-        reasons.extend(match asked {
-            None => self.temporal.violations(&look),
-            Some(asked) => self.temporal.violations_of_answer(asked, &look),
-        });
-        let strongest =
-            |reasons: &[Reason]| reasons.iter().map(|reason| reason.action).max().unwrap_or(Action::Allow);
-        let mut redactions = without_overlaps(redactions);
-        let mut plan = Plan::default();
-        if !self.playbooks.is_empty() {
-            let (added, planned) = self.playbooks.apply(&Situation {
-                assessment,
-                tenant,
-                answer: asked.is_some(),
-                decided: strongest(&reasons),
-                allowed: &allowed,
-                counts: &|finding| {
-                    finding.confidence >= policy.min_confidence && !policy.is_allowed(finding.category)
-                },
-            });
-            reasons.extend(added);
-            plan = planned;
-            plan.settle(&mut redactions);
-        }
-        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.action));
-        Decision::new(strongest(&reasons), policy.mode == Mode::Monitor, reasons, redactions, plan)
     }
 }
 
@@ -524,52 +266,12 @@ impl TenantPolicy {
         Ok(())
     }
 
-    fn deep_band(&self, origin: Origin) -> Option<DeepBand> {
+    pub(crate) fn deep_band(&self, origin: Origin) -> Option<DeepBand> {
         slot(&self.bands, origin).copied().flatten()
     }
 
-    /// What a text deserves that was not analysed as far as it should have been.
-    fn degraded(&self, risk: &MessageRisk, degraded: Degraded) -> Reason {
-        let (text, unsure) = match degraded {
-            Degraded::NoModel => ("no lexical model is loaded", false),
-            Degraded::NoEncoder => ("the deep path was wanted and no encoder is loaded", true),
-            Degraded::Late => ("the deep path did not look at everything in time", true),
-            Degraded::Failed => ("the deep path failed", true),
-        };
-        let middle = self.deep_band(risk.origin).map_or(0.5, |band| (band.from + band.to) / 2.0);
-        let action = if unsure && risk.score >= middle { self.on_degraded } else { Action::Flag };
-        Reason {
-            code: ReasonCode::Degraded,
-            action,
-            category: None,
-            message: Some(risk.message),
-            text: text.into(),
-            violation: None,
-        }
-    }
-
-    /// What the messages together deserve: a session is the user's, and so is the threshold. Its risk is calibrated where it
-    /// blocks; below, single messages say more.
-    fn session(&self, assessment: &Assessment) -> Option<Reason> {
-        let session = &assessment.session;
-        let threshold = self.band(Origin::User).block.filter(|&block| session.score >= block)?;
-        let cause = session.cause.map_or("suspicious", Cause::as_str);
-        let step = session.steps.iter().find(|(_, score)| *score >= threshold);
-        Some(Reason {
-            code: ReasonCode::Session,
-            action: Action::Block,
-            category: None,
-            message: step.map(|(message, _)| *message),
-            text: format!(
-                "risk {:.3} of the session ({cause}) reaches the block threshold {threshold:.3}",
-                session.score
-            ),
-            violation: None,
-        })
-    }
-
     /// The strongest threshold of its origin that a score reaches.
-    fn reached(&self, origin: Origin, score: f32) -> Option<(Action, f32)> {
+    pub(crate) fn reached(&self, origin: Origin, score: f32) -> Option<(Action, f32)> {
         let band = self.band(origin);
         let reached = |threshold: Option<f32>| threshold.filter(|&threshold| score >= threshold);
         reached(band.block)
@@ -577,12 +279,12 @@ impl TenantPolicy {
             .or_else(|| reached(band.flag).map(|threshold| (Action::Flag, threshold)))
     }
 
-    fn band(&self, origin: Origin) -> RiskBand {
+    pub(crate) fn band(&self, origin: Origin) -> RiskBand {
         slot(&self.risk, origin).copied().unwrap_or(RiskBand { flag: None, block: None })
     }
 
     /// Whether the allow-list names the category or its family.
-    fn is_allowed(&self, category: Category) -> bool {
+    pub(crate) fn is_allowed(&self, category: Category) -> bool {
         if self.allowed_categories.is_empty() {
             return false;
         }
@@ -594,13 +296,7 @@ impl TenantPolicy {
             .any(|name| self.allowed_categories.contains(name))
     }
 
-    /// Whether a budget that ran out has kept something from being decided on.
-    fn counts(&self, exhausted: Exhausted, origin: Origin) -> bool {
-        let acts = |kind| self.action_for(Category::Pii(kind), origin, false) != Action::Allow;
-        exhausted != Exhausted::Names || acts(PiiKind::Person) || acts(PiiKind::Address)
-    }
-
-    fn action_for(&self, category: Category, origin: Origin, groups: bool) -> Action {
+    pub(crate) fn action_for(&self, category: Category, origin: Origin, groups: bool) -> Action {
         if self.is_allowed(category) {
             return Action::Allow;
         }
@@ -649,36 +345,6 @@ pub(crate) fn check_category(place: &str, name: &str) -> Result<(), PolicyError>
         || name.starts_with("secret.")
         || Category::parse_manipulation(name).is_some();
     if known { Ok(()) } else { Err(PolicyError::Category { place: place.to_owned(), name: name.to_owned() }) }
-}
-
-fn strongest_manipulation(findings: &[Finding], message: usize) -> Option<Category> {
-    findings
-        .iter()
-        .filter(|finding| finding.message == message && !finding.category.is_data())
-        .max_by(|a, b| a.confidence.total_cmp(&b.confidence))
-        .map(|finding| finding.category)
-}
-
-/// Joins redactions that overlap; the longer one names the category, but a secret is never called anything else: what is
-/// personal data may be given back to whoever sent it.
-fn without_overlaps(mut redactions: Vec<Redaction>) -> Vec<Redaction> {
-    redactions.sort_by_key(|redaction| (redaction.message, redaction.span.start));
-    let mut joined: Vec<Redaction> = Vec::with_capacity(redactions.len());
-    for redaction in redactions {
-        match joined.last_mut() {
-            Some(last) if last.message == redaction.message && redaction.span.start < last.span.end => {
-                let rank = |redaction: &Redaction| {
-                    (matches!(redaction.category, Category::Secret(_)), redaction.span.len())
-                };
-                if rank(&redaction) > rank(last) {
-                    last.category = redaction.category;
-                }
-                last.span.end = last.span.end.max(redaction.span.end);
-            }
-            _ => joined.push(redaction),
-        }
-    }
-    joined
 }
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use aimds_detect::{Category, Conversation, Finding, Origin, Role, ToolUse, ToolU
 use aimds_temporal::{Atom, Event, Formula, Term, Verdict};
 
 use crate::decision::{Action, Reason, ReasonCode, Violation, WitnessStep};
+use crate::error::PolicyError;
 use crate::file::TemporalEntry;
-use crate::resolve::{PolicyError, not_for_playbooks};
+use crate::resolve::not_for_playbooks;
 
 /// Events without arguments, apart from the names of groups of tools.
 const EVENTS: [&str; 15] = [

@@ -4,6 +4,7 @@
 mod access;
 mod admin;
 mod agentgateway;
+mod answer;
 mod attempts;
 mod feedback;
 mod graph;
@@ -11,91 +12,30 @@ mod guard;
 mod lakera;
 mod litellm;
 mod moderations;
+mod openapi;
 mod ops;
 mod prompt_shield;
 mod proxy;
 mod relay;
 mod release;
 mod review;
+mod route;
 mod sessions;
 
-use std::future::Future;
-use std::pin::Pin;
-
-use aimds_engine::{Action, Cleared, Conversation, Permit};
-use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use schemars::generate::{SchemaGenerator, SchemaSettings};
+use axum::http::Method;
+use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::app::Call;
 use crate::auth::Scope;
-use crate::error::{Failure, Shape, json_response};
-use crate::mitigation::{seed, takes_out};
-use crate::providers::{self, Provider};
+use crate::error::Shape;
+use crate::providers;
 use crate::review::{ReviewDetail, ReviewRow};
-
-/// What a route's handler returns.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Failure>> + Send>>;
-
-/// Who may use a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// Everyone.
-    Open,
-    /// Callers who have the scope.
-    Key(Scope),
-    /// As `Key`, for those who run the gateway: what is about it and not about texts.
-    Staff(Scope),
-    /// Callers who may send requests, by either scope: they see what is theirs.
-    Known,
-    /// As `Staff(Scope::Metrics)`, unless the operator opens /metrics.
-    Metrics,
-}
-
-impl Access {
-    /// The scope that a caller needs; `None` where everyone may come.
-    pub(crate) fn scope(self) -> Option<Scope> {
-        match self {
-            Self::Open => None,
-            Self::Key(scope) | Self::Staff(scope) => Some(scope),
-            Self::Metrics => Some(Scope::Metrics),
-            Self::Known => Some(Scope::Guard),
-        }
-    }
-
-    /// Another scope that will do instead.
-    pub(crate) fn or(self) -> Option<Scope> {
-        (self == Self::Known).then_some(Scope::Proxy)
-    }
-}
-
-/// One route.
-pub(crate) struct Route {
-    pub(crate) method: Method,
-    pub(crate) path: &'static str,
-    pub(crate) access: Access,
-    /// Whose error shape it speaks.
-    pub(crate) shape: Shape,
-    /// Whether its answers carry `x-aimds-decision`.
-    pub(crate) guarded: bool,
-    pub(crate) summary: &'static str,
-    pub(crate) request: Option<fn(&mut SchemaGenerator) -> Schema>,
-    pub(crate) answer: (&'static str, fn(&mut SchemaGenerator) -> Schema),
-    /// The model provider whose surface it is.
-    pub(crate) provider: Option<&'static dyn Provider>,
-    pub(crate) handler: fn(Call, Request<Body>) -> Answer,
-}
-
-impl Route {
-    /// Whether it may be answered from early data, which whoever recorded it can send again (RFC 8446 §8, RFC 8470): it
-    /// tells everyone the same, changes nothing and records nothing. A verdict does: it is counted and recorded.
-    pub(crate) fn may_be_early(&self) -> bool {
-        self.access == Access::Open && self.method == Method::GET
-    }
-}
+pub(crate) use answer::{DECISION, decided};
+use answer::{clear, effective, verdict};
+pub(crate) use openapi::describe;
+pub use openapi::openapi;
+pub(crate) use route::{Access, Route};
 
 const JSON: &str = "application/json";
 
@@ -469,112 +409,6 @@ fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// The OpenAPI 3.1 document of every route.
-///
-/// ```
-/// let document = aimds_gateway::openapi();
-/// assert!(document["paths"]["/v1/guard"]["post"]["summary"].is_string());
-/// ```
-#[must_use]
-pub fn openapi() -> Value {
-    describe(ROUTES)
-}
-
-pub(crate) fn describe(routes: &[Route]) -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.definitions_path = "/components/schemas".into();
-        settings.meta_schema = None;
-    });
-    let mut generator = settings.into_generator();
-    let mut paths = Map::new();
-    for route in routes {
-        let (media, answer) = route.answer;
-        let mut operation = json!({
-            "summary": route.summary,
-            "responses": {
-                "200": { "description": "The answer.", "content": { media: { "schema": answer(&mut generator) } } },
-                "default": { "description": "An error in the shape of the API that the route speaks." },
-            },
-        });
-        if let Some(operation) = operation.as_object_mut() {
-            if let Some(request) = route.request {
-                let content = json!({ JSON: { "schema": request(&mut generator) } });
-                operation.insert("requestBody".into(), json!({ "required": true, "content": content }));
-            }
-            let scopes = route.access.scope().into_iter().chain(route.access.or());
-            operation.insert("security".into(), scopes.flat_map(security).collect());
-            if let Some(provider) = route.provider {
-                let fields = provider.fields();
-                operation.insert(
-                    "x-aimds-inspects".into(),
-                    json!({ "request": fields.request, "response": fields.response, "streams": fields.streams }),
-                );
-            }
-        }
-        let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        if let Some(path) = path.as_object_mut() {
-            path.insert(route.method.as_str().to_ascii_lowercase(), operation);
-        }
-    }
-    json!({
-        "openapi": "3.1.0",
-        "info": { "title": "AIMDS gateway", "version": env!("CARGO_PKG_VERSION") },
-        "paths": paths,
-        "components": {
-            "schemas": generator.take_definitions(true),
-            "securitySchemes": {
-                "bearer": { "type": "http", "scheme": "bearer" },
-                "x-api-key": { "type": "apiKey", "in": "header", "name": "x-api-key" },
-                "ocp-apim-subscription-key": { "type": "apiKey", "in": "header", "name": "Ocp-Apim-Subscription-Key" },
-                "api-key": { "type": "apiKey", "in": "header", "name": "api-key" },
-                "x-goog-api-key": { "type": "apiKey", "in": "header", "name": "x-goog-api-key" },
-            },
-        },
-    })
-}
-
-/// Any of the headers will do; the scope is what the key must have.
-fn security(scope: Scope) -> impl Iterator<Item = Value> {
-    ["bearer", "x-api-key", "ocp-apim-subscription-key", "api-key", "x-goog-api-key"]
-        .into_iter()
-        .map(move |name| json!({ name: [scope.as_str()] }))
-}
-
-/// The name of the header that carries the decision.
-pub(crate) const DECISION: HeaderName = HeaderName::from_static("x-aimds-decision");
-
-/// Marks an answer with the decision that it rests on.
-pub(crate) fn decided(mut response: Response<Body>, action: Action) -> Response<Body> {
-    response.headers_mut().insert(DECISION, HeaderValue::from_static(action.as_str()));
-    response
-}
-
-/// A 200 answer of a guarded route.
-fn verdict<T: Serialize>(action: Action, body: &T) -> Result<Response<Body>, Failure> {
-    let body = serde_json::to_vec(body).map_err(|_| Failure::Internal)?;
-    Ok(decided(json_response(StatusCode::OK, body), action))
-}
-
-/// What a guard hands back for its caller to send on, under a permit. There is no place for the reminder of marked texts: what
-/// stands behind each mark must do. `None`: what is left of it must not go on.
-fn clear(call: &Call, permit: Permit, conversation: Conversation) -> Result<Option<Cleared>, Failure> {
-    let strips = takes_out(permit.removals());
-    let mut cleared = Cleared::new(permit, conversation);
-    if strips {
-        let Some((rest, _)) = call.strip_the_rest(cleared, None)? else { return Ok(None) };
-        cleared = rest;
-    }
-    if cleared.wants_marks() {
-        cleared.spotlight(seed()?, |_| true);
-    }
-    Ok(Some(cleared))
-}
-
-/// What a reason leads to: no more than a mark while the policy only watches.
-fn effective(action: Action, monitored: bool) -> Action {
-    if monitored { action.min(Action::Flag) } else { action }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -599,19 +433,5 @@ mod tests {
         assert_eq!(open, ["/healthz", "/readyz", "/openapi.json"]);
         let early = ROUTES.iter().filter(|route| route.may_be_early());
         assert!(early.map(|route| route.path).eq(open), "what may be early changes nothing");
-    }
-
-    #[test]
-    fn the_document_lists_every_route_and_every_reference_resolves() {
-        let document = openapi();
-        for route in ROUTES {
-            let method = route.method.as_str().to_ascii_lowercase();
-            assert_eq!(document["paths"][route.path][method]["summary"], route.summary);
-        }
-        let text = document.to_string();
-        for reference in text.split("\"$ref\":\"").skip(1) {
-            let pointer = reference.split('"').next().unwrap().trim_start_matches('#');
-            assert!(document.pointer(pointer).is_some(), "{pointer}");
-        }
     }
 }

@@ -6,8 +6,9 @@ use aimds_detect::Origin;
 
 use super::{Measure, Playbook, Playbooks};
 use crate::Action;
+use crate::error::PolicyError;
 use crate::file::{PlaybookEntry, RiskRange};
-use crate::resolve::{PolicyError, check_category, in_unit_range};
+use crate::resolve::{check_category, in_unit_range};
 
 /// A quarter of an hour.
 const DEFAULT_SECONDS: u32 = 900;
