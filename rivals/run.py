@@ -229,8 +229,8 @@ def write(pipe, feed):
 # Counting
 
 
-def measure(detector, sets, cap, prefix):
-    """One result per variant of the detector's verdict."""
+def measure(detector, sets, cap, prefix, scores):
+    """One result per variant of the detector's verdict; notes the scores of each set's attacks and benign rows, if it gives any."""
     counts, latencies, problems, wall = {}, [], [], 0.0
     for name, rows in sets.items():
         start = time.monotonic()
@@ -248,6 +248,8 @@ def measure(detector, sets, cap, prefix):
             answer = answers.get(row["id"]) or ({"error": "no answer"} if row["id"] in silent else None)
             if answer is None:
                 continue
+            if "score" in answer:
+                scores.setdefault((name, row["label"]), []).append(answer["score"])
             if name != "ood_dev" and answer.get("latency_us") is not None:
                 latencies.append(answer["latency_us"])
             for variant, flagged in (verdicts(answer) or {None: None}).items():
@@ -287,6 +289,18 @@ def result(detector, variant, count, latencies, problems, wall):
     }
 
 
+def at_their_rate(results, scores):
+    """Beside each rival on ood_dev: the TPR of our scores at the lowest threshold that gives no more false alarms than it has."""
+    attacks, benign = (scores.get(("ood_dev", label), []) for label in ("attack", "benign"))
+    for r in results:
+        theirs = r["ood_dev_fpr"]["rate"]
+        if theirs is None or not benign:
+            continue
+        threshold = min((s for s in {*benign, 1.1} if sum(b >= s for b in benign) <= theirs * len(benign)), default=1.1)
+        caught = sum(a >= threshold for a in attacks)
+        r["ours_at_their_ood_dev_fpr"] = {"flagged": caught, "rows": len(attacks), **wilson(caught, len(attacks))}
+
+
 def sum_by_set(count):
     sums = Counter()
     for key, n in count.items():
@@ -314,14 +328,15 @@ def percentile(ordered, share):
 def table(results, sets):
     head = ["detector", "version", "flagged means", "TPR test_public", "FPR test_public", "FPR clean_10k"]
     if "ood_dev" in sets:
-        head += ["TPR ood_dev", "FPR ood_dev"]
+        head += ["TPR ood_dev", "FPR ood_dev", "ours at that FPR"]
     head += ["p50 / p99 µs", "rows", "note"]
     lines = [head, ["---"] * len(head)]
     for r in results:
         cells = [r["detector"], r["version"], r["verdict"]]
         cells += [percent(r[key]) for key in ("test_public_tpr", "test_public_fpr", "clean_10k_fpr")]
         if "ood_dev" in sets:
-            cells += [percent(r["ood_dev_tpr"]), percent(r["ood_dev_fpr"])]
+            ours_there = r.get("ours_at_their_ood_dev_fpr", {"rate": None})
+            cells += [percent(rate) for rate in (r["ood_dev_tpr"], r["ood_dev_fpr"], ours_there)]
         cells.append("–" if r["p50_us"] is None else f"{r['p50_us']:,.0f} / {r['p99_us']:,.0f}")
         cells.append(" + ".join(str(r["measured"].get(name, 0)) for name in sets))
         notes = [r["note"], f"{r['errors']} errors" if r["errors"] else "", *r["problems"]]
@@ -353,11 +368,12 @@ def main():
     start, load = time.monotonic(), os.getloadavg()[0]
     sets = sample((ROOT / args.data).resolve(), args.rows, args.rows_ood if args.ood else None)
     prefix = offline()
-    results = []
+    results, scores = [], {}
     for detector in [ours(binary), *rivals(args.cap)]:
         if args.only and detector.name not in ("AIMDS", *args.only):
             continue
-        results += measure(detector, sets, args.cap, prefix if detector.name != "AIMDS" else [])
+        mine = detector.name == "AIMDS"
+        results += measure(detector, sets, args.cap, [] if mine else prefix, scores if mine else {})
         print(f"{detector.name}: {results[-1]['wall_s']} s", file=sys.stderr)
 
     label = Counter((name, row["label"]) for name, rows in sets.items() for row in rows)
@@ -366,6 +382,7 @@ def main():
     if us[0]["detector"] != "AIMDS" or us[1]["detector"] != "AIMDS":
         us, them = results[:1], results[1:]
     them.sort(key=lambda r: -(r["test_public_tpr"]["rate"] or 0))
+    at_their_rate(them, scores)
     report = {
         "taken": time.strftime("%Y-%m-%d", time.gmtime()),
         "cores": os.cpu_count(),
