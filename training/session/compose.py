@@ -1,4 +1,5 @@
 """Conversations composed from labelled texts, reproducible from a seed."""
+import collections
 import json
 import math
 import random
@@ -32,6 +33,11 @@ class Composer:
         self.calm = [r["text"] for r in short if r["label"] == "benign" and r["category"] != "hard_negative"]
         self.trigger = [r["text"] for r in short if r["category"] == "hard_negative"]
         self.harmful = [row["text"] for row in harmful]
+        sources = collections.defaultdict(list)
+        for row in short:
+            if row["label"] == "benign":
+                sources[row["source"]].append(row["text"])
+        self.sources = [texts for texts in sources.values() if len(texts) >= 15]
         texts = self.attack_texts + self.calm + self.trigger + self.harmful
         scores.ask([("user", text) for text in texts])
         score = {text: scores.of("user", text)[0] for text in texts}
@@ -62,6 +68,11 @@ class Composer:
 
     def insisting(self, number):
         return [self.conversation(self.insists(), "benign", "insisting") for _ in range(number)]
+
+    def alike(self, number):
+        """Long sessions of an application whose texts all are of one kind."""
+        texts = [self.some(self.random.choice(self.sources), 30, 40) for _ in range(number)]
+        return [self.conversation(turns, "benign", "alike") for turns in texts]
 
     def conversation(self, turns, label, group):
         """Turns are texts of the user, or pairs of such a text and the answer."""

@@ -25,8 +25,9 @@ BLOCK = {"user": 0.94, "tool": 0.90}
 # At most this share of ordinary conversations may reach the threshold by the session alone: a tenth of the false alarms that single
 # messages make in `multiturn`.
 BUDGET = 0.00016
-# The same of conversations in which an ordinary request is refused and the user asks again with probability 0.4 each time.
-INSISTING = 0.005
+# The same of kinds that are less common: an ordinary request is refused and the user asks again with probability 0.4 each time;
+# long sessions of texts of one kind, whose scores may lie above those of other texts.
+RARE = {"insisting": 0.005, "alike": 0.01}
 MEASURES = 3
 # Weights that are tried for gathered scores and repetitions, that of a nat of evidence being 1.
 GATHERED = (0.0, 1.0, 2.0, 3.0, 4.5, 6.0, 9.0)
@@ -119,15 +120,16 @@ def fit(rows):
     undecided = [row for row in rows if not row["joined"]]
     kinds = collections.defaultdict(list)
     for row in undecided:
-        kinds[row["group"] if row["group"] == "insisting" or row["label"] == "attack" else "ordinary"].append(row)
+        kinds[row["group"] if row["group"] in RARE or row["label"] == "attack" else "ordinary"].append(row)
     sums = {kind: highest(members) for kind, members in kinds.items() if len(members) >= 50}
-    insisting = sum(row["group"] == "insisting" for row in rows)
+    most = {kind: share * sum(row["group"] == kind for row in rows) for kind, share in RARE.items()}
     best = (0.0, None)
     for weights in itertools.product([1.0], GATHERED, REPEATED):
         found = {kind: of(weights) for kind, of in sums.items()}
         ordinary = numpy.sort(found.pop("ordinary"))[::-1]
         threshold = ordinary[int(len(ordinary) * BUDGET)]
-        if (found.pop("insisting") > threshold).sum() > INSISTING * insisting:
+        alarms = {kind: (found.pop(kind) > threshold).sum() for kind in RARE}
+        if any(alarms[kind] > most[kind] for kind in RARE):
             continue
         recall = float(numpy.mean([(values > threshold).mean() for values in found.values()]))
         best = max(best, (recall, weights))
@@ -144,7 +146,7 @@ def risk(row, weights, bias):
 def calibrate(rows, weights):
     """Slope and bias with which BUDGET of the ordinary conversations that no message decides reach the threshold to block by the
     session, and ten times as many one half."""
-    ordinary = [row for row in rows if row["label"] == "benign" and row["group"] != "insisting" and not row["joined"]]
+    ordinary = [row for row in rows if row["label"] == "benign" and row["group"] not in RARE and not row["joined"]]
     sums = numpy.sort(highest(ordinary)(weights))[::-1]
     block, half = sums[int(len(sums) * BUDGET)], sums[int(len(sums) * BUDGET * 10)]
     slope = max(1.0, logit(BLOCK["user"]) / (block - half))
@@ -165,7 +167,7 @@ def wilson(k, n):
 
 def cusum_threshold(rows):
     """For CUSUM alone, within the same budget."""
-    ordinary = [row for row in rows if row["label"] == "benign" and row["group"] != "insisting" and not row["joined"]]
+    ordinary = [row for row in rows if row["label"] == "benign" and row["group"] not in RARE and not row["joined"]]
     sums = sorted((max((s[2] for s in row["steps"]), default=0) for row in ordinary), reverse=True)
     return sums[int(len(sums) * BUDGET)]
 
@@ -217,7 +219,7 @@ def main():
     strangers = Composer(read(options.data, "dev"), harmful, scores, options.seed)
     strangers.levels()
     composer = Composer(read(options.data, "dev") + sample, harmful, scores, options.seed)
-    fitting = composer.attacks(250) + strangers.ordinary(6000) + strangers.insisting(2000)
+    fitting = composer.attacks(250) + strangers.ordinary(6000) + strangers.insisting(2000) + strangers.alike(2000)
     native = read(options.data, "extra_multiturn")
     fitting += [{"turns": r["turns"], "label": r["label"], "group": f"extra_multiturn {r['label']}"} for r in native]
     fitting = measure(fitting, scores, options.measures)
@@ -231,7 +233,8 @@ def main():
     report("fitted", fitting, weights, bias, threshold)
 
     composer = Composer(read(options.data, "test_public"), harmful, scores, options.seed + 1)
-    fresh = measure(composer.attacks(300) + composer.ordinary(3000) + composer.insisting(1000), scores, options.measures)
+    benign = composer.ordinary(3000) + composer.insisting(1000) + composer.alike(1000)
+    fresh = measure(composer.attacks(300) + benign, scores, options.measures)
     report("fresh", fresh, weights, bias, threshold)
     spliced = [
         {"turns": r["turns"], "label": r["label"],

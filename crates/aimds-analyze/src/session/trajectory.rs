@@ -12,17 +12,17 @@ pub const SUSPICIOUS: f32 = 0.1;
 /// From this score on, a text that says the same again is one more attempt: less than suspicious, because that somebody does
 /// not take no for an answer is evidence too.
 const DOUBTFUL: f32 = 0.05;
-/// The logit of the score of ordinary messages, and the smallest rise that shall be seen, as is usual for CUSUM.
-/// `training/session/fit.py` prints a mean of -4.1 with a deviation of 0.8 for ordinary messages, and -0.7 with 2.2 for attacks
-/// that pass as single messages, of which many are far below that.
+/// The logit of the score of ordinary messages and of attacks that pass as single messages, and the deviation around both.
+/// `training/session/fit.py` prints means of -4.1 and -0.7 with deviations of 0.8 and 2.2; a rise that is a little smaller shall be
+/// seen too, but not the level of an application whose texts all are of one kind.
 const BEFORE: f64 = -4.1;
-const AFTER: f64 = -2.9;
-const SHIFT: Shift = Shift::Normal { before: BEFORE, after: AFTER, deviation: 1.0 };
+const AFTER: f64 = -1.2;
+const SHIFT: Shift = Shift::Normal { before: BEFORE, after: AFTER, deviation: 1.4 };
 /// A message from here on speaks for a rise, one below against it.
 const NEUTRAL: f64 = (BEFORE + AFTER) / 2.0;
-/// One message is evidence of at most what a score of one half is: whether a single message is an attack is what its own
-/// score says, and three with some evidence are to outweigh two with much.
-const MOST_LOGIT: f64 = 0.0;
+/// One message is evidence of at most what a score of 0.6 is: whether a single message is an attack is what its own score
+/// says, and three with some evidence are to outweigh two with much.
+const MOST_LOGIT: f64 = 0.5;
 const LEAST_LOGIT: f64 = -5.0;
 /// Texts compared with the next one.
 const REMEMBERED: usize = 4;
@@ -125,7 +125,7 @@ pub struct Features {
     /// the less.
     pub pressed: f32,
     /// How often the user's last text has been asked again in other words with a score of 0.05 or more: at once after a refusal,
-    /// or nearly word for word. A text unlike the four before has not been.
+    /// or nearly word for word after a text with a score of 0.6 or more. A text unlike the four before has not been.
     pub repeated: u32,
     /// Any text of the user that says again what the model has just refused.
     pub rephrased: u32,
@@ -278,7 +278,10 @@ impl Trajectory {
         };
         let highest = same().map(|said| said.logit).reduce(f32::max);
         let times = same().map(|said| said.repeated).max().unwrap_or(0);
-        let attempt = !known && highest.is_some() && score >= DOUBTFUL;
+        // A program that fills in one form all day asks nearly the same as well: without a refusal or a text that is as good as
+        // an attack, nobody is known to insist.
+        let insists = again || highest.is_some_and(|highest| f64::from(highest) >= MOST_LOGIT);
+        let attempt = !known && insists && score >= DOUBTFUL;
         let repeated = times.saturating_add(u32::from(attempt));
         let features = &mut self.features;
         features.rephrased = features.rephrased.saturating_add(u32::from(again));
