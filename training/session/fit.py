@@ -114,7 +114,7 @@ def highest(rows):
 
 def fit(rows):
     """The proportions of the weights that find most attacks, each kind counting the same, where BUDGET of the ordinary conversations
-    and INSISTING of those of people who insist are above the threshold. None is negative: more evidence never lowers the risk.
+    and no more than its share of each kind of RARE are above the threshold. None is negative: more evidence never lowers the risk.
 
     A search, because it is the rarest ordinary conversations that set the threshold: a regression follows the many."""
     undecided = [row for row in rows if not row["joined"]]
@@ -126,13 +126,15 @@ def fit(rows):
     best = (0.0, None)
     for weights in itertools.product([1.0], GATHERED, REPEATED):
         found = {kind: of(weights) for kind, of in sums.items()}
-        ordinary = numpy.sort(found.pop("ordinary"))[::-1]
-        threshold = ordinary[int(len(ordinary) * BUDGET)]
+        common = numpy.sort(found.pop("ordinary"))[::-1]
+        threshold = common[int(len(common) * BUDGET)]
         alarms = {kind: (found.pop(kind) > threshold).sum() for kind in RARE}
         if any(alarms[kind] > most[kind] for kind in RARE):
             continue
         recall = float(numpy.mean([(values > threshold).mean() for values in found.values()]))
         best = max(best, (recall, weights))
+    if best[1] is None:
+        raise SystemExit("no weights keep to RARE: the measures say too much about ordinary conversations")
     print(f"# of the attacks that no message decides {best[0]:.3f}, kinds: {', '.join(sums)}")
     return numpy.array(best[1])
 
@@ -143,11 +145,15 @@ def risk(row, weights, bias):
     return 1 / (1 + math.exp(-max(logits))) if logits else 0.0
 
 
+def ordinary(rows):
+    """The benign conversations of the common kinds that no joined text decides."""
+    return [row for row in rows if row["label"] == "benign" and row["group"] not in RARE and not row["joined"]]
+
+
 def calibrate(rows, weights):
     """Slope and bias with which BUDGET of the ordinary conversations that no message decides reach the threshold to block by the
     session, and ten times as many one half."""
-    ordinary = [row for row in rows if row["label"] == "benign" and row["group"] not in RARE and not row["joined"]]
-    sums = numpy.sort(highest(ordinary)(weights))[::-1]
+    sums = numpy.sort(highest(ordinary(rows))(weights))[::-1]
     block, half = sums[int(len(sums) * BUDGET)], sums[int(len(sums) * BUDGET * 10)]
     slope = max(1.0, logit(BLOCK["user"]) / (block - half))
     return weights * slope, logit(BLOCK["user"]) - block * slope - 1e-2
@@ -167,8 +173,7 @@ def wilson(k, n):
 
 def cusum_threshold(rows):
     """For CUSUM alone, within the same budget."""
-    ordinary = [row for row in rows if row["label"] == "benign" and row["group"] not in RARE and not row["joined"]]
-    sums = sorted((max((s[2] for s in row["steps"]), default=0) for row in ordinary), reverse=True)
+    sums = sorted((max((s[2] for s in row["steps"]), default=0) for row in ordinary(rows)), reverse=True)
     return sums[int(len(sums) * BUDGET)]
 
 

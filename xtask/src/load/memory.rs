@@ -46,13 +46,11 @@ impl Memory {
             let mut all = Vec::new();
             loop {
                 // Where the system does not tell, there are no samples.
-                let (resident, huge) = (kib(process, "Rss:"), kib(process, "AnonHugePages:"));
-                let sample = resident.zip(huge).map(|(resident, huge)| Sample {
+                all.extend(resident_and_huge(process).map(|(resident, huge)| Sample {
                     seconds: began.elapsed().as_secs_f64(),
                     resident,
                     huge,
-                });
-                all.extend(sample);
+                }));
                 if stopped.recv_timeout(Duration::from_secs(1)) != Err(mpsc::RecvTimeoutError::Timeout) {
                     return all;
                 }
@@ -112,10 +110,14 @@ fn slope(samples: &[Sample]) -> Option<f64> {
     (samples.len() > 1 && spread > 0.0).then(|| together / spread)
 }
 
-/// A line of what the system tells about the memory of a process, where it does.
-fn kib(process: u32, line: &str) -> Option<Kib> {
+/// What the system tells about the memory of a process, where it does.
+fn resident_and_huge(process: u32) -> Option<(Kib, Kib)> {
     let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
-    rollup.lines().find_map(|text| text.strip_prefix(line))?.trim().strip_suffix("kB")?.trim().parse().ok()
+    let kib = |name: &str| -> Option<Kib> {
+        let line = rollup.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse().ok()
+    };
+    Some((kib("Rss:")?, kib("AnonHugePages:")?))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use aimds_detect::{Category, Finding, Origin};
 use super::fingerprint::Fingerprint;
 use crate::Timestamp;
 
-/// A message from this score on is suspicious: of ordinary messages one in a hundred, of attacks that pass as single
+/// A message from this score on is suspicious: of ordinary messages a few in a hundred, of attacks that pass as single
 /// messages more than half.
 pub const SUSPICIOUS: f32 = 0.1;
 /// From this score on, a text that says the same again is one more attempt: less than suspicious, because that somebody does
