@@ -4,7 +4,7 @@
 //! - **Choosing**: [`ResponsePolicy`], discounted LinUCB behind a shield, with propensities for the log.
 //! - **Remembering**: [`Replay`], bounded and prioritised; numbers only.
 //! - **Judging**: [`evaluate`] (IPS, SNIPS, doubly robust with an interval), [`gate`].
-//! - **Detecting**: [`threshold()`] and [`Calibrator`] under a budget of false alarms, [`TextLane`] for new families,
+//! - **Detecting**: [`threshold()`] under a budget of false alarms, [`TextLane`] for new families,
 //!   [`extract`] for templates, [`DriftMonitor`].
 //! - **Changing**: [`Ledger`] takes a [`Proposal`] from shadow through gate and canary to promotion and back;
 //!   [`optimise`] keeps a level of tuning only where a held-out gain is sure. [`Learner`] joins all of it.
@@ -78,4 +78,4 @@ pub use replay::{Drawn, Experience, MAX_CLASSES, Place, Replay, ReplayConfig};
 pub use robust::median_of_means;
 pub use simulation::{Change as Scenario, Environment, Feedback};
 pub use text::{MAX_INDICES, TextConfig, TextLane};
-pub use threshold::{Calibrator, Threshold, threshold};
+pub use threshold::{Threshold, threshold};

@@ -5,8 +5,6 @@
 //! hand, Vovk, *Conditional validity of inductive conformal predictors*, 2012: the rate behind the k-th smallest has a
 //! Beta(n + 1 − k, k) distribution, which says how far k must move so that the budget holds with a given confidence.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, setting};
@@ -68,70 +66,6 @@ fn rank_with_confidence(n: usize, budget: f64, confidence: f64) -> usize {
         log_chance += ((n - above) as f64 / (above + 1) as f64).ln() + log_hit - log_miss;
     }
     0
-}
-
-/// The last benign scores, and the threshold they give.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Calibrator {
-    budget: f64,
-    confidence: f64,
-    capacity: usize,
-    scores: VecDeque<f64>,
-}
-
-impl Calibrator {
-    /// Remembers the last `capacity` scores.
-    ///
-    /// # Errors
-    /// [`Error::Setting`].
-    pub fn new(budget: f64, confidence: f64, capacity: usize) -> Result<Self, Error> {
-        setting("capacity", capacity as f64, "from 1 to 1048576", (1..=1 << 20).contains(&capacity))?;
-        threshold(&[], budget, confidence)?;
-        Ok(Self { budget, confidence, capacity, scores: VecDeque::new() })
-    }
-
-    /// The score of a case that a reviewer found benign. Nobody else's word counts: an attacker who could declare high
-    /// scores benign would move the threshold out of reach.
-    ///
-    /// # Errors
-    /// [`Error::NonFinite`].
-    pub fn verified_benign(&mut self, score: f64) -> Result<(), Error> {
-        if !score.is_finite() {
-            return Err(Error::NonFinite { what: "score", index: self.scores.len() });
-        }
-        if self.scores.len() == self.capacity {
-            self.scores.pop_front();
-        }
-        self.scores.push_back(score);
-        Ok(())
-    }
-
-    /// The threshold of the scores so far.
-    ///
-    /// # Errors
-    /// None with scores that came in by [`Calibrator::verified_benign`].
-    pub fn threshold(&self) -> Result<Threshold, Error> {
-        let scores: Vec<f64> = self.scores.iter().copied().collect();
-        threshold(&scores, self.budget, self.confidence)
-    }
-
-    /// The permitted rate of false alarms.
-    #[must_use]
-    pub fn budget(&self) -> f64 {
-        self.budget
-    }
-
-    /// How many scores are remembered.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.scores.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.scores.is_empty()
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use aimds_learn::{
     Action, Case, Change, Error, Evidence, Experience, Features, Interval, Learner, LearnerConfig, Ledger,
     LedgerLimits, Levels, LevelsConfig, NotNow, PatternConfig, Problem, Random, Replay, ReplayConfig, Row,
-    Shadow, Stage, Trust, Verdict, extract, optimise,
+    Shadow, Stage, TextLane, Trust, Verdict, extract, optimise,
 };
 
 fn interval(low: f64, high: f64) -> Interval {
@@ -355,6 +355,36 @@ fn labels_lead_to_a_threshold_a_model_of_texts_and_a_template() {
     });
     assert_eq!(template.unwrap().pieces, [vec![1, 2], vec![3, 4, 5]]);
     assert_eq!(learn().snapshot().unwrap(), learner.snapshot().unwrap());
+}
+
+#[test]
+fn a_threshold_rests_on_texts_that_the_model_in_force_has_not_learnt() {
+    let mut config = LearnerConfig::new(2, 3);
+    config.adapt_every = 10_000;
+    config.false_alarms = 0.05;
+    let mut learner = Learner::new(config.clone(), 5).unwrap();
+    let mut lane = TextLane::new(config.text).unwrap();
+    let benign = |at: u64| {
+        let case = Case { score: 1.0, attack: false, indices: vec![at as u32], tokens: Vec::new() };
+        row(at, None, Some(case), None)
+    };
+    for at in 0..400 {
+        learner.observe(&benign(at)).unwrap();
+        lane.learn(&[at as u32], 1.0, false, 1.0).unwrap();
+    }
+    let id = proven(learner.ledger_mut(), Change::Text(Box::new(lane)), 400);
+    learner.ledger_mut().promote(id, "ann", "evidence is good", 400).unwrap();
+    // With 40 benign scores the budget cannot be kept with confidence; with 200 it can.
+    let mut check = |until: u64, expected: Option<&str>| {
+        (until.saturating_sub(160).max(400)..until).for_each(|at| _ = learner.observe(&benign(at)).unwrap());
+        learner.adapt().unwrap();
+        let of_kind = |proposal: &&Proposal| matches!(proposal.change, Change::Threshold(_));
+        let why = learner.ledger().proposals().iter().find(of_kind).map(|proposal| proposal.why.clone());
+        assert_eq!(why.is_some(), expected.is_some(), "{why:?}");
+        assert!(expected.is_none_or(|told| why.unwrap().contains(told)));
+    };
+    check(440, None);
+    check(600, Some("200 reviewed benign scores"));
 }
 
 #[test]

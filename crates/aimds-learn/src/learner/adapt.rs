@@ -283,8 +283,13 @@ impl Learner {
             return Ok(());
         }
         let now = self.in_force();
+        // Texts that the model in force has learnt score lower than those to come: only the others tell how many false
+        // alarms there will be. Each label that was learnt is one case at the end of the memory.
+        let unlearnt = now.text.map_or(usize::MAX, |lane| {
+            usize::try_from(self.lane.labels().saturating_sub(lane.labels())).unwrap_or(usize::MAX)
+        });
         let benign: Vec<f64> =
-            self.cases.all().filter(|case| !case.attack).map(|case| now.score(case)).collect();
+            self.cases.latest(unlearnt).filter(|case| !case.attack).map(|case| now.score(case)).collect();
         let found = threshold(&benign, self.config.false_alarms, BUDGET_CONFIDENCE)?;
         let step = self.ledger.limits().threshold_step;
         let to = found.score.clamp(now.threshold - step, now.threshold + step);

@@ -78,6 +78,11 @@ impl Cases {
         self.kept.iter().filter(move |(order, _)| *order > row).map(|(_, case)| case)
     }
 
+    /// The last so many.
+    pub(crate) fn latest(&self, count: usize) -> impl Iterator<Item = &Case> {
+        self.kept.iter().rev().take(count).map(|(_, case)| case)
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &Case> {
         self.kept.iter().map(|(_, case)| case)
     }
