@@ -378,8 +378,9 @@ fn a_threshold_rests_on_texts_that_the_model_in_force_has_not_learnt() {
     let mut check = |until: u64, expected: Option<&str>| {
         (until.saturating_sub(160).max(400)..until).for_each(|at| _ = learner.observe(&benign(at)).unwrap());
         learner.adapt().unwrap();
-        let of_kind = |proposal: &&Proposal| matches!(proposal.change, Change::Threshold(_));
-        let why = learner.ledger().proposals().iter().find(of_kind).map(|proposal| proposal.why.clone());
+        let mut proposals = learner.ledger().proposals().iter();
+        let found = proposals.find(|proposal| matches!(proposal.change, Change::Threshold(_)));
+        let why = found.map(|proposal| proposal.why.clone());
         assert_eq!(why.is_some(), expected.is_some(), "{why:?}");
         assert!(expected.is_none_or(|told| why.unwrap().contains(told)));
     };
