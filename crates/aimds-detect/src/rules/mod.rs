@@ -4,6 +4,7 @@ mod file;
 mod forbidden;
 mod lint;
 mod literals;
+mod scratch;
 mod set;
 
 pub use file::{RuleFile, Severity, Status};
