@@ -93,7 +93,7 @@ impl Neighbours {
 /// Points in the order of the leaves; nodes in the order of a heap.
 struct Tree<const SIZE: usize> {
     points: Vec<Point<SIZE>>,
-    nodes: Vec<(Split, Extent<SIZE>)>,
+    nodes: Vec<(Split, Time)>,
 }
 
 #[derive(Clone, Copy)]
@@ -113,54 +113,21 @@ enum Split {
     Same,
 }
 
-/// Where and when the points of a node are: most nodes are too far away in space, or too near in time, as a whole.
+/// The first and the last time of a node's points. What is near in space is often near in time only, and is then skipped as a
+/// whole.
 #[derive(Clone, Copy)]
-struct Extent<const SIZE: usize> {
-    low: [f64; SIZE],
-    high: [f64; SIZE],
-    earliest: u32,
-    latest: u32,
-}
+struct Time(u32, u32);
 
-impl<const SIZE: usize> Extent<SIZE> {
-    /// Of no points.
-    const NONE: Self =
-        Self { low: [f64::INFINITY; SIZE], high: [f64::NEG_INFINITY; SIZE], earliest: u32::MAX, latest: 0 };
-
-    fn of(points: &[Point<SIZE>]) -> Self {
-        let mut extent = Self::NONE;
-        for point in points {
-            for ((low, high), &value) in extent.low.iter_mut().zip(&mut extent.high).zip(&point.at) {
-                *low = low.min(value);
-                *high = high.max(value);
-            }
-            extent.earliest = extent.earliest.min(point.index);
-            extent.latest = extent.latest.max(point.index);
-        }
-        extent
+impl Time {
+    fn of<const SIZE: usize>(points: &[Point<SIZE>]) -> Self {
+        points.iter().fold(Self(u32::MAX, 0), |Self(first, last), point| {
+            Self(first.min(point.index), last.max(point.index))
+        })
     }
 
-    /// The coordinate that spreads most, and how far.
-    fn widest(&self) -> (usize, f64) {
-        let spreads = self.low.iter().zip(&self.high).map(|(low, high)| high - low).enumerate();
-        spreads.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0))
-    }
-
-    /// Smaller than no distance to a point inside.
-    fn distance(&self, from: &[f64; SIZE]) -> f64 {
-        let mut largest = 0.0_f64;
-        for ((low, high), value) in self.low.iter().zip(&self.high).zip(from) {
-            let below = low - value;
-            let above = value - high;
-            let outside = if below > above { below } else { above };
-            largest = if outside > largest { outside } else { largest };
-        }
-        largest
-    }
-
-    /// No point inside is more than `theiler` samples away from one of this index.
-    fn is_at_the_time_of(&self, index: u32, theiler: usize) -> bool {
-        self.earliest.abs_diff(index).max(self.latest.abs_diff(index)) as usize <= theiler
+    /// Is no point more than `theiler` samples away?
+    fn is_all_near(self, index: u32, theiler: usize) -> bool {
+        self.0.abs_diff(index).max(self.1.abs_diff(index)) as usize <= theiler
     }
 }
 
@@ -217,8 +184,8 @@ impl<const SIZE: usize> Tree<SIZE> {
     fn split(&mut self, node: Node) {
         let (low, high) = node.halves();
         let points = self.points.get_mut(node.points).unwrap_or_default();
-        let extent = Extent::of(points);
-        let (axis, spread) = if points.len() > LEAF { extent.widest() } else { (0, 0.0) };
+        let time = Time::of(points);
+        let (axis, spread) = if points.len() > LEAF { widest(points) } else { (0, 0.0) };
         let split = if spread > 0.0 {
             let middle = low.points.len();
             let by_axis =
@@ -229,10 +196,10 @@ impl<const SIZE: usize> Tree<SIZE> {
             Split::Same
         };
         if self.nodes.len() <= node.number {
-            self.nodes.resize(node.number + 1, (Split::Same, Extent::NONE));
+            self.nodes.resize(node.number + 1, (Split::Same, time));
         }
         if let Some(place) = self.nodes.get_mut(node.number) {
-            *place = (split, extent);
+            *place = (split, time);
         }
         if spread > 0.0 {
             self.split(low);
@@ -262,9 +229,8 @@ impl<const SIZE: usize> Tree<SIZE> {
 
     /// Improves on `best` with the points under the node, the nearer half first.
     fn nearer(&self, node: Node, from: &Point<SIZE>, search: &Search, best: &mut Pair) {
-        let Some((split, extent)) = self.nodes.get(node.number) else { return };
-        if extent.distance(&from.at) >= best.distance || extent.is_at_the_time_of(from.index, search.theiler)
-        {
+        let Some(&(split, time)) = self.nodes.get(node.number) else { return };
+        if time.is_all_near(from.index, search.theiler) {
             return;
         }
         let apart = |point: &Point<SIZE>| point.index.abs_diff(from.index) as usize > search.theiler;
@@ -277,12 +243,15 @@ impl<const SIZE: usize> Tree<SIZE> {
             }
             return;
         }
-        match *split {
+        match split {
             Split::At { axis, value } => {
+                let offset = from.coordinate(axis) - value;
                 let (low, high) = node.halves();
-                let (near, far) = if from.coordinate(axis) < value { (low, high) } else { (high, low) };
+                let (near, far) = if offset < 0.0 { (low, high) } else { (high, low) };
                 self.nearer(near, from, search, best);
-                self.nearer(far, from, search, best);
+                if offset.abs() < best.distance {
+                    self.nearer(far, from, search, best);
+                }
             }
             Split::Same => {
                 let points = self.under(&node);
@@ -311,15 +280,20 @@ impl<const SIZE: usize> Tree<SIZE> {
     }
 
     fn collect(&self, node: Node, from: &Point<SIZE>, search: &Search, radius: f64, around: &mut Vec<u32>) {
-        let Some((split, extent)) = self.nodes.get(node.number) else { return };
-        if extent.distance(&from.at) > radius || extent.is_at_the_time_of(from.index, search.theiler) {
+        let Some(&(split, time)) = self.nodes.get(node.number) else { return };
+        if time.is_all_near(from.index, search.theiler) {
             return;
         }
         match split {
-            Split::At { .. } => {
+            Split::At { axis, value } => {
+                let offset = from.coordinate(axis) - value;
                 let (low, high) = node.halves();
-                self.collect(low, from, search, radius, around);
-                self.collect(high, from, search, radius, around);
+                if offset <= radius {
+                    self.collect(low, from, search, radius, around);
+                }
+                if offset >= -radius {
+                    self.collect(high, from, search, radius, around);
+                }
             }
             Split::Same => {
                 let near = self.under(&node).iter().filter(|point| {
@@ -332,6 +306,20 @@ impl<const SIZE: usize> Tree<SIZE> {
             }
         }
     }
+}
+
+/// The coordinate that spreads most, and how far.
+fn widest<const SIZE: usize>(points: &[Point<SIZE>]) -> (usize, f64) {
+    let mut low = [f64::INFINITY; SIZE];
+    let mut high = [f64::NEG_INFINITY; SIZE];
+    for point in points {
+        for ((low, high), &value) in low.iter_mut().zip(&mut high).zip(&point.at) {
+            *low = low.min(value);
+            *high = high.max(value);
+        }
+    }
+    let spreads = low.iter().zip(&high).map(|(low, high)| high - low).enumerate();
+    spreads.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0))
 }
 
 #[cfg(test)]
