@@ -75,6 +75,7 @@ pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
     }
     start_log(config, global);
     install_panic_hook();
+    forbid_huge_pages();
     let mut engine = Engine::with_policy(setup.policy.clone())?.with_threads(ordered::workers(None));
     if let Some(cache) = config.scan_cache {
         engine = engine.with_scan_cache(cache.empty()?);
@@ -115,6 +116,17 @@ pub fn run(serve: &Serve, global: &Global) -> anyhow::Result<Status> {
         log.close(PATIENCE).context("cannot close the audit log")?;
     }
     Ok(Status::Clean)
+}
+
+/// Has the kernel back memory with pages of ordinary size, as other servers that run for months ask for. It merges pages into
+/// huge ones over time, untouched ones included: a hundred megabytes more for a few per cent of processor time, and a memory that
+/// seems to grow for hours.
+fn forbid_huge_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        // A kernel built without them refuses, and has none to give.
+        tracing::debug!(%error, "huge pages cannot be forbidden");
+    }
 }
 
 /// The files that configuration and policy come from.

@@ -140,10 +140,12 @@ impl Scanner {
         Self { names: Some(names), ..self }
     }
 
-    /// The same with `threads` texts in tier 2 beside each other.
+    /// The same for `threads` texts beside each other: as many may be in tier 2, and for so many the automata of the rules
+    /// are kept.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
-        Self { encoder: self.encoder.map(|encoder| encoder.with_threads(threads)), ..self }
+        let encoder = self.encoder.map(|encoder| encoder.with_threads(threads));
+        Self { rules: self.rules.with_threads(threads), encoder, ..self }
     }
 
     /// The rules in use.

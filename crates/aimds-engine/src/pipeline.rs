@@ -144,8 +144,8 @@ impl Engine {
         Ok(Self { scanner, policy, masks, nothing: RuleMask::default(), scan_cache: None })
     }
 
-    /// The same with the deep path of `threads` requests beside each other; one unless told otherwise. Rules and models that
-    /// are shared with another engine stay as they are.
+    /// The same for `threads` requests beside each other: as many may be in the deep path, one unless told otherwise, and for
+    /// so many the automata of the rules are kept. Rules and models that are shared with another engine stay as they are.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
         let scanner = match Arc::try_unwrap(self.scanner) {

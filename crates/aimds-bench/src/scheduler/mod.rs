@@ -105,7 +105,7 @@ fn enqueue(bench: &mut Bench<'_>, load: &SchedulerLoad) -> anyhow::Result<Vec<Ca
             Box::new(|| while channels.try_receive().is_some() {}),
         ),
         (
-            Box::new(|at| _ = locked.offer(Priority::Critical, clock.now(), at)),
+            Box::new(|at| locked.offer(Priority::Critical, clock.now(), at)),
             Box::new(|| while locked.try_pop().is_some() {}),
         ),
     ];
@@ -218,6 +218,8 @@ fn contend(bench: &Bench<'_>, kind: &Load, tasks: usize, runner: Contend) -> any
         Measured::new(of(&share))
             .detail("critical", sum(&|run| run.critical))
             .detail("critical missed", sum(&|run| run.critical_missed))
+            .detail("critical missed while the machine stood still", sum(&|run| run.critical_held_up))
+            .detail("longest hold-up of the machine, us", worst(&|run| nanos(run.longest_hold_up)))
             .detail("tasks", sum(&|run| run.tasks))
             .detail("not run", sum(&|run| run.not_run)),
         Measured::new(of(&|run| run.latencies.quantile(0.5) / 1e3))
@@ -235,5 +237,5 @@ fn ours(record: Arc<Record>) -> anyhow::Result<impl Runner> {
         .class(Priority::Medium, class)
         .class(Priority::Low, low)
         .build(move |due: load::Due, _: &Start| record.work(&due))?;
-    Ok(move |due: load::Due| scheduler.schedule(Task::new(due.priority, due)).is_ok())
+    Ok(move |due: load::Due| drop(scheduler.schedule(Task::new(due.priority, due))))
 }

@@ -60,7 +60,11 @@ pub(super) fn channels(record: Arc<Record>) -> impl Runner {
         }
     });
     let senders = ends.map(|(sender, _)| sender);
-    move |due: Due| senders.get(due.priority as usize).is_some_and(|sender| sender.try_send(due).is_ok())
+    move |due: Due| {
+        if let Some(sender) = senders.get(due.priority as usize) {
+            let _ = sender.try_send(due);
+        }
+    }
 }
 
 /// The least class and deadline first.
@@ -85,16 +89,14 @@ impl<T: Ord> LockedHeap<T> {
         self.heap.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there was room.
-    pub(super) fn offer(&self, priority: Priority, deadline: u64, item: T) -> bool {
+    /// Nothing where there is no room.
+    pub(super) fn offer(&self, priority: Priority, deadline: u64, item: T) {
         let mut heap = self.heap();
-        let fits = heap.len() < HEAP_CAPACITY;
-        if fits {
+        if heap.len() < HEAP_CAPACITY {
             heap.push(Reverse((priority, deadline, item)));
             drop(heap);
             self.filled.notify_one();
         }
-        fits
     }
 
     pub(super) fn try_pop(&self) -> Option<T> {

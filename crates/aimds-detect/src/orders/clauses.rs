@@ -34,10 +34,11 @@ pub(super) fn clauses(text: &str) -> impl Iterator<Item = Clause> + '_ {
         while at < bytes.len() {
             let byte = *bytes.get(at)?;
             if !byte.is_ascii_alphabetic() {
-                if ends_sentence(bytes, at) {
-                    sentence = at + 1;
+                let end = if ends_sentence(bytes, at) { 1 } else { escaped_line_end(bytes, at) };
+                if end > 0 {
+                    sentence = at + end;
                 }
-                at += 1;
+                at += end.max(1);
                 continue;
             }
             let word = word_at(text, at);
@@ -80,12 +81,18 @@ fn ends_sentence(bytes: &[u8], at: usize) -> bool {
     }
 }
 
+/// Length of a line end that is written with escapes, as strings in JSON and YAML have it; 0 if there is none.
+fn escaped_line_end(bytes: &[u8], at: usize) -> usize {
+    if matches!(bytes.get(at..), Some([b'\\', b'n' | b'r', ..])) { 2 } else { 0 }
+}
+
 /// Whether a clause may begin with the word at `at`: after punctuation.
 fn begins_clause(bytes: &[u8], at: usize) -> bool {
     let before = bytes.get(..at).unwrap_or_default();
     let gap = before.iter().rev().take_while(|&&byte| byte == b' ').count();
     let Some((&last, head)) = before.get(..at - gap).and_then(<[u8]>::split_last) else { return true };
     match last {
+        b'n' | b'r' => head.last() == Some(&b'\\'),
         b'\n' | b'!' | b'?' | b';' | b':' | b'(' | b'[' | b'{' | b'>' | b'*' | b'#' | b'|' | b'"' | b'`'
         | b')' | b']' | b'}' => true,
         b'.' => gap > 0 || !head.last().is_some_and(u8::is_ascii_alphanumeric),
@@ -113,7 +120,7 @@ fn ends_with_word(text: &[u8], word: &str) -> bool {
 }
 
 /// Words that lead to the verb of an order and mean nothing else.
-const LEADING: [&str; 84] = [
+const LEADING: [&str; 85] = [
     "a",
     "again",
     "agent",
@@ -138,6 +145,7 @@ const LEADING: [&str; 84] = [
     "d",
     "dear",
     "directly",
+    "do",
     "don",
     "everyone",
     "finally",
@@ -204,7 +212,7 @@ const LEADING: [&str; 84] = [
 fn verb_after(text: &str, start: usize) -> Option<(Range<usize>, Actions)> {
     let bytes = text.as_bytes();
     let mut at = start;
-    let mut determined = false;
+    let (mut determined, mut done) = (false, false);
     for _ in 0..MOST_LEADING {
         let word = word_at(text, at);
         let spelling = text.get(word.clone())?;
@@ -213,11 +221,12 @@ fn verb_after(text: &str, start: usize) -> Option<(Range<usize>, Actions)> {
         if !actions.is_empty() && !determined && is_followed_like_a_verb(text, word.end) {
             return Some((word, actions));
         }
-        // "To unsubscribe, …" says what for.
-        if !leads(spelling) || word.start == start && spelling == "to" {
+        // "To unsubscribe, …" says what for; "do you …" asks.
+        if !leads(spelling) || done || word.start == start && spelling == "to" {
             return None;
         }
         determined = matches!(spelling, "the" | "a" | "your" | "any" | "me" | "i");
+        done = spelling == "do";
         at = next_word(bytes, word.end)?;
     }
     None
@@ -283,12 +292,29 @@ fn sentence_end(text: &str, from: usize) -> usize {
                 line = at + 1;
             }
             // A comma behind it: an abbreviation, "e.g., ".
-            Some(b'.' | b'!' | b'?') if ends_sentence(bytes, at) && bytes.get(at + 1) != Some(&b',') => {
+            Some(b'.' | b'!' | b'?')
+                if ends_sentence(bytes, at)
+                    && bytes.get(at + 1) != Some(&b',')
+                    && !ends_quotation(text, at + 1) =>
+            {
                 return at + 1;
             }
+            Some(b'\\') if escaped_line_end(bytes, at) > 0 => return at,
             _ => {}
         }
         at += 1;
     }
     limit
+}
+
+/// Words that go on with the sentence around a quotation.
+const AROUND: [&str; 12] =
+    ["and", "as", "at", "by", "for", "from", "in", "on", "to", "under", "using", "with"];
+
+/// Whether a sentence that ends before `at` is only quoted: "send 'how are you?' to …".
+fn ends_quotation(text: &str, at: usize) -> bool {
+    let rest = text.get(at..).unwrap_or_default();
+    let behind = rest.trim_start_matches(['\'', '"', '”', '’', '»']);
+    let next = behind.strip_prefix([' ', '\n']).unwrap_or_default().trim_start_matches(' ');
+    behind.len() < rest.len() && next.get(word_at(next, 0)).is_some_and(|word| AROUND.contains(&word))
 }

@@ -3,6 +3,7 @@
 mod file;
 mod lint;
 mod literals;
+mod scratch;
 mod set;
 
 pub use file::{RuleFile, Severity, Status};

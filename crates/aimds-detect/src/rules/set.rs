@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
-use regex_automata::util::pool::Pool;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
@@ -14,6 +13,7 @@ use regex_syntax::hir::literal::{ExtractKind, Extractor};
 
 use super::file::{RuleFile, Severity, Status};
 use super::literals::{Literals, SHORTEST as SHORTEST_PREFIX};
+use super::scratch::{Progress, Scratch, Scratches, Stretches};
 use crate::{Category, Origin};
 
 /// Why a rule is refused.
@@ -78,64 +78,6 @@ struct Pattern {
     ends: Vec<u32>,
 }
 
-/// What searching needs and keeps from one text to the next. Every thread that searches has its own.
-#[derive(Debug, Default)]
-struct Scratch {
-    /// Number of the current search; what bears another number is of an earlier one.
-    search: u64,
-    patterns: Vec<Progress>,
-    caches: Vec<Option<Box<Cache>>>,
-    /// The search in which each prefix was found to begin nothing more.
-    spent: Vec<u64>,
-    /// The search in which each rule was found last.
-    found: Vec<u64>,
-    /// Where each suffix ends in the text of this search, as a bit for each stretch; empty as long as it was not worth
-    /// looking.
-    suffixes: Vec<u64>,
-}
-
-/// Cuts a text into at most 64 stretches.
-#[derive(Clone, Copy)]
-struct Stretches {
-    shift: u32,
-}
-
-impl Stretches {
-    fn of(text: &str) -> Self {
-        Self { shift: (text.len().max(1).ilog2() + 1).saturating_sub(6) }
-    }
-
-    /// The bit of the stretch that holds a byte.
-    fn bit(self, at: usize) -> u64 {
-        1 << (at >> self.shift).min(63)
-    }
-
-    /// The bits of the stretches that hold `start..end`.
-    fn bits(self, start: usize, end: usize) -> u64 {
-        let (first, last) = (self.bit(start), self.bit(end.saturating_sub(1)));
-        last | last.wrapping_sub(first)
-    }
-}
-
-/// How far one pattern has come. Small, since many are looked at for each place.
-#[derive(Clone, Debug, Default)]
-struct Progress {
-    search: u64,
-    /// Bytes that it may still walk from place to place; 0 if there is nothing more to find.
-    steps: usize,
-    /// Places before this one cannot be the beginning of a match.
-    from: usize,
-    /// The stretches in which a match may end.
-    ends: u64,
-}
-
-impl Progress {
-    /// Whether something may begin at `start` or later.
-    fn goes_on(&self, start: usize, stretches: Stretches) -> bool {
-        self.steps > 0 && self.ends >= stretches.bit(start)
-    }
-}
-
 /// A compiled set of rules.
 #[derive(Debug)]
 pub struct RuleSet {
@@ -146,7 +88,7 @@ pub struct RuleSet {
     begins: Vec<Vec<u32>>,
     /// Written backwards: hardly any place of a text ends as a pattern does, while many a place is inside such an end.
     suffixes: Literals,
-    scratch: Pool<Scratch, fn() -> Scratch>,
+    scratches: Scratches,
 }
 
 /// A pattern that has walked one byte for so many bytes of the text, from places where it failed, is searched for once
@@ -157,6 +99,8 @@ const STEPS: usize = 1024;
 const STEPS_PER_PLACE: usize = 4;
 /// What is walked in a short text is never worth asking what the patterns could end with.
 const STEPS_BEFORE_SUFFIXES: usize = 1 << 14;
+/// Threads whose automata are kept, unless told otherwise.
+const THREADS: usize = 16;
 /// Memory for the automaton of one pattern. What does not fit is built again.
 const CACHE_BYTES: usize = 1 << 18;
 /// Size limit of a compiled pattern.
@@ -233,7 +177,15 @@ impl RuleSet {
             });
         }
         let (prefixes, suffixes) = (Literals::new(&literals), Literals::new(&suffix_literals));
-        Ok(Self { rules, patterns, prefixes, begins, suffixes, scratch: Pool::new(Scratch::default) })
+        Ok(Self { rules, patterns, prefixes, begins, suffixes, scratches: Scratches::new(THREADS) })
+    }
+
+    /// The same, which keeps the automata of `threads` searches beside each other; 16 unless told otherwise. With more at a
+    /// time the others build theirs for one text. What is kept is some megabytes for each thread that ever searched
+    /// beside the others.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { scratches: Scratches::new(threads), ..self }
     }
 
     /// Number of rules.
@@ -269,9 +221,12 @@ impl RuleSet {
     /// whose prefixes do not occur costs nothing.
     #[must_use]
     pub fn find(&self, text: &str, origin: Origin, mask: &RuleMask) -> Vec<RuleHit> {
+        self.scratches.with(|scratch| self.find_with(scratch, text, origin, mask))
+    }
+
+    fn find_with(&self, scratch: &mut Scratch, text: &str, origin: Origin, mask: &RuleMask) -> Vec<RuleHit> {
         let mut hits: Vec<RuleHit> = Vec::new();
-        let mut scratch = self.scratch.get();
-        let Scratch { search, patterns, caches, spent, found, suffixes } = &mut *scratch;
+        let Scratch { search, patterns, caches, spent, found, suffixes } = scratch;
         let stretches = Stretches::of(text);
         let mut walked = 0;
         *search += 1;
