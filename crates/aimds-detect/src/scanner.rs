@@ -7,10 +7,10 @@ use aimds_text::{Exhausted, Limits, Normalised, Transform, View, normalise};
 
 use crate::encoder::{Encoder, EncoderError, Judgement, Window};
 use crate::known::{CUTOFF, KnownAttack, KnownAttacks, NEAR};
-use crate::lexical::{Head, LexicalModel, RuleEvidence, evidence};
+use crate::lexical::{Head, LexicalModel, RuleEvidence, Scores, evidence};
 use crate::names::{Tagger, beside};
 use crate::orders::{Actions, MOST_ORDERS, Order, orders};
-use crate::rules::{RuleMask, RuleSet, Severity, Status};
+use crate::rules::{RuleHit, RuleMask, RuleSet, Severity, Status};
 use crate::validators::{self, Hit, Kind};
 use crate::{Category, Detector, Finding, Message, Origin};
 
@@ -202,10 +202,13 @@ impl Scanner {
         let mut ordered = Vec::new();
         if message.origin != Origin::System {
             let rules = self.apply_rules(&normalised, message.origin, mask, &mut report);
-            let wording = self.apply_model(&normalised, message.origin, rules, &mut report);
-            let known = self.apply_known(&normalised, wording, &mut report);
+            let Wording { score: wording, suspicion } =
+                self.apply_model(&normalised, message.origin, rules, &mut report);
+            let known = self.apply_known(&normalised, suspicion, &mut report);
             let hidden = invisible(&normalised, &mut report);
-            let wording = match effort.band.filter(|&(from, to)| (from..=to).contains(&wording)) {
+            let unsure =
+                |(from, to): &(f32, f32)| [wording, suspicion].iter().any(|x| (*from..=*to).contains(x));
+            let wording = match effort.band.filter(unsure) {
                 None => wording,
                 Some(_) => {
                     let (done, joined) =
@@ -275,37 +278,39 @@ impl Scanner {
         origin: Origin,
         mask: &RuleMask,
         report: &mut Report,
-    ) -> RuleEvidence {
-        let mut evidence = RuleEvidence::default();
-        let mut seen: Vec<usize> = Vec::new();
+    ) -> Matched {
+        let mut matched = Matched::default();
+        // What one view forbids another may ask for.
+        let mut hits: Vec<(&View, RuleHit)> = Vec::new();
         for view in &normalised.views {
             for hit in self.rules.find(&view.canonical.text, origin, mask) {
-                let Some(rule) = self.rules.rule(hit.rule).filter(|_| !seen.contains(&hit.rule)) else {
-                    continue;
-                };
-                seen.push(hit.rule);
-                let confidence = rule.severity.confidence();
-                let span = view.canonical.map.span(hit.range);
-                let explanation = decoded(&rule.why, view);
-                report.add(
-                    rule.category,
-                    Detector::Rule,
-                    Some(rule.id.clone()),
-                    confidence,
-                    span.clone(),
-                    explanation,
-                );
-                if rule.status == Status::Stable {
-                    report.add_encoded(view, Detector::Rule, confidence, span);
-                    match rule.severity {
-                        Severity::High => evidence.high += 1,
-                        Severity::Medium => evidence.medium += 1,
-                        Severity::Low => evidence.low += 1,
-                    }
+                match hits.iter_mut().find(|(_, before)| before.rule == hit.rule) {
+                    None => hits.push((view, hit)),
+                    Some(before) if before.1.forbidden && !hit.forbidden => *before = (view, hit),
+                    Some(_) => {}
                 }
             }
         }
-        evidence
+        for (view, hit) in hits {
+            let Some(rule) = self.rules.rule(hit.rule) else { continue };
+            let severity = if hit.forbidden { Severity::Low } else { rule.severity };
+            let confidence = severity.confidence();
+            let span = view.canonical.map.span(hit.range);
+            let explanation = match hit.forbidden {
+                false => decoded(&rule.why, view),
+                true => format!("{} The text forbids it, though.", decoded(&rule.why, view)).into(),
+            };
+            let id = Some(rule.id.clone());
+            report.add(rule.category, Detector::Rule, id, confidence, span.clone(), explanation);
+            if rule.status == Status::Stable {
+                matched.all.count(rule.severity);
+                matched.asked.count(severity);
+                if !hit.forbidden {
+                    report.add_encoded(view, Detector::Rule, confidence, span);
+                }
+            }
+        }
+        matched
     }
 
     /// The lexical model on every view, as a whole and by windows, joined with what the rules said.
@@ -313,13 +318,16 @@ impl Scanner {
         &self,
         normalised: &Normalised,
         origin: Origin,
-        rules: RuleEvidence,
+        rules: Matched,
         report: &mut Report,
-    ) -> f32 {
-        let Some(model) = &self.lexical else { return rules_alone(rules) };
+    ) -> Wording {
+        let Some(model) = &self.lexical else {
+            return Wording { score: rules_alone(rules.asked), suspicion: rules_alone(rules.all) };
+        };
         let head = head(origin);
         // A text without words still has what the rules say.
-        let mut joined = model.probability(&evidence(None, rules), head);
+        let joined = |scores: Option<&Scores>, rules| model.probability(&evidence(scores, rules), head);
+        let mut wording = Wording { score: joined(None, rules.asked), suspicion: joined(None, rules.all) };
         let mut best: Option<(f32, &View, Range<usize>)> = None;
         for view in &normalised.views {
             let mapped = view.remainder.as_ref().unwrap_or(&view.canonical);
@@ -327,8 +335,9 @@ impl Scanner {
             let span = mapped.map.span(scores.range.clone());
             let hides = view.hides(span.clone());
             let raised = |probability: f32| if hides { raise(probability) } else { probability };
-            joined = joined.max(raised(model.probability(&evidence(Some(&scores), rules), head)));
-            let alone = raised(model.probability(&evidence(Some(&scores), RuleEvidence::default()), head));
+            wording.score = wording.score.max(raised(joined(Some(&scores), rules.asked)));
+            wording.suspicion = wording.suspicion.max(raised(joined(Some(&scores), rules.all)));
+            let alone = raised(joined(Some(&scores), RuleEvidence::default()));
             if best.as_ref().is_none_or(|(top, ..)| alone > *top) {
                 best = Some((alone, view, span));
             }
@@ -336,7 +345,7 @@ impl Scanner {
         if let Some((confidence, view, span)) = best.filter(|(confidence, ..)| *confidence >= REPORTED) {
             report.add_wording(head, Detector::Lexical, confidence, span, view);
         }
-        joined
+        wording
     }
 
     /// Known attacks in the views of a text that is not above suspicion; the probability that the nearest speaks for.
@@ -475,6 +484,23 @@ fn raise(probability: f32) -> f32 {
 fn with_odds(times: f32, probability: f32) -> f32 {
     let odds = times * probability;
     odds / (odds + 1.0 - probability)
+}
+
+/// The rules that matched in any view.
+#[derive(Clone, Copy, Default)]
+struct Matched {
+    /// Those that the text does not only forbid, and the others as hints.
+    asked: RuleEvidence,
+    /// All, whatever the text says about them.
+    all: RuleEvidence,
+}
+
+/// What tier 1 says about the wording of a message.
+struct Wording {
+    /// The probability that it manipulates.
+    score: f32,
+    /// What the score would be if nothing that it forbids were forbidden: how closely to look.
+    suspicion: f32,
 }
 
 /// What rules say where no model is loaded: the strongest severity that matched.

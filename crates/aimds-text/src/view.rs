@@ -200,31 +200,33 @@ pub fn normalise(text: &str, limits: &Limits) -> Normalised {
             remainder = Some(canonicalise(&rest.text).through(&rest.map).through(&words.map));
         }
         let raw_map = raw.map(|raw| raw.map).unwrap_or_default();
-        let from = |decoded: Vec<decode::Decoded>,
-                    parent: &OffsetMap|
-         -> Vec<(Vec<Transform>, Mapped, Hidden)> {
-            let undone = |layer: &decode::Decoded| [&[layer.transform], layer.also.as_slice()].concat();
-            let child = |layer: decode::Decoded| {
-                let undone = undone(&layer);
-                let hidden = match (&hidden, layer.changed) {
-                    (Some(before), _) if !undone.iter().any(|undone| undone.hides()) => Some(before.clone()),
-                    (Some(before), Some(changed)) => {
-                        let changed = changed.into_iter().map(|stretch| parent.span(stretch));
-                        let mut hidden: Vec<_> = before.iter().cloned().chain(changed).collect();
-                        hidden.sort_by_key(|stretch| stretch.start);
-                        hidden.dedup_by(|next, before| {
-                            let joins = next.start <= before.end;
-                            before.end = if joins { before.end.max(next.end) } else { before.end };
-                            joins
-                        });
-                        Some(hidden)
-                    }
-                    _ => None,
+        let from =
+            |decoded: Vec<decode::Decoded>, parent: &OffsetMap| -> Vec<(Vec<Transform>, Mapped, Hidden)> {
+                let undone = |layer: &decode::Decoded| [&[layer.transform], layer.also.as_slice()].concat();
+                let child = |layer: decode::Decoded| {
+                    let undone = undone(&layer);
+                    let hides = undone.iter().any(|undone| undone.hides());
+                    let hidden = match (&hidden, layer.changed) {
+                        (Some(before), _) if !hides => Some(before.clone()),
+                        // Nobody wrote what it shows.
+                        (_, Some(changed)) if hides && changed.is_empty() => Some(Vec::new()),
+                        (Some(before), Some(changed)) => {
+                            let changed = changed.into_iter().map(|stretch| parent.span(stretch));
+                            let mut hidden: Vec<_> = before.iter().cloned().chain(changed).collect();
+                            hidden.sort_by_key(|stretch| stretch.start);
+                            hidden.dedup_by(|next, before| {
+                                let joins = next.start <= before.end;
+                                before.end = if joins { before.end.max(next.end) } else { before.end };
+                                joins
+                            });
+                            Some(hidden)
+                        }
+                        _ => None,
+                    };
+                    (undone, layer.mapped.through(parent), hidden)
                 };
-                (undone, layer.mapped.through(parent), hidden)
+                decoded.into_iter().map(child).collect()
             };
-            decoded.into_iter().map(child).collect()
-        };
         let mut next = from(found.from_raw, &raw_map);
         next.extend(from(found.from_exact, &read.map));
         next.extend(from(respelt, &words.map));

@@ -90,10 +90,10 @@ impl Neighbours {
     }
 }
 
-/// Points in the order of the leaves; inner nodes in the order of a heap.
+/// Points in the order of the leaves; nodes in the order of a heap.
 struct Tree<const SIZE: usize> {
     points: Vec<Point<SIZE>>,
-    splits: Vec<Split>,
+    nodes: Vec<(Split, Time)>,
 }
 
 #[derive(Clone, Copy)]
@@ -111,6 +111,24 @@ enum Split {
     },
     /// All points are the same. Without this, a series of few values would be compared pair by pair.
     Same,
+}
+
+/// The first and the last time of a node's points. What is near in space is often near in time only, and is then skipped as a
+/// whole.
+#[derive(Clone, Copy)]
+struct Time(u32, u32);
+
+impl Time {
+    fn of<const SIZE: usize>(points: &[Point<SIZE>]) -> Self {
+        points.iter().fold(Self(u32::MAX, 0), |Self(first, last), point| {
+            Self(first.min(point.index), last.max(point.index))
+        })
+    }
+
+    /// Is no point more than `theiler` samples away?
+    fn is_all_near(self, index: u32, theiler: usize) -> bool {
+        self.0.abs_diff(index).max(self.1.abs_diff(index)) as usize <= theiler
+    }
 }
 
 /// A node: its number in the heap and the points under it.
@@ -157,19 +175,17 @@ impl<const SIZE: usize> Tree<SIZE> {
             })
             .collect();
         let root = Node { number: 0, points: 0..points.len() };
-        let mut tree = Self { points, splits: Vec::new() };
+        let mut tree = Self { points, nodes: Vec::new() };
         tree.split(root);
         tree
     }
 
     /// Halves the points at the median of the coordinate that spreads most, down to the leaves.
     fn split(&mut self, node: Node) {
-        if node.points.len() <= LEAF {
-            return;
-        }
         let (low, high) = node.halves();
         let points = self.points.get_mut(node.points).unwrap_or_default();
-        let (axis, spread) = widest(points);
+        let time = Time::of(points);
+        let (axis, spread) = if points.len() > LEAF { widest(points) } else { (0, 0.0) };
         let split = if spread > 0.0 {
             let middle = low.points.len();
             let by_axis =
@@ -179,20 +195,16 @@ impl<const SIZE: usize> Tree<SIZE> {
         } else {
             Split::Same
         };
-        if self.splits.len() <= node.number {
-            self.splits.resize(node.number + 1, Split::Same);
+        if self.nodes.len() <= node.number {
+            self.nodes.resize(node.number + 1, (Split::Same, time));
         }
-        if let Some(place) = self.splits.get_mut(node.number) {
-            *place = split;
+        if let Some(place) = self.nodes.get_mut(node.number) {
+            *place = (split, time);
         }
         if spread > 0.0 {
             self.split(low);
             self.split(high);
         }
-    }
-
-    fn split_of(&self, node: &Node) -> Split {
-        self.splits.get(node.number).copied().unwrap_or(Split::Same)
     }
 
     fn under(&self, node: &Node) -> &[Point<SIZE>] {
@@ -217,6 +229,10 @@ impl<const SIZE: usize> Tree<SIZE> {
 
     /// Improves on `best` with the points under the node, the nearer half first.
     fn nearer(&self, node: Node, from: &Point<SIZE>, search: &Search, best: &mut Pair) {
+        let Some(&(split, time)) = self.nodes.get(node.number) else { return };
+        if time.is_all_near(from.index, search.theiler) {
+            return;
+        }
         let apart = |point: &Point<SIZE>| point.index.abs_diff(from.index) as usize > search.theiler;
         if node.points.len() <= LEAF {
             for point in self.under(&node) {
@@ -227,7 +243,7 @@ impl<const SIZE: usize> Tree<SIZE> {
             }
             return;
         }
-        match self.split_of(&node) {
+        match split {
             Split::At { axis, value } => {
                 let offset = from.coordinate(axis) - value;
                 let (low, high) = node.halves();
@@ -264,7 +280,10 @@ impl<const SIZE: usize> Tree<SIZE> {
     }
 
     fn collect(&self, node: Node, from: &Point<SIZE>, search: &Search, radius: f64, around: &mut Vec<u32>) {
-        let split = if node.points.len() > LEAF { self.split_of(&node) } else { Split::Same };
+        let Some(&(split, time)) = self.nodes.get(node.number) else { return };
+        if time.is_all_near(from.index, search.theiler) {
+            return;
+        }
         match split {
             Split::At { axis, value } => {
                 let offset = from.coordinate(axis) - value;

@@ -1,5 +1,7 @@
 //! Kantz, *A robust method to estimate the maximal Lyapunov exponent of a time series*, 1994.
 
+use fearless_simd::{Level, Simd, dispatch};
+
 use super::curve::{BLOCKS, Divergence, Estimate, mean_logarithm};
 use crate::embedding::Embedding;
 use crate::embedding::neighbours::Neighbours;
@@ -57,10 +59,12 @@ pub(crate) fn divergence(
     let stride = neighbours.usable().div_ceil(REFERENCES).max(1);
     let later = standard.get(embedding.span()..)?;
     let mut curves: Vec<Vec<f64>> = Vec::new();
+    let level = Level::new();
     neighbours.within(stride, radius, |from, around| {
         if around.len() >= FEWEST {
             let thin = around.len().div_ceil(MOST);
-            curves.push(followed(later, steps, from, around.iter().step_by(thin)));
+            let around = around.iter().step_by(thin);
+            curves.push(dispatch!(level, simd => followed(simd, later, steps, from, around)));
         }
     });
     let block = curves.len().div_ceil(BLOCKS).max(1);
@@ -69,7 +73,9 @@ pub(crate) fn divergence(
 }
 
 /// The mean distance of the last coordinate at each step. Neighbour by neighbour, so that what is read lies together.
-fn followed<'a>(
+#[inline(always)]
+fn followed<'a, S: Simd>(
+    _: S,
     later: &[f64],
     steps: usize,
     from: usize,

@@ -40,10 +40,9 @@ pub(crate) fn find(standard: &[f64]) -> Option<Lines> {
     let fitted = standard.len() * 2 / 3;
     let (train, test) = standard.split_at_checked(fitted)?;
     let frequencies = frequencies(train)?;
-    let rows = |from: usize, len: usize| (from..from + len).map(|at| waves(&frequencies, at));
-    let weights = least_squares(rows(0, train.len()), train)?;
+    let weights = least_squares(waves(&frequencies, 0), train)?;
     let mut error = 0.0;
-    for (row, value) in rows(fitted, test.len()).zip(test) {
+    for (row, value) in waves(&frequencies, fitted).zip(test) {
         let predicted: f64 = row.iter().zip(&weights).map(|(wave, weight)| wave * weight).sum();
         error += (value - predicted) * (value - predicted);
     }
@@ -65,13 +64,36 @@ fn variance(values: &[f64]) -> f64 {
     values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / values.len().max(1) as f64
 }
 
-/// 1 and the cosine and sine of each frequency at a place.
-fn waves(frequencies: &[f64], at: usize) -> Vec<f64> {
-    let pairs = frequencies.iter().flat_map(|frequency| {
-        let (sine, cosine) = (TAU * frequency * at as f64).sin_cos();
+/// 1 and the cosine and sine of each frequency, at one place after the other.
+fn waves(frequencies: &[f64], from: usize) -> impl Iterator<Item = Vec<f64>> {
+    let mut waves: Vec<Wave> = frequencies.iter().map(|&frequency| Wave::new(frequency, from)).collect();
+    std::iter::repeat_with(move || {
+        std::iter::once(1.0).chain(waves.iter_mut().flat_map(Wave::step)).collect()
+    })
+}
+
+/// The next angle from the last: sines and cosines of each took longer than all else that is done with them.
+struct Wave {
+    cosine: f64,
+    sine: f64,
+    /// Of the angle between two places.
+    turn: (f64, f64),
+}
+
+impl Wave {
+    fn new(frequency: f64, from: usize) -> Self {
+        let (sine, cosine) = (TAU * frequency * from as f64).sin_cos();
+        Self { cosine, sine, turn: (TAU * frequency).sin_cos() }
+    }
+
+    /// The cosine and the sine at this place.
+    fn step(&mut self) -> [f64; 2] {
+        let (cosine, sine) = (self.cosine, self.sine);
+        let (turn_sine, turn_cosine) = self.turn;
+        self.cosine = cosine * turn_cosine - sine * turn_sine;
+        self.sine = sine * turn_cosine + cosine * turn_sine;
         [cosine, sine]
-    });
-    std::iter::once(1.0).chain(pairs).collect()
+    }
 }
 
 fn frequencies(train: &[f64]) -> Option<Vec<f64>> {
@@ -84,7 +106,9 @@ fn frequencies(train: &[f64]) -> Option<Vec<f64>> {
     while found.len() < MOST {
         let input = windowed(&rest, &window);
         let frequency = refined(&input, peak(&input, &transform)?);
-        let rows: Vec<[f64; 3]> = (0..rest.len()).map(|at| wave(frequency, at)).collect();
+        let mut wave = Wave::new(frequency, 0);
+        let row = |[cosine, sine]: [f64; 2]| [1.0, cosine, sine];
+        let rows: Vec<[f64; 3]> = (0..rest.len()).map(|_| row(wave.step())).collect();
         let weights = least_squares(rows.iter(), &rest)?;
         let fitted =
             |row: &[f64; 3]| row.iter().zip(&weights).map(|(wave, weight)| wave * weight).sum::<f64>();
@@ -111,12 +135,6 @@ fn frequencies(train: &[f64]) -> Option<Vec<f64>> {
         }
     }
     (left < 0.5 * all).then_some(found)
-}
-
-/// The same for one frequency.
-fn wave(frequency: f64, at: usize) -> [f64; 3] {
-    let (sine, cosine) = (TAU * frequency * at as f64).sin_cos();
-    [1.0, cosine, sine]
 }
 
 /// The frequency with the highest power, in cycles per sample.
@@ -155,7 +173,8 @@ fn power_at(input: &[f64], frequency: f64) -> f64 {
     let turn = 2.0 * (TAU * frequency).cos();
     let (mut last, mut before) = (0.0, 0.0);
     for value in input {
-        (last, before) = (value + turn * last - before, last);
+        // In this order only one product and one sum wait for the last.
+        (last, before) = ((value - before) + turn * last, last);
     }
     last * last + before * before - turn * last * before
 }

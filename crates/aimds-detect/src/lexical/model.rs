@@ -11,6 +11,7 @@ use std::ops::Range;
 use aimds_text::sentences;
 
 use super::features::{Family, features};
+use crate::rules::Severity;
 
 /// Numbers in the vector of an n-gram.
 pub const WIDTH: usize = 16;
@@ -249,6 +250,17 @@ pub struct RuleEvidence {
     pub medium: u32,
     /// Rules of low severity that matched.
     pub low: u32,
+}
+
+impl RuleEvidence {
+    /// Counts one rule that matched.
+    pub(crate) fn count(&mut self, severity: Severity) {
+        match severity {
+            Severity::High => self.high += 1,
+            Severity::Medium => self.medium += 1,
+            Severity::Low => self.low += 1,
+        }
+    }
 }
 
 /// The inputs of the calibration: what one view of a text and the rules that matched say, as numbers.

@@ -1,6 +1,7 @@
 //! Rules: known wordings of attacks. One file for each rule, with its hits, near-misses and known gaps beside it.
 
 mod file;
+mod forbidden;
 mod lint;
 mod literals;
 mod scratch;

@@ -1,10 +1,8 @@
 //! Distances of numeric series that may run at different speeds.
 
-use fearless_simd::{Simd, f32x8, f64x4, prelude::*};
-
-mod diagonal;
 mod keogh;
 mod path;
+mod strips;
 mod subsequence;
 mod warping;
 
@@ -86,51 +84,31 @@ pub trait Real:
 }
 
 mod sealed {
-    use fearless_simd::Simd;
+    use fearless_simd::{Simd, SimdFloat, SimdFloatElement, f32x8, f64x4};
 
-    /// What the cells of a diagonal are computed from.
-    #[derive(Clone, Copy)]
-    pub struct Inputs<'a, T> {
-        pub left: &'a [T],
-        pub up: &'a [T],
-        pub across: &'a [T],
-        pub x: &'a [T],
-        pub y: &'a [T],
-    }
+    /// Vectors that are worked on at once: as many as hide how long an addition takes, and fit into the registers.
+    pub const VECTORS: usize = 4;
 
-    pub trait Sealed: Sized {
-        /// Cells that are computed at once.
+    pub trait Sealed: SimdFloatElement {
+        type Vector<S: Simd>: SimdFloat<S, Element = Self>;
         const LANES: usize;
-        /// Computes cells, whose number is a multiple of `LANES`.
-        fn relax<S: Simd>(simd: S, cells: &mut [Self], from: Inputs<'_, Self>);
+        const MOST_ROWS: usize = VECTORS * Self::LANES;
+        /// More than 1 by more than two roundings.
+        const ABOVE_ONE: Self;
+    }
+
+    impl Sealed for f32 {
+        type Vector<S: Simd> = f32x8<S>;
+        const LANES: usize = 8;
+        const ABOVE_ONE: Self = 1.0 + 4.0 * Self::EPSILON;
+    }
+
+    impl Sealed for f64 {
+        type Vector<S: Simd> = f64x4<S>;
+        const LANES: usize = 4;
+        const ABOVE_ONE: Self = 1.0 + 4.0 * Self::EPSILON;
     }
 }
-
-macro_rules! relax {
-    ($number:ty, $vector:ident, $lanes:literal) => {
-        impl sealed::Sealed for $number {
-            const LANES: usize = $lanes;
-
-            #[inline(always)]
-            fn relax<S: Simd>(simd: S, cells: &mut [Self], from: sealed::Inputs<'_, Self>) {
-                let load = |values: &[Self; $lanes]| -> $vector<S> { (*values).simd_into(simd) };
-                let chunks = |values| <[Self]>::as_chunks::<$lanes>(values).0.iter();
-                let predecessors = chunks(from.left).zip(chunks(from.up)).zip(chunks(from.across));
-                let values = chunks(from.x).zip(chunks(from.y));
-                for ((cell, ((left, up), across)), (x, y)) in
-                    cells.as_chunks_mut::<$lanes>().0.iter_mut().zip(predecessors).zip(values)
-                {
-                    let difference = load(x) - load(y);
-                    let best = load(across).min(load(left).min(load(up)));
-                    *cell = (difference * difference + best).into();
-                }
-            }
-        }
-    };
-}
-
-relax!(f32, f32x8, 8);
-relax!(f64, f64x4, 4);
 
 impl Real for f32 {
     const ZERO: Self = 0.0;
@@ -156,12 +134,6 @@ impl Real for f64 {
     fn is_finite(self) -> bool {
         self.is_finite()
     }
-}
-
-/// The smaller of two numbers of which none is NaN: one instruction, where `min` of the standard library needs three.
-#[inline(always)]
-fn smaller<T: Real>(a: T, b: T) -> T {
-    if a < b { a } else { b }
 }
 
 /// The cost of aligning two values.

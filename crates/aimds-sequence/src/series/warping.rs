@@ -1,12 +1,12 @@
 //! Dynamic time warping: the distance under the best alignment that keeps the order.
 
-use super::{Band, Real, SeriesError, check, diagonal};
+use super::{Band, Real, SeriesError, check, strips};
 
 /// The dynamic-time-warping distance: the root of the smallest sum of squared differences over all alignments of the two
 /// series that keep the order, where a value may be aligned with several neighbours.
 ///
 /// It is 0 for series that differ only in how long each value lasts, and it is **not** a metric. O(nm) time, O(n + m)
-/// memory, by anti-diagonals, whose cells do not depend on each other.
+/// memory, by strips of rows, along whose anti-diagonals cells do not depend on each other.
 ///
 /// Sakoe and Chiba, *Dynamic programming algorithm optimization for spoken word recognition*, 1978.
 ///
@@ -25,8 +25,8 @@ pub fn dtw<T: Real>(first: &[T], second: &[T]) -> Result<T, SeriesError> {
 
 /// [`dtw`], or `None` where it is above `cutoff`, which is mostly found out early.
 ///
-/// Every path passes one of two neighbouring anti-diagonals: once the smallest sum on both is above the cutoff, no path
-/// can end below it. A cutoff that is NaN finds nothing.
+/// Every path passes one of two neighbouring anti-diagonals: where all sums on both are above the cutoff, no path can end
+/// below it. So only columns are looked at that a path within the cutoff can pass. A cutoff that is NaN finds nothing.
 ///
 /// # Errors
 ///
@@ -79,8 +79,8 @@ pub fn dtw_banded_cutoff<T: Real>(
 }
 
 fn distance<T: Real>(first: &[T], second: &[T], radius: usize, cutoff: Option<T>) -> Option<T> {
-    // The distance is symmetric, and diagonals are as long as the rows at most.
+    // The distance is symmetric, and few long strips are less work than many short ones.
     let (rows, columns) = if first.len() <= second.len() { (first, second) } else { (second, first) };
     let band = Band::new(rows.len(), columns.len(), radius);
-    diagonal::squared_distance(rows, columns, band, cutoff).map(T::sqrt)
+    strips::squared_distance(rows, columns, band, cutoff).map(T::sqrt)
 }

@@ -155,28 +155,24 @@ impl VectorIndex {
 
         // Sums of `d` products of f32 in 32 lanes are off by this much at most.
         let rounding = (self.stride / LANES + 16) as f32 * f32::EPSILON * 2.0;
-        let bounds = products.iter().zip(&self.rounded).map(|(&product, other)| {
-            let estimate = product as f32 * (rounded.scale * other.scale);
-            (estimate, other.error + rounded.error * (1.0 + other.error) + rounding)
-        });
+        let mut bounds = vec![(0.0, 0.0); self.len()];
+        dispatch!(Level::new(), simd => bound(simd, &products, &self.rounded, (rounded, rounding), &mut bounds));
         // The k-th largest similarity is at least the k-th largest lower bound.
         let mut largest: BinaryHeap<Lowest> = BinaryHeap::with_capacity(k.min(self.len()) + 1);
         let mut threshold = f32::NEG_INFINITY;
-        let mut upper = Vec::with_capacity(self.len());
-        for (estimate, error) in bounds {
-            upper.push(estimate + error);
-            if estimate - error > threshold {
+        for &(lower, _) in &bounds {
+            if lower > threshold {
                 if largest.len() == k {
                     largest.pop();
                 }
-                largest.push(Lowest(estimate - error));
+                largest.push(Lowest(lower));
                 if largest.len() == k {
                     threshold = largest.peek().map_or(threshold, |least| least.0);
                 }
             }
         }
         let mut hits: Vec<VectorHit> = Vec::new();
-        dispatch!(Level::new(), simd => compare(simd, &self.units, &query, &upper, threshold, &mut hits));
+        dispatch!(Level::new(), simd => compare(simd, &self.units, &query, &bounds, threshold, &mut hits));
         hits.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then(a.index.cmp(&b.index)));
         hits.truncate(k);
         Ok(hits)
@@ -241,16 +237,33 @@ fn round(unit: &[f32], steps: f32) -> (Vec<f32>, Rounded) {
     (code, Rounded { scale, error: error * (1.0 + 1.0 / 4096.0) + f32::EPSILON })
 }
 
+/// What the similarities are at least and at most, of vectors whose codes have these products with that of the query. Apart
+/// from what is done with the bounds, so that they are computed many at a time.
+#[inline(always)]
+fn bound<S: Simd>(
+    _: S,
+    products: &[i32],
+    vectors: &[Rounded],
+    (query, rounding): (Rounded, f32),
+    bounds: &mut [(f32, f32)],
+) {
+    for ((bounds, &product), vector) in bounds.iter_mut().zip(products).zip(vectors) {
+        let estimate = product as f32 * (query.scale * vector.scale);
+        let error = vector.error + query.error * (1.0 + vector.error) + rounding;
+        *bounds = (estimate - error, estimate + error);
+    }
+}
+
 #[inline(always)]
 fn compare<S: Simd>(
     _: S,
     units: &[f32],
     query: &[f32],
-    upper: &[f32],
+    bounds: &[(f32, f32)],
     threshold: f32,
     hits: &mut Vec<VectorHit>,
 ) {
-    for (index, (unit, &upper)) in units.chunks_exact(query.len().max(1)).zip(upper).enumerate() {
+    for (index, (unit, &(_, upper))) in units.chunks_exact(query.len().max(1)).zip(bounds).enumerate() {
         if upper >= threshold {
             hits.push(VectorHit { index, similarity: dot(unit, query) });
         }

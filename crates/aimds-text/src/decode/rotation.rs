@@ -122,11 +122,51 @@ pub(super) fn reversed(canonical: &str, words: &Words) -> Vec<Decoded> {
         by_word.copy(token.get(word.len()..).unwrap_or_default(), start + word.len());
         start += token.len();
     }
-    let by_word = match everything {
-        true => Decoded::new(Transform::Reversed, by_word, Vec::new()),
-        false => Decoded::changing(Transform::Reversed, by_word, turned.clone()),
-    };
-    vec![Decoded::new(Transform::Reversed, whole, turned), by_word]
+    if !everything {
+        let by_word = Decoded::changing(Transform::Reversed, by_word, turned.clone());
+        return vec![Decoded::new(Transform::Reversed, whole, turned), by_word];
+    }
+    // Both are the same words, one of them from the last to the first, which nobody wrote: that one hid nothing.
+    let order = order(&whole.text) - order(&by_word.text);
+    let mut whole = Decoded::new(Transform::Reversed, whole, turned);
+    let mut by_word = Decoded::new(Transform::Reversed, by_word, Vec::new());
+    if order >= SURE {
+        by_word.changed = Some(Vec::new());
+    } else if order <= -SURE {
+        whole.changed = Some(Vec::new());
+    }
+    vec![whole, by_word]
+}
+
+/// By how much one order of words must be better than the other.
+const SURE: i32 = 2;
+
+/// How much speaks for the order of the words of a canonical text: neighbours that hardly ever stand the other way round, and
+/// a sentence that ends where the text does.
+fn order(text: &str) -> i32 {
+    #[rustfmt::skip]
+    const BEFORE: [&str; 28] = [
+        "of", "in", "to", "on", "for", "with", "from", "at", "by", "about", "into", "using", "is", "as", "and", "or", "if",
+        "that", "when", "de", "en", "con", "dans", "mit", "für", "per", "para", "que",
+    ];
+    #[rustfmt::skip]
+    const AFTER: [&str; 21] = [
+        "the", "a", "an", "my", "your", "our", "this", "these", "la", "el", "los", "las", "le", "les", "der", "die", "das",
+        "den", "dem", "il", "una",
+    ];
+    const ASKED: [&str; 8] = ["tell", "give", "show", "let", "help", "want", "need", "how"];
+    const FOR: [&str; 2] = ["me", "to"];
+    let mut before = "";
+    let mut found = 0;
+    for word in text.split_ascii_whitespace() {
+        let word = word.trim_matches(|c: char| c.is_ascii_punctuation());
+        let ordered = BEFORE.contains(&before) && AFTER.contains(&word)
+            || ASKED.contains(&before) && FOR.contains(&word);
+        found += i32::from(ordered);
+        before = word;
+    }
+    let end = text.trim_end_matches(['"', '\'', ')', ' ', '\n']);
+    found + i32::from(end.ends_with(['.', '?', '!']))
 }
 
 /// Whether a mark of the turns of a chat stands in it from behind: `>|dne_mi|<`, `]tsni[`. Told by one mark alone, so that

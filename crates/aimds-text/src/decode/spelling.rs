@@ -271,13 +271,20 @@ pub(super) fn leet(canonical: &str) -> Option<Decoded> {
             ell.iter_mut().zip(word).for_each(|(slot, &byte)| *slot = unleet(byte, true).unwrap_or(byte));
         }
         // A trailing "!" is punctuation more often than a letter.
-        let bare = if word.last() == Some(&b'!') { word.len() - 1 } else { 0 };
+        let bare = word.iter().rposition(|&byte| byte != b'!').map_or(0, |last| last + 1);
         let readings = [
             eye.get(..word.len()),
             ell.get(..word.len()).filter(|_| ambiguous),
-            eye.get(..bare).filter(|bare| !bare.is_empty()),
+            eye.get(..bare).filter(|bare| !bare.is_empty() && bare.len() < word.len()),
         ];
         let known = readings.into_iter().flatten().find(|word| LEXICON.knows(word));
+        // "!!!now" and "fun!" are words already.
+        let first = word.iter().position(|&byte| byte != b'!').unwrap_or(word.len());
+        let core = word.get(first..bare).unwrap_or_default();
+        let called = core.iter().all(|&byte| unleet(byte, false).is_none());
+        if called && (known.is_none() || LEXICON.knows(core)) {
+            continue;
+        }
         if let Some(word) = known {
             gain = if start - last_gain > NEAR { 0 } else { gain } + if word.len() >= 5 { 2 } else { 1 };
             last_gain = start;
@@ -289,7 +296,10 @@ pub(super) fn leet(canonical: &str) -> Option<Decoded> {
         mapped.copy(canonical.get(done..start).unwrap_or_default(), done);
         mapped.copy(plain, start);
         done = start + plain.len();
-        changed.push(start..done);
+        // What is no word either way (a date, an amount) hides nothing.
+        if known.is_some() {
+            changed.push(start..done);
+        }
     }
     if best < 2 {
         return None;
