@@ -67,7 +67,9 @@ fn a_good_change_takes_effect_and_a_bad_one_keeps_the_old_one_and_says_why() {
     folder.file("aimds.toml", config("[limits]\nbody_bytes = 10\n[sessions]\nper_tenant = 7\n"));
     running.hang_up();
     eventually("the limit is in force", || running.guard("", WITH_EMAIL).0 == 413);
-    assert!(log(&folder).contains("these changes take effect with the next start"), "{}", log(&folder));
+    eventually("the log says what waits", || {
+        log(&folder).contains("these changes take effect with the next start")
+    });
     running.stop();
 
     let records = records(&folder);

@@ -60,7 +60,7 @@ fn a_policy_that_is_broken_stops_the_start_and_while_running_the_last_good_one_s
     running.hang_up();
     eventually("the change is refused", || metric(&running, "aimds_reload_refused") == 1.0);
     assert_eq!(running.guard("", WITH_EMAIL).1["decision"], "block");
-    assert!(log(&folder).contains("stay as they were"));
+    eventually("the log says so", || log(&folder).contains("stay as they were"));
     running.stop();
     assert_eq!(records(&folder, "config")[0]["body"]["event"], "reload_refused");
 }
