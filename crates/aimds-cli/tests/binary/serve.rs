@@ -196,6 +196,21 @@ fn the_first_start_shows_a_key_that_later_starts_know() {
 }
 
 #[cfg(unix)]
+/// What the kernel says about the process; older ones say nothing of it.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernel_gives_a_gateway_no_huge_pages() {
+    let huge_pages = |process: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        status.lines().find_map(|line| Some(line.strip_prefix("THP_enabled:")?.trim().to_owned()))
+    };
+    let folder = Folder::new();
+    let running = Running::start(&folder, &[]);
+    let expected = huge_pages("self").map(|_| "0".to_owned());
+    assert_eq!(huge_pages(&running.id().to_string()), expected);
+    running.stop();
+}
+
 #[test]
 fn quic_is_announced_and_a_hang_up_ends_nothing() {
     let folder = Folder::new();
