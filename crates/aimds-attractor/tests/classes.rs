@@ -295,6 +295,18 @@ fn huge_and_tiny_values_are_only_values() {
     }
 }
 
+/// A wave of 17.2 samples comes back to its values after five turns, up to rounding, which an offset makes coarser.
+#[test]
+fn rounding_does_not_choose_the_embedding() {
+    let series = sines(600, &[(17.2, 1.0)]);
+    let embedding = analyze(&series, &Config::default()).unwrap().embedding;
+    for step in 0..200 {
+        let offset = f64::from(step) - 100.0;
+        let moved: Vec<f64> = series.iter().map(|x| 0.01 * x + offset).collect();
+        assert_eq!(analyze(&moved, &Config::default()).unwrap().embedding, embedding, "{offset}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 

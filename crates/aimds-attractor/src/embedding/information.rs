@@ -1,6 +1,8 @@
 //! How much a value says about the one some samples later (Fraser and Swinney, *Independent coordinates for strange
 //! attractors from mutual information*, 1986).
 
+use super::neighbours::SAME;
+
 /// Average mutual information between the series and itself for the lags `0..=most`, in bits.
 ///
 /// Values are sorted into bins that are equally full, so that only their order counts: no unit, no outlier and no monotone
@@ -55,12 +57,17 @@ impl Bins {
         let count = if series.len() < 4000 { 16 } else { 32 };
         let mut order: Vec<(f64, u32)> = series.iter().copied().zip(0..).collect();
         order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let (lowest, highest) = series.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lowest, highest), &value| {
+            (value.min(lowest), value.max(highest))
+        });
+        let same = Some(SAME * (highest - lowest)).filter(|same| same.is_finite()).unwrap_or(0.0);
         let mut of = vec![0; series.len()];
         let mut bin = 0;
         let mut last = f64::NAN;
         for (rank, &(value, index)) in order.iter().enumerate() {
-            // Equal values share the bin of the first.
-            if value != last {
+            // Values that are equal up to rounding share the bin of the first: a cycle comes back to the same value only so
+            // nearly as its unit and its zero allow.
+            if last.is_nan() || value - last > same {
                 bin = rank * count / series.len();
                 last = value;
             }
