@@ -38,7 +38,7 @@ def main():
     for text in TEXTS:
         ids = tokenizer.encode(marked(text), add_special_tokens=False).ids
         window = [0, *ids[:126], 2]
-        logits, _ = session.run(None, {"words": vectors[window][None]})
+        (logits,) = session.run(["window"], {"words": vectors[window][None]})
         golden.append({"text": text, "ids": ids, "logits": [round(float(x), 4) for x in logits[0]]})
     with open(out, "w") as file:
         json.dump(golden, file, ensure_ascii=False, indent=1)

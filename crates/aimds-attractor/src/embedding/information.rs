@@ -57,9 +57,10 @@ impl Bins {
         let count = if series.len() < 4000 { 16 } else { 32 };
         let mut order: Vec<(f64, u32)> = series.iter().copied().zip(0..).collect();
         order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let (lowest, highest) = series.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lowest, highest), &value| {
-            (value.min(lowest), value.max(highest))
-        });
+        let (lowest, highest) =
+            series.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lowest, highest), &value| {
+                (value.min(lowest), value.max(highest))
+            });
         let same = Some(SAME * (highest - lowest)).filter(|same| same.is_finite()).unwrap_or(0.0);
         let mut of = vec![0; series.len()];
         let mut bin = 0;

@@ -79,16 +79,25 @@ pub struct Join {
 
 #[derive(Deserialize)]
 struct Calibration {
+    /// A window whose foretold logits all lie below goes no further.
+    sure: f32,
     user: Join,
     data: Join,
 }
 
 /// Vocabulary, layers, calibration. Immutable: one instance serves every thread.
 pub struct Encoder {
-    words: Words,
+    vocabulary: Words,
     model: Model,
-    input: NodeId,
-    outputs: [NodeId; 2],
+    /// The pieces' vectors, and what the first layers make of them.
+    words: NodeId,
+    halfway: NodeId,
+    /// The logits of a window as the first layers foretell them, and as the last gives them.
+    early: NodeId,
+    window: NodeId,
+    /// The last logits of each piece.
+    token: NodeId,
+    sure: f32,
     join: [Join; HEADS],
     /// Each thread that asks gets the next; a pool has one thread, so that requests do not wait for each other's steps.
     pools: Vec<Arc<ThreadPool>>,
@@ -98,7 +107,7 @@ pub struct Encoder {
 impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Encoder")
-            .field("words", &self.words)
+            .field("vocabulary", &self.vocabulary)
             .field("join", &self.join)
             .finish_non_exhaustive()
     }
@@ -114,22 +123,25 @@ impl Encoder {
         layers: &'static [u8],
         calibration: &str,
     ) -> Result<Self, EncoderError> {
-        let words = Words::parse(words)?;
+        let vocabulary = Words::parse(words)?;
         let refused = |error: &dyn std::fmt::Display| EncoderError::Layers(error.to_string());
         let mut options = ModelOptions::with_all_ops();
         let model =
             options.prepack_weights(true).load_static_slice(layers).map_err(|error| refused(&error))?;
         let node = |name: &str| model.node_id(name).map_err(|error| refused(&error));
-        let (input, outputs) = (node("words")?, [node("window")?, node("token")?]);
-        let Calibration { user, data } =
+        let (words, halfway) = (node("words")?, node("halfway")?);
+        let (early, window, token) = (node("early")?, node("window")?, node("token")?);
+        let Calibration { sure, user, data } =
             toml::from_str(calibration).map_err(|error| EncoderError::Calibration(error.to_string()))?;
-        for join in [user, data] {
-            if ![join.bias, join.fast, join.deep, join.windows].iter().all(|number| number.is_finite()) {
-                return Err(EncoderError::Calibration("a number is not finite".into()));
-            }
+        let numbers = [user, data].map(|join| [join.bias, join.fast, join.deep, join.windows]);
+        if !numbers.as_flattened().iter().chain([&sure]).all(|number| number.is_finite()) {
+            return Err(EncoderError::Calibration("a number is not finite".into()));
         }
         let (join, next) = ([user, data], AtomicUsize::new(0));
-        Ok(Self { words, model, input, outputs, join, pools: Vec::new(), next }.with_threads(1))
+        let pools = Vec::new();
+        let encoder =
+            Self { vocabulary, model, words, halfway, early, window, token, sure, join, pools, next };
+        Ok(encoder.with_threads(1))
     }
 
     /// The same with `threads` requests that run beside each other, each on a thread of its own.
@@ -142,7 +154,7 @@ impl Encoder {
     /// Cuts a text into windows, each of which overlaps the next. Linear in the text.
     #[must_use]
     pub fn windows(&self, text: &str) -> Vec<Window> {
-        let pieces = self.words.pieces(text);
+        let pieces = self.vocabulary.pieces(text);
         let mut windows = Vec::new();
         let mut start = 0;
         loop {
@@ -155,9 +167,11 @@ impl Encoder {
         }
     }
 
-    /// What the layers say about windows, in their order, for each head.
+    /// What the layers say about windows, in their order, for each head. A window of which the first layers are sure that it is
+    /// innocent goes through no others: its logits are foretold, and no stretch of it tells more than the rest.
     ///
-    /// Cost: about 20 million multiplications for each piece, and memory for four windows at a time.
+    /// Cost: about 20 million multiplications for each piece, 14 million where the first layers are sure; memory for four
+    /// windows at a time.
     ///
     /// # Errors
     /// [`EncoderError::Run`] if the layers fail or give numbers that are not finite.
@@ -173,38 +187,67 @@ impl Encoder {
 
     /// Windows of one length.
     fn run(&self, batch: &[Window]) -> Result<Vec<[Judgement; HEADS]>, EncoderError> {
-        let width = self.words.width();
+        let width = self.vocabulary.width();
         let length = batch.first().map_or(0, |window| window.pieces.len()) + 2;
         let mut vectors = Vec::with_capacity(batch.len() * length * width);
         for window in batch {
-            self.words.vector(BEGIN, &mut vectors);
-            window.pieces.iter().for_each(|piece| self.words.vector(piece.id, &mut vectors));
-            self.words.vector(END, &mut vectors);
+            self.vocabulary.vector(BEGIN, &mut vectors);
+            window.pieces.iter().for_each(|piece| self.vocabulary.vector(piece.id, &mut vectors));
+            self.vocabulary.vector(END, &mut vectors);
         }
-        let failed = |error: &dyn std::fmt::Display| EncoderError::Run(error.to_string());
-        let input = NdTensor::<f32, 3>::try_from_data([batch.len(), length, width], vectors)
-            .map_err(|error| failed(&error))?;
+        let words = NdTensor::try_from_data([batch.len(), length, width], vectors)
+            .map_err(|error| EncoderError::Run(error.to_string()))?;
         let pool = self.pools.get(self.next.fetch_add(1, Ordering::Relaxed) % self.pools.len().max(1));
         let mut options = RunOptions::default();
         options.thread_pool = pool.cloned();
-        let [window, token] = self
-            .model
-            .run_n(vec![(self.input, input.into())], self.outputs, Some(options))
-            .map_err(|error| failed(&error))?;
-        let window: NdTensor<f32, 2> = window.try_into().map_err(|error| failed(&error))?;
-        let token: NdTensor<f32, 3> = token.try_into().map_err(|error| failed(&error))?;
-        if !window.iter().chain(token.iter()).all(|logit| logit.is_finite()) {
-            return Err(EncoderError::Run("a logit is not finite".into()));
+
+        let (halfway, early) = self.step((self.words, words), [self.halfway, self.early], &options)?;
+        let foretold = |number: usize| -> [f32; HEADS] {
+            std::array::from_fn(|head| early.get([number, head]).copied().unwrap_or(f32::INFINITY))
+        };
+        let open: Vec<usize> = (0..batch.len())
+            .filter(|&number| foretold(number).iter().any(|&logit| logit >= self.sure))
+            .collect();
+        let mut judged: Vec<_> = batch
+            .iter()
+            .enumerate()
+            .map(|(number, window)| foretold(number).map(|logit| Judgement { logit, range: window.range() }))
+            .collect();
+        if open.is_empty() {
+            return Ok(judged);
         }
-        let judged = batch.iter().enumerate().map(|(number, pieces)| {
-            std::array::from_fn(|head| Judgement {
-                logit: window.get([number, head]).copied().unwrap_or_default(),
-                range: telling(&pieces.pieces, |at| {
-                    token.get([number, at + 1, head]).copied().unwrap_or_default()
-                }),
-            })
-        });
-        Ok(judged.collect())
+        let states: Vec<f32> = open.iter().flat_map(|&number| halfway.slice(number).to_vec()).collect();
+        let states = NdTensor::try_from_data([open.len(), length, width], states)
+            .map_err(|error| EncoderError::Run(error.to_string()))?;
+        let (token, window) = self.step((self.halfway, states), [self.token, self.window], &options)?;
+        for (row, &number) in open.iter().enumerate() {
+            let (Some(judged), Some(of)) = (judged.get_mut(number), batch.get(number)) else { continue };
+            *judged = std::array::from_fn(|head| Judgement {
+                logit: window.get([row, head]).copied().unwrap_or_default(),
+                range: telling(&of.pieces, |at| token.get([row, at + 1, head]).copied().unwrap_or_default()),
+            });
+        }
+        Ok(judged)
+    }
+
+    /// Some of the layers: from one node of the graph to two others.
+    fn step(
+        &self,
+        (from, states): (NodeId, NdTensor<f32, 3>),
+        to: [NodeId; 2],
+        options: &RunOptions,
+    ) -> Result<(NdTensor<f32, 3>, NdTensor<f32, 2>), EncoderError> {
+        let failed = |error: &dyn std::fmt::Display| EncoderError::Run(error.to_string());
+        let [of_pieces, of_windows] = self
+            .model
+            .run_n(vec![(from, states.into())], to, Some(options.clone()))
+            .map_err(|error| failed(&error))?;
+        let of_pieces: NdTensor<f32, 3> = of_pieces.try_into().map_err(|error| failed(&error))?;
+        let of_windows: NdTensor<f32, 2> = of_windows.try_into().map_err(|error| failed(&error))?;
+        if !of_windows.iter().chain(of_pieces.iter()).all(|number| number.is_finite()) {
+            return Err(EncoderError::Run("a number is not finite".into()));
+        }
+        Ok((of_pieces, of_windows))
     }
 
     /// One probability from the logits of both tiers.
