@@ -31,7 +31,7 @@ pub enum Category {
     Pii(PiiKind),
     /// A credential.
     Secret(SecretKind),
-    /// A canary token left the place where it belongs.
+    /// A canary, or what the operator's instructions keep secret, left the place where it belongs.
     CanaryLeak,
     /// A temporal policy of the operator does not hold.
     PolicyViolation,
@@ -112,10 +112,10 @@ impl Category {
         }
     }
 
-    /// True for personal data and secrets, which are findings and never part of the manipulation score.
+    /// True for personal data, secrets and what must not leave, which are findings and never part of the manipulation score.
     #[must_use]
     pub fn is_data(self) -> bool {
-        matches!(self, Self::Pii(_) | Self::Secret(_))
+        matches!(self, Self::Pii(_) | Self::Secret(_) | Self::CanaryLeak)
     }
 }
 
@@ -144,6 +144,8 @@ pub enum Detector {
     Invisible,
     /// The analysis of orders in data.
     Orders,
+    /// The comparison of answers with what must stay inside.
+    Leaks,
 }
 
 impl Detector {
@@ -159,6 +161,7 @@ impl Detector {
             Self::Tagger => "tagger",
             Self::Invisible => "invisible",
             Self::Orders => "orders",
+            Self::Leaks => "leaks",
         }
     }
 }

@@ -14,6 +14,7 @@ mod conversation;
 pub mod encoder;
 mod finding;
 pub mod known;
+pub mod leaks;
 pub mod lexical;
 pub mod names;
 pub mod orders;

@@ -9,6 +9,7 @@ use aimds_analyze::{
 };
 use aimds_detect::encoder::EncoderError;
 use aimds_detect::known::KnownError;
+use aimds_detect::leaks::leaks;
 use aimds_detect::lexical::ModelError;
 use aimds_detect::names::NamesError;
 use aimds_detect::rules::{RuleError, RuleMask};
@@ -265,6 +266,8 @@ impl Engine {
         }
         let split = split_values(conversation, &findings);
         findings.extend(split);
+        let of = asked.map_or(conversation, |asked| asked.conversation);
+        findings.extend(leaks(of, conversation, self.policy.canaries(session.tenant())));
         let mut completed = Vec::new();
         for joined in splits(conversation, &risks) {
             let (position, message) = (joined.last(), joined.message(conversation));

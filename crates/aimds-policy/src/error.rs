@@ -1,6 +1,7 @@
 //! Why a policy file is refused: each error says where in the file.
 
 use crate::decision::Action;
+use aimds_detect::leaks::Canary;
 
 /// Why a policy file is refused.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,18 @@ pub enum PolicyError {
         /// Where in the file.
         place: String,
         /// The name.
+        name: String,
+    },
+    /// A canary that is too short or too long.
+    #[error(
+        "invalid policy: {place}.\"{name}\": a canary has {} characters at least and {} bytes at most",
+        Canary::LEAST,
+        Canary::MOST
+    )]
+    Canary {
+        /// Where in the file.
+        place: String,
+        /// Its name; its value is not repeated.
         name: String,
     },
     /// An action that needs a playbook, which says how and for how long.

@@ -47,6 +47,9 @@ pub struct PolicyFile {
     /// What must not alarm.
     #[serde(default)]
     pub allow: Vec<AllowEntry>,
+    /// Values that must stand in no text of the model, by the name under which they are reported: 8 characters to 128 bytes.
+    #[serde(default)]
+    pub canaries: BTreeMap<String, String>,
     /// Differences by tenant.
     #[serde(default)]
     pub tenant: BTreeMap<String, TenantFile>,
@@ -74,6 +77,9 @@ pub struct TenantFile {
     /// What must not alarm, in addition to the top level.
     #[serde(default)]
     pub allow: Vec<AllowEntry>,
+    /// Values that must stand in no text of the model, in addition to the top level.
+    #[serde(default)]
+    pub canaries: BTreeMap<String, String>,
 }
 
 /// Whether decisions are carried out.

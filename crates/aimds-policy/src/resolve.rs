@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use aimds_detect::leaks::Canary;
 use aimds_detect::{Category, Origin};
 
 use crate::decision::Action;
@@ -49,6 +50,7 @@ pub(crate) struct TenantPolicy {
     pub(crate) allowed_texts: BTreeSet<String>,
     pub(crate) allowed_rules: BTreeSet<String>,
     pub(crate) allowed_categories: BTreeSet<String>,
+    canaries: Vec<Canary>,
 }
 
 const DEFAULT_MIN_CONFIDENCE: f32 = 0.5;
@@ -115,6 +117,7 @@ impl Policy {
             allowed_texts: BTreeSet::new(),
             allowed_rules: BTreeSet::new(),
             allowed_categories: BTreeSet::new(),
+            canaries: Vec::new(),
         };
         let top = TenantFile {
             mode: Some(file.mode),
@@ -124,6 +127,7 @@ impl Policy {
             on_budget: file.on_budget,
             deep: file.deep,
             allow: file.allow,
+            canaries: file.canaries,
         };
         let default = base.overlay("", top)?;
         let tenants = file
@@ -191,6 +195,12 @@ impl Policy {
         self.of(tenant).deep_band(origin)
     }
 
+    /// The values that must stand in no text of the model for a tenant.
+    #[must_use]
+    pub fn canaries(&self, tenant: &str) -> &[Canary] {
+        &self.of(tenant).canaries
+    }
+
     pub(crate) fn of(&self, tenant: &str) -> &TenantPolicy {
         self.tenants.get(tenant).unwrap_or(&self.default)
     }
@@ -224,11 +234,17 @@ impl TenantPolicy {
                 let place = format!("{place}findings");
                 check_category(&place, &name)?;
                 not_for_playbooks(&place, action)?;
-                if action == Action::Redact && !name.starts_with("pii.") && !name.starts_with("secret.") {
+                let replaceable = ["pii.", "secret.", "canary_leak"];
+                if action == Action::Redact && !replaceable.iter().any(|start| name.starts_with(start)) {
                     return Err(PolicyError::NotRedactable { place, name });
                 }
                 slot.insert(name, action);
             }
+        }
+        for (name, value) in file.canaries {
+            let canary = Canary::new(&name, &value);
+            self.canaries
+                .push(canary.ok_or_else(|| PolicyError::Canary { place: format!("{place}canaries"), name })?);
         }
         for (index, AllowEntry { text, rule, category, reason: _ }) in file.allow.into_iter().enumerate() {
             match (text, rule, category) {

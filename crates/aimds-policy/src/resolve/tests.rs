@@ -33,5 +33,10 @@ fn a_bad_file_is_refused_with_the_place() {
     );
     refused("version = 1\n[findings.any]\njailbrake = \"block\"", "unknown category \"jailbrake\"");
     refused("version = 1\n[findings.any]\njailbreak = \"redact\"", "cannot be redacted");
+    refused(
+        "version = 1\n[canaries]\ncrm = \"short\"",
+        "canaries.\"crm\": a canary has 8 characters at least",
+    );
+    refused("version = 1\n[tenant.a.canaries]\ncrm = \"short\"", "tenant.a.canaries.\"crm\"");
     refused("version = 1\n[[allow]]\nreason = \"x\"", "allow[0]: give exactly one");
 }
