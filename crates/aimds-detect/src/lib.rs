@@ -16,6 +16,7 @@ mod finding;
 pub mod known;
 pub mod leaks;
 pub mod lexical;
+mod literals;
 pub mod names;
 pub mod orders;
 mod parts;

@@ -91,6 +91,14 @@ pub enum PolicyError {
         /// Its name; its value is not repeated.
         name: String,
     },
+    /// More canaries than are looked for.
+    #[error("invalid policy: {place}: {number} canaries are too many (at most {})", Canary::MOST_OF_A_TENANT)]
+    Canaries {
+        /// Where in the file.
+        place: String,
+        /// How many, those of the top level included.
+        number: usize,
+    },
     /// An action that needs a playbook, which says how and for how long.
     #[error("invalid policy: {place}: \"{}\" is for the actions of a [[playbook]]", .action.as_str())]
     PlaybookOnly {

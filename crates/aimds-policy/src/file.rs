@@ -47,7 +47,8 @@ pub struct PolicyFile {
     /// What must not alarm.
     #[serde(default)]
     pub allow: Vec<AllowEntry>,
-    /// Values that must stand in no text of the model, by the name under which they are reported: 8 characters to 128 bytes.
+    /// Values that must stand in no text of the model, by the name under which they are reported: 8 characters to
+    /// 128 bytes, 100 of them at most.
     #[serde(default)]
     pub canaries: BTreeMap<String, String>,
     /// Differences by tenant.

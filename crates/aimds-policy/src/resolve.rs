@@ -246,6 +246,10 @@ impl TenantPolicy {
             self.canaries
                 .push(canary.ok_or_else(|| PolicyError::Canary { place: format!("{place}canaries"), name })?);
         }
+        if self.canaries.len() > Canary::MOST_OF_A_TENANT {
+            let number = self.canaries.len();
+            return Err(PolicyError::Canaries { place: format!("{place}canaries"), number });
+        }
         for (index, AllowEntry { text, rule, category, reason: _ }) in file.allow.into_iter().enumerate() {
             match (text, rule, category) {
                 (Some(text), None, None) => _ = self.allowed_texts.insert(text.trim().to_owned()),

@@ -47,4 +47,4 @@ pub use invisible::Invisible;
 pub use mapped::Mapped;
 pub use offset_map::OffsetMap;
 pub use segment::{MAX_SENTENCE, MIN_SENTENCE, sentences};
-pub use view::{Normalised, Transform, View, normalise};
+pub use view::{Normalised, Transform, View, canonical, normalise};

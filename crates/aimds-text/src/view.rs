@@ -161,6 +161,17 @@ pub struct Normalised {
     pub exhausted: Option<Exhausted>,
 }
 
+/// The canonical reading of `text` alone: what [`normalise`] makes of it first. Linear.
+///
+/// ```
+/// assert_eq!(aimds_text::canonical("Ｓｅｃｒｅｔ\u{200b}  Key").text, "secret key");
+/// ```
+#[must_use]
+pub fn canonical(text: &str) -> Mapped {
+    let (read, _) = exact(text);
+    canonicalise(&read.text).through(&read.map)
+}
+
 /// Makes every view of `text`.
 ///
 /// Cost: linear in the text for each view; the number, the size and the depth of decoded views are bounded by `limits`.

@@ -3,10 +3,10 @@
 //! Decoding asks for words, so that noise is left alone; a value is often one word or none. What is looked for is known here, so
 //! it is encoded instead.
 
+use aimds_text::canonical;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::canonical;
 use super::kept::{Needle, unusual};
 
 /// Letters and digits that do not follow each other by chance.

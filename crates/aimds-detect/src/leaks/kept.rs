@@ -1,14 +1,16 @@
 //! What the operator's instructions keep secret.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use aimds_text::canonical;
 use memchr::memmem;
 
-use super::canonical;
 use super::forms::forms;
 use super::words::{ADDRESSED, INSTRUCTIONS, REVEAL, SECRETS, stems};
+use crate::literals::Literals;
 
 /// Values and sentences of one conversation at most.
 const MOST_KEPT: usize = 64;
@@ -16,6 +18,10 @@ const MOST_KEPT: usize = 64;
 const NEAR: usize = 80;
 /// A word of a language does so nearer.
 const NEXT: usize = 24;
+/// No stem has more bytes.
+const LONGEST_STEM: usize = 48;
+/// Bytes that are looked at for a value.
+const LOOK: usize = 320;
 /// Characters of a value.
 const VALUE: std::ops::RangeInclusive<usize> = 3..=64;
 /// Characters of a value in letters of the Latin alphabet, of which less says more.
@@ -57,33 +63,55 @@ pub(super) enum Needle {
     Words(Vec<String>),
 }
 
-/// Word lists in the spelling of the texts that they are searched in.
-struct Lists {
-    secrets: Vec<String>,
-    reveal: Vec<String>,
-    instructions: Vec<String>,
-    addressed: Vec<String>,
+/// What a stem says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// Something is a secret.
+    Secret,
+    /// It must not be revealed.
+    Reveal,
+    /// The instructions are meant.
+    Instructions,
+    /// A sentence is meant for the model.
+    Addressed,
 }
 
-static LISTS: LazyLock<Lists> = LazyLock::new(|| {
-    let list = |words| stems(words).map(|word| canonical(word).text).collect();
-    Lists {
-        secrets: list(SECRETS),
-        reveal: list(REVEAL),
-        instructions: list(INSTRUCTIONS),
-        addressed: list(ADDRESSED),
+/// The stems of all lists, in the spelling of the texts that they are searched in; one may say several things.
+static STEMS: LazyLock<(Literals, Vec<Vec<Says>>)> = LazyLock::new(|| {
+    let lists = [
+        (SECRETS, Says::Secret),
+        (REVEAL, Says::Reveal),
+        (INSTRUCTIONS, Says::Instructions),
+        (ADDRESSED, Says::Addressed),
+    ];
+    let mut all: BTreeMap<Vec<u8>, Vec<Says>> = BTreeMap::new();
+    for (list, says) in lists {
+        for stem in stems(list) {
+            all.entry(canonical(stem).text.into_bytes()).or_default().push(says);
+        }
     }
+    let (stems, says): (Vec<_>, _) = all.into_iter().unzip();
+    (Literals::new(&stems), says)
 });
 
-fn any(text: &str, list: &[String]) -> bool {
-    list.iter().any(|word| memmem::find(text.as_bytes(), word.as_bytes()).is_some())
-}
-
 /// Adds what one of the operator's texts keeps secret: the values beside a word for a secret, and the sentences of the text where it
-/// says so of its instructions. Nothing unless the text forbids to reveal something. Linear for each word of the lists.
+/// says so of its instructions. Nothing unless the text forbids to reveal something. Linear.
 pub(super) fn kept(original: &str, all: &mut Vec<Kept>) {
     let text = canonical(original);
-    if !any(&text.text, &LISTS.reveal) {
+    let (mut nouns, mut addressed): (Vec<Range<usize>>, Vec<usize>) = Default::default();
+    let (mut reveals, mut instructions) = (false, false);
+    let (stems, says) = &*STEMS;
+    stems.find(text.text.as_bytes(), |stem, at| {
+        for says in says.get(stem).into_iter().flatten() {
+            match says {
+                Says::Secret => nouns.push(at.clone()),
+                Says::Reveal => reveals = true,
+                Says::Instructions => instructions = true,
+                Says::Addressed => addressed.push(at.start),
+            }
+        }
+    });
+    if !reveals {
         return;
     }
     let mut add = |kept: Kept| {
@@ -91,25 +119,26 @@ pub(super) fn kept(original: &str, all: &mut Vec<Kept>) {
             all.push(kept);
         }
     };
-    let mut nouns: Vec<Range<usize>> = Vec::new();
-    for word in &LISTS.secrets {
-        nouns.extend(memmem::find_iter(text.text.as_bytes(), word).map(|at| at..at + word.len()));
-    }
     let as_written = |range: Range<usize>| original.get(text.map.span(range)).unwrap_or_default();
     let near = |range: &Range<usize>| {
         let most = if unusual(as_written(range.clone())) { NEAR } else { NEXT };
-        nouns.iter().any(|noun| {
+        // In order of their places.
+        let first = nouns.partition_point(|noun| noun.start + most + LONGEST_STEM < range.start);
+        let nouns = nouns.iter().skip(first).take_while(|noun| noun.start <= range.end + most);
+        nouns.into_iter().any(|noun| {
             let outside = range.end <= noun.start || noun.end <= range.start;
-            outside && noun.start <= range.end + most && range.start <= noun.end + most
+            outside && range.start <= noun.end + most
         })
     };
     let quoted = quotations(&text.text);
     let named = nouns.iter().filter_map(|noun| named(&text.text, noun.end));
     let named = named.filter(|range| unusual(as_written(range.clone())));
-    for range in quoted.into_iter().filter(near).chain(named) {
-        let value = as_written(range).trim();
+    for range in quoted.into_iter().filter(near).chain(named).take(MOST_KEPT) {
+        let value = as_written(range.clone()).trim();
         let characters = value.chars().count();
-        let named = LISTS.secrets.contains(&canonical(value).text);
+        let named = nouns
+            .binary_search_by_key(&range.start, |noun| noun.start)
+            .is_ok_and(|at| nouns.get(at) == Some(&range));
         if named || !VALUE.contains(&characters) || value.is_ascii() && characters < LEAST_ASCII {
             continue;
         }
@@ -123,19 +152,30 @@ pub(super) fn kept(original: &str, all: &mut Vec<Kept>) {
             Cow::Borrowed("the answer holds a value that the operator's instructions keep secret");
         add(Kept { forms: forms(value), confidence, explanation });
     }
-    if !any(&text.text, &LISTS.instructions) {
+    if !instructions {
         return;
     }
-    for sentence in text.text.split(['.', '!', '?', '\n', '。', ';']) {
+    let mut start = 0;
+    for sentence in text.text.split_inclusive(['.', '!', '?', '\n', '。', ';']) {
+        let here = start..start + sentence.len();
+        start = here.end;
+        let next = addressed.partition_point(|&at| at < here.start);
+        let addressed = addressed.get(next).is_some_and(|at| here.contains(at));
         let words: Vec<String> =
             words(sentence).map(|(_, word)| word.to_owned()).take(*WORDS.end()).collect();
-        if words.len() >= *WORDS.start() && any(sentence, &LISTS.addressed) {
+        if words.len() >= *WORDS.start() && addressed {
             let explanation = Cow::Borrowed(
                 "the answer holds a sentence of the operator's instructions, which keep themselves secret",
             );
             add(Kept { forms: vec![Needle::Words(words)], confidence: 0.9, explanation });
         }
     }
+}
+
+/// As much of what follows a place as may hold a value.
+fn after(text: &str, place: usize) -> &str {
+    let rest = text.get(place..).unwrap_or_default();
+    rest.get(..rest.floor_char_boundary(LOOK)).unwrap_or_default()
 }
 
 /// What stands between quotation marks.
@@ -147,8 +187,7 @@ fn quotations(text: &str) -> Vec<Range<usize>> {
         let opens = at >= from && (c != '\'' || !before.is_alphanumeric());
         if let Some((_, close)) = QUOTES.iter().find(|(open, _)| opens && *open == c) {
             let start = at + c.len_utf8();
-            let rest = text.get(start..).unwrap_or_default();
-            let line = rest.split('\n').next().unwrap_or_default();
+            let line = after(text, start).split('\n').next().unwrap_or_default();
             // An apostrophe inside a word closes nothing.
             let closes = |(length, _): &(usize, &str)| {
                 let after = line.get(length + close.len_utf8()..).and_then(|after| after.chars().next());
@@ -165,15 +204,15 @@ fn quotations(text: &str) -> Vec<Range<usize>> {
 }
 
 /// The token that a noun is said to be: `password: x`, `the key is x`.
-fn named(text: &str, after: usize) -> Option<Range<usize>> {
+fn named(text: &str, noun_ends: usize) -> Option<Range<usize>> {
     const NOUNS: [&str; 8] = ["key", "code", "word", "phrase", "password", "number", "token", "value"];
     const LINKS: [&str; 11] = ["is", "are", "ist", "lautet", "est", "es", "è", "e", "é", "this", "now"];
-    let mut at = after;
+    let mut at = noun_ends;
     let mut linked = false;
     for _ in 0..4 {
-        let rest = text.get(at..)?;
+        let rest = after(text, at);
         let start = at + (rest.len() - rest.trim_start_matches([' ', '\t', '*']).len());
-        let rest = text.get(start..)?;
+        let rest = after(text, start);
         if let Some(sign) = [":", "="].iter().find(|sign| rest.starts_with(**sign)) {
             (at, linked) = (start + sign.len(), true);
             continue;

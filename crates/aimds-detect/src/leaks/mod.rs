@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use aimds_text::{Limits, Mapped, View, normalise};
+use aimds_text::{Limits, View, normalise};
 
 use crate::{Category, Conversation, Detector, Finding, Message, Origin, ToolUseKind};
 use forms::forms;
@@ -21,9 +21,6 @@ use kept::{Kept, Reading, kept};
 
 /// Findings of one text at most.
 const MOST: usize = 64;
-
-/// Only the text itself, in one spelling.
-const AS_IT_IS: Limits = Limits { max_depth: 0, max_views: 1, max_extra_bytes: 0 };
 
 /// A value that must not leave.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,6 +40,8 @@ impl Canary {
     pub const LEAST: usize = 8;
     /// Most bytes of a value: what is longer does not fit into what a stream holds back.
     pub const MOST: usize = 128;
+    /// Most canaries of a tenant: each is looked for in a dozen forms.
+    pub const MOST_OF_A_TENANT: usize = 100;
 
     /// A canary by the name under which it is reported; `None` if the value is too short or too long to be told from other text.
     ///
@@ -123,11 +122,6 @@ pub fn leaks(asked: &Conversation, answer: &Conversation, canaries: &[Canary]) -
         }));
     }
     found
-}
-
-/// One spelling of a text.
-fn canonical(text: &str) -> Mapped {
-    normalise(text, &AS_IT_IS).views.into_iter().next().map(|view| view.canonical).unwrap_or_default()
 }
 
 impl Kept {

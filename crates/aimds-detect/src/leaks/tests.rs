@@ -146,6 +146,16 @@ fn an_answer_is_compared_with_what_was_asked() {
     assert_eq!((found.len(), found[0].span.clone()), (1, 10..19));
 }
 
+#[test]
+fn no_stem_is_longer_than_is_looked_for() {
+    for list in [words::SECRETS, words::REVEAL, words::INSTRUCTIONS, words::ADDRESSED] {
+        for stem in words::stems(list) {
+            let stem = aimds_text::canonical(stem).text;
+            assert!((3..=48).contains(&stem.len()), "{stem}");
+        }
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_operator_and_answer(operator in "(password|is|\"|'|secret|reveal|:|x1| |é|\n){0,40}", answer in "(x1|\"|é| |is){0,20}") {

@@ -3,7 +3,6 @@
 mod file;
 mod forbidden;
 mod lint;
-mod literals;
 mod scratch;
 mod set;
 

@@ -13,8 +13,8 @@ use regex_syntax::hir::literal::{ExtractKind, Extractor};
 
 use super::file::{RuleFile, Severity, Status};
 use super::forbidden::forbids;
-use super::literals::{Literals, SHORTEST as SHORTEST_PREFIX};
 use super::scratch::{Progress, Scratch, Scratches, Stretches};
+use crate::literals::{Literals, SHORTEST as SHORTEST_PREFIX};
 use crate::{Category, Origin};
 
 /// Why a rule is refused.

@@ -37,6 +37,8 @@ fn a_bad_file_is_refused_with_the_place() {
         "version = 1\n[canaries]\ncrm = \"short\"",
         "canaries.\"crm\": a canary has 8 characters at least",
     );
+    let many: String = (0..101).map(|number| format!("c{number} = \"canary-{number}\"\n")).collect();
+    refused(&format!("version = 1\n[canaries]\n{many}"), "canaries: 101 canaries are too many (at most 100)");
     refused("version = 1\n[tenant.a.canaries]\ncrm = \"short\"", "tenant.a.canaries.\"crm\"");
     refused("version = 1\n[[allow]]\nreason = \"x\"", "allow[0]: give exactly one");
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Fewest bytes of a literal.
-pub(super) const SHORTEST: usize = 3;
+pub(crate) const SHORTEST: usize = 3;
 /// Bytes that the filter looks at, if hardly any literal is shorter.
 const HEAD: usize = 4;
 /// Literals of three bytes that are worth a head for each byte that may follow.
@@ -17,7 +17,7 @@ const NONE: u32 = u32::MAX;
 
 /// A set of byte strings, each of at least [`SHORTEST`] bytes.
 #[derive(Debug)]
-pub(super) struct Literals {
+pub(crate) struct Literals {
     len: usize,
     /// Which of four bytes belong to a head.
     mask: u32,
@@ -59,7 +59,7 @@ struct Node {
 
 impl Literals {
     /// Builds the set. A literal that is too short is never found.
-    pub(super) fn new(literals: &[Vec<u8>]) -> Self {
+    pub(crate) fn new(literals: &[Vec<u8>]) -> Self {
         let width = match literals.iter().filter(|literal| literal.len() == SHORTEST).count() {
             0..=FEW_SHORT => HEAD,
             _ => SHORTEST,
@@ -127,13 +127,13 @@ impl Literals {
     }
 
     /// Number of literals.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Calls `found` with each literal and its place, in order of the places. Linear in the text for literals of bounded
     /// length.
-    pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(usize, Range<usize>)) {
+    pub(crate) fn find(&self, text: &[u8], mut found: impl FnMut(usize, Range<usize>)) {
         for (start, four) in text.array_windows::<HEAD>().enumerate() {
             let bytes = u32::from_le_bytes(*four) & self.mask;
             let hash = hash(bytes);
