@@ -202,9 +202,39 @@ pub(super) fn properties() -> String {
     format!("{NODES} RETURN collect([i, properties(n)]) AS found")
 }
 
-pub(super) const ATTACKS: &str = "MATCH (n:Attack) WHERE n.tenant = $tenant AND n.first_ms >= $from_ms \
-     AND n.first_ms <= $to_ms WITH n ORDER BY n.first_ms DESC, n.id DESC LIMIT $limit \
-     RETURN collect([id(n), n.id, n.first_ms, n.last_ms]) AS found";
+const IN_SPAN: &str =
+    "MATCH (n:Attack) WHERE n.tenant = $tenant AND n.first_ms >= $from_ms AND n.first_ms <= $to_ms";
+
+/// The newest first.
+pub(super) fn attacks() -> String {
+    format!(
+        "{IN_SPAN} WITH n ORDER BY n.tenant DESC, n.first_ms DESC, n.id DESC LIMIT $limit \
+         RETURN collect([id(n), n.id, n.first_ms, n.last_ms]) AS found"
+    )
+}
+
+pub(super) fn places() -> String {
+    format!("{NODES} RETURN collect([id(n), n.id, n.first_ms, n.last_ms]) AS found")
+}
+
+/// What all attacks of a span hang together by: at most `$budget` pairs of each kind, in no order, because to sort each attack's few
+/// edges costs more than to read them.
+pub(super) fn ties() -> String {
+    let (forth, back) = (causal(false, |_| true), causal(true, |_| true));
+    let similar = relation(EdgeKind::SimilarTo);
+    let part = |side: &str, edges: &str, weights: &str| {
+        format!(
+            "{IN_SPAN} MATCH {edges} WITH n, r, m LIMIT $budget \
+             RETURN {side} AS are_alike, collect(id(n)) AS attacks, collect(id(m)) AS others, {weights} AS weights"
+        )
+    };
+    [
+        part("false", &format!("(n)<-[r:{forth}]-(m)"), "[]"),
+        part("false", &format!("(n)-[r:{back}]->(m)"), "[]"),
+        part("true", &format!("(n)-[r:{similar}]-(m)"), "collect(r.weight)"),
+    ]
+    .join(" UNION ALL ")
+}
 
 /// The direct effects of `$ids`.
 pub(super) const EFFECTS: &str = "UNWIND $ids AS id MATCH (n:AimdsNode {tenant: $tenant, id: id})-[r]-(m:AimdsNode {tenant: \

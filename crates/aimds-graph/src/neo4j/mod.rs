@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 
 use crate::answer::{Counts, Stats};
 use crate::error::Error;
-use crate::graph::{Place, Portion, Step, Steps, Store};
+use crate::graph::{Place, Portion, Step, Steps, Store, Ties};
 use crate::limits::Span;
 use crate::model::{Batch, NodeId, Properties};
+use crate::walk;
 use bolt::Bolt;
 use delivery::Delivery;
 use reading::Reader;
@@ -185,6 +186,13 @@ impl Store for Neo4jGraph {
 
     fn attacks(&self, tenant: &str, span: Span, limit: usize) -> Result<Portion<Place<i64>>, Error> {
         self.reader.attacks(tenant, span, limit)
+    }
+
+    fn ties(&self, tenant: &str, span: Span, limit: usize, fan_out: usize) -> Result<Ties<i64>, Error> {
+        match self.reader.ties(tenant, span, limit, fan_out)? {
+            Some(ties) => Ok(ties),
+            None => walk::ties(self, tenant, span, limit, fan_out),
+        }
     }
 
     fn remove_all_of(&mut self, tenant: &str, id: &NodeId) -> Result<Counts, Error> {

@@ -12,9 +12,9 @@ use super::cypher;
 use super::rows::{Found, count, get, hop, kind, place, signed, time};
 use crate::answer::Stats;
 use crate::error::Error;
-use crate::graph::{Place, Portion, Step, Steps};
+use crate::graph::{Place, Portion, Step, Steps, Ties};
 use crate::limits::Span;
-use crate::model::{NodeId, Properties, Property};
+use crate::model::{NodeId, NodeKind, Properties, Property};
 
 /// Bytes that the driver sends at once. It leaves Nagle's algorithm on: what follows in a second piece waits until the server has
 /// acknowledged the first, which it may put off for 40 ms.
@@ -143,20 +143,72 @@ impl Reader {
         span: Span,
         limit: usize,
     ) -> Result<Portion<Place<i64>>, Error> {
-        let query = Query::new(cypher::ATTACKS.to_owned())
-            .param("tenant", tenant)
-            .param("from_ms", signed(span.from_ms))
-            .param("to_ms", signed(span.to_ms))
-            .param("limit", count(limit.saturating_add(1)));
-        let mut found = Vec::new();
-        for row in self.ask(query)? {
-            for stored in get::<Vec<_>>(&row, "found")? {
-                found.push(place(stored)?);
-            }
-        }
+        let query = in_span(cypher::attacks(), tenant, span).param("limit", count(limit.saturating_add(1)));
+        let mut found = places(&self.ask(query)?)?;
         let truncated = found.len() > limit;
         found.truncate(limit);
         Ok(Portion { found, truncated })
+    }
+
+    /// `None` where there are more attacks, or more edges of one in one direction, than are wanted: which are the newest this does
+    /// not ask.
+    pub(super) fn ties(
+        &self,
+        tenant: &str,
+        span: Span,
+        limit: usize,
+        fan_out: usize,
+    ) -> Result<Option<Ties<i64>>, Error> {
+        let Portion { found: mut attacks, truncated } = self.attacks(tenant, span, limit)?;
+        if truncated {
+            return Ok(None);
+        }
+        attacks.sort_unstable_by(|a, b| (a.first_ms, &a.id).cmp(&(b.first_ms, &b.id)));
+        let numbers: HashMap<i64, usize> = attacks.iter().map(|attack| attack.key).zip(0..).collect();
+        let most = attacks.len().saturating_mul(fan_out);
+        let query = in_span(cypher::ties(), tenant, span).param("budget", count(most.saturating_add(1)));
+        let (mut causes_of, mut likes_of) = (vec![0_usize; attacks.len()], vec![0_usize; attacks.len()]);
+        let (mut caused, mut alike) = (Vec::new(), Vec::new());
+        for row in self.ask(query)? {
+            let are_alike: bool = get(&row, "are_alike")?;
+            let (ones, others): (Vec<i64>, Vec<i64>) = (get(&row, "attacks")?, get(&row, "others")?);
+            let weights: Vec<f64> = get(&row, "weights")?;
+            let edges_of = if are_alike { &mut likes_of } else { &mut causes_of };
+            if ones.len() > most {
+                return Ok(None);
+            }
+            for (at, (one, other)) in ones.iter().zip(others).enumerate() {
+                let Some(&attack) = numbers.get(one) else { continue };
+                if let Some(edges) = edges_of.get_mut(attack) {
+                    *edges += 1;
+                }
+                match weights.get(at) {
+                    Some(&weight) => alike.extend(numbers.get(&other).map(|&other| (attack, other, weight))),
+                    None => caused.push((attack, other)),
+                }
+            }
+        }
+        if causes_of.iter().chain(&likes_of).any(|&edges| edges > fan_out) {
+            return Ok(None);
+        }
+        let mut keys: Vec<i64> = caused.iter().map(|&(_, cause)| cause).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut causes = Vec::new();
+        self.about(
+            &cypher::places(),
+            &keys,
+            |query| query.param("tenant", tenant),
+            |_, row| {
+                causes.extend(places(std::slice::from_ref(row))?);
+                Ok(())
+            },
+        )?;
+        causes.retain(|cause| matches!(cause.id.kind(), NodeKind::Source | NodeKind::Pattern));
+        let numbers: HashMap<i64, usize> = causes.iter().map(|cause| cause.key).zip(0..).collect();
+        let caused =
+            caused.iter().filter_map(|(attack, cause)| Some((*attack, *numbers.get(cause)?))).collect();
+        Ok(Some(Ties { attacks, causes, caused, alike, truncated }))
     }
 
     pub(super) fn count(&self, tenant: Option<&str>) -> Result<Stats, Error> {
@@ -172,4 +224,21 @@ impl Reader {
         stats.counts.edges = edges.first().map_or(Ok(0), |row| time(row, "edges"))?;
         Ok(stats)
     }
+}
+
+fn in_span(text: String, tenant: &str, span: Span) -> Query {
+    Query::new(text)
+        .param("tenant", tenant)
+        .param("from_ms", signed(span.from_ms))
+        .param("to_ms", signed(span.to_ms))
+}
+
+fn places(rows: &[Row]) -> Result<Vec<Place<i64>>, Error> {
+    let mut all = Vec::new();
+    for row in rows {
+        for stored in get::<Vec<_>>(row, "found")? {
+            all.push(place(stored)?);
+        }
+    }
+    Ok(all)
 }
