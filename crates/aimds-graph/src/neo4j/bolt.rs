@@ -3,7 +3,7 @@
 //! The driver is asynchronous. Its runtime has one thread here; callers wait for it on a channel, which works from any thread,
 //! also from one of another runtime.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -12,25 +12,23 @@ use std::time::Duration;
 use neo4rs::{ConfigBuilder, Graph as Driver, Neo4jClientErrorKind, Neo4jErrorKind, Query, Row, Txn};
 use tokio::runtime::Runtime;
 
-use super::rows::{count, counts, get, hop, ids, kind, place, signed, statements, time};
+use super::rows::{count, counts, get, signed, statements, time};
 use super::{Neo4jOptions, cypher, removal};
-use crate::answer::{Counts, Stats};
+use crate::answer::Counts;
 use crate::error::Error;
-use crate::graph::{Place, Portion, Side, Step, Steps};
-use crate::limits::Span;
-use crate::model::{Batch, NodeId, Properties, Property};
+use crate::model::{Batch, NodeId};
 
 /// Connections: one for what is delivered, the others for questions.
 const CONNECTIONS: usize = 4;
 
-/// Rows of one answer that come in one journey: those of most steps.
-const FETCHED: usize = 10_000;
+/// Rows of one answer that come in one journey.
+const FETCHED: usize = 1000;
 
 pub(super) struct Bolt {
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
     driver: Driver,
-    /// The constraint and the index are there.
+    /// The constraint and the indexes are there.
     prepared: AtomicBool,
     timeout: Duration,
 }
@@ -44,7 +42,7 @@ impl Drop for Bolt {
     }
 }
 
-type Rows = Vec<Row>;
+pub(super) type Rows = Vec<Row>;
 
 impl Bolt {
     pub(super) fn new(options: &Neo4jOptions) -> Result<Self, Error> {
@@ -100,21 +98,14 @@ impl Bolt {
         }
     }
 
-    /// Makes the constraint and the index, once for each process. A database that refuses them refuses no batch, so that none is
+    /// Makes the constraint and the indexes, once for each process. A database that refuses them refuses no batch, so that none is
     /// set aside for it.
     fn prepare(&self) -> Result<(), Error> {
         if self.prepared.load(Ordering::Acquire) {
             return Ok(());
         }
         let driver = self.driver.clone();
-        let made = self.wait(async move {
-            for statement in cypher::SCHEMA {
-                let mut transaction = driver.start_txn().await?;
-                transaction.run(statement).await?;
-                transaction.commit().await?;
-            }
-            Ok(())
-        });
+        let made = self.wait(async move { make_indexes(&driver).await });
         made.map_err(|error| match error {
             Error::Refused(code) => Error::Away(code),
             error => error,
@@ -125,14 +116,9 @@ impl Bolt {
 
     /// Asks one question.
     fn ask(&self, query: Query) -> Result<Rows, Error> {
-        self.prepare()?;
-        let driver = self.driver.clone();
-        self.wait(async move {
-            let mut transaction = driver.start_txn().await?;
-            let rows = rows(&mut transaction, query).await?;
-            transaction.commit().await?;
-            Ok(rows)
-        })
+        let (transaction, rows) = self.read(None, query)?;
+        self.end(transaction);
+        Ok(rows)
     }
 
     /// Carries out statements, all of them or none.
@@ -153,92 +139,28 @@ impl Bolt {
         self.carry_out(batches.flat_map(statements).collect())
     }
 
-    pub(super) fn find(&self, tenant: &str, id: &NodeId) -> Result<Option<Place<NodeId>>, Error> {
-        let query = Query::new(cypher::FIND.to_owned()).param("tenant", tenant).param("id", id.as_str());
-        let rows = self.ask(query)?;
-        let place = |row: &Row| {
-            Ok(Place {
-                key: id.clone(),
-                id: id.clone(),
-                first_ms: time(row, "first_ms")?,
-                last_ms: time(row, "last_ms")?,
-            })
-        };
-        rows.first().map(place).transpose()
+    /// Asks in a transaction that is under way, or in a new one, and gives it back.
+    pub(super) fn read(&self, begun: Option<Txn>, query: Query) -> Result<(Txn, Rows), Error> {
+        self.prepare()?;
+        let driver = self.driver.clone();
+        self.wait(async move {
+            let mut transaction = match begun {
+                Some(transaction) => transaction,
+                None => driver.start_txn().await?,
+            };
+            let rows = rows(&mut transaction, query).await?;
+            Ok((transaction, rows))
+        })
     }
 
-    pub(super) fn step(
-        &self,
-        tenant: &str,
-        from: &[NodeId],
-        step: &Step<'_>,
-        known: &dyn Fn(&NodeId) -> bool,
-    ) -> Result<Steps<NodeId>, Error> {
-        let mut steps = Steps::default();
-        let mut seen = HashSet::new();
-        let query = Query::new(cypher::step(step.sides))
-            .param("tenant", tenant)
-            .param("ids", ids(from.iter()))
-            .param("from_ms", signed(step.span.from_ms))
-            .param("to_ms", signed(step.span.to_ms))
-            .param("limit", count(step.fan_out.saturating_add(1)))
-            .param("budget", count(step.budget.saturating_add(1)));
-        let mut taken: HashMap<(Side, usize), usize> = HashMap::new();
-        for row in self.ask(query)? {
-            let (hop, place) = hop(&row, step.sides)?;
-            let of_this_node = taken.entry((hop.side, hop.from)).or_default();
-            *of_this_node += 1;
-            if steps.hops.len() >= step.budget || *of_this_node > step.fan_out {
-                steps.truncated = true;
-                continue;
-            }
-            if !known(&hop.to) && seen.insert(hop.to.clone()) {
-                steps.places.push(place);
-            }
-            steps.hops.push(hop);
+    /// Ends a transaction that changed nothing, without waiting for it.
+    pub(super) fn end(&self, transaction: Txn) {
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(transaction.commit());
         }
-        Ok(steps)
-    }
-
-    pub(super) fn properties(&self, tenant: &str, keys: &[NodeId]) -> Result<Vec<Properties>, Error> {
-        let query =
-            Query::new(cypher::PROPERTIES.to_owned()).param("tenant", tenant).param("ids", ids(keys.iter()));
-        let mut all = vec![Properties::new(); keys.len()];
-        for row in self.ask(query)? {
-            let number: i64 = get(&row, "i")?;
-            let mut properties: Properties =
-                get::<HashMap<String, Property>>(&row, "properties")?.into_iter().collect();
-            for stored in ["tenant", "id", "kind", "first_ms", "last_ms"] {
-                properties.remove(stored);
-            }
-            if let Some(place) = usize::try_from(number).ok().and_then(|number| all.get_mut(number)) {
-                *place = properties;
-            }
-        }
-        Ok(all)
-    }
-
-    pub(super) fn attacks(
-        &self,
-        tenant: &str,
-        span: Span,
-        limit: usize,
-    ) -> Result<Portion<Place<NodeId>>, Error> {
-        let query = Query::new(cypher::ATTACKS.to_owned())
-            .param("tenant", tenant)
-            .param("from_ms", signed(span.from_ms))
-            .param("to_ms", signed(span.to_ms))
-            .param("limit", count(limit.saturating_add(1)));
-        let rows = self.ask(query)?;
-        let place = |row: &Row| place(row, "first_ms", "last_ms");
-        let found = rows.iter().take(limit).map(place).collect::<Result<_, Error>>()?;
-        Ok(Portion { found, truncated: rows.len() > limit })
     }
 
     pub(super) fn remove_all_of(&self, tenant: &str, id: &NodeId) -> Result<Counts, Error> {
-        if self.find(tenant, id)?.is_none() {
-            return Ok(Counts::default());
-        }
         self.prepare()?;
         let driver = self.driver.clone();
         let (tenant, id) = (tenant.to_owned(), id.as_str().to_owned());
@@ -289,20 +211,36 @@ impl Bolt {
         self.carry_out(vec![old(cypher::REMOVE_OLD_EDGES)])?;
         Ok(all)
     }
+}
 
-    pub(super) fn count(&self, tenant: Option<&str>) -> Result<Stats, Error> {
-        let of = |text: &str| Query::new(text.to_owned()).param("tenant", tenant.map(str::to_owned));
-        let mut stats = Stats::default();
-        for row in self.ask(of(cypher::COUNT_NODES))? {
-            stats.counts.nodes.insert(kind(&get::<String>(&row, "kind")?)?, time(&row, "nodes")?);
-            let (first, last) = (time(&row, "first_ms")?, time(&row, "last_ms")?);
-            stats.first_ms = Some(stats.first_ms.map_or(first, |known| known.min(first)));
-            stats.last_ms = stats.last_ms.max(Some(last));
-        }
-        let edges = self.ask(of(cypher::COUNT_EDGES))?;
-        stats.counts.edges = edges.first().map_or(Ok(0), |row| time(row, "edges"))?;
-        Ok(stats)
+/// A transaction of its own for each statement: what was done when time runs out need not be done again.
+async fn make_indexes(driver: &Driver) -> Result<(), neo4rs::Error> {
+    for statement in cypher::SCHEMA {
+        alone(driver, statement.to_owned()).await?;
     }
+    for kind in cypher::OF_HUBS {
+        if !alone(driver, cypher::has_hub_indexes(kind)).await?.is_empty() {
+            continue;
+        }
+        loop {
+            let filled = alone(driver, cypher::fill_hubs(kind)).await?;
+            if filled.first().map_or(Ok(0), |row| row.get::<i64>("filled"))? == 0 {
+                break;
+            }
+        }
+        for statement in cypher::hub_indexes(kind) {
+            alone(driver, statement).await?;
+        }
+    }
+    alone(driver, cypher::AWAIT_INDEXES.to_owned()).await?;
+    Ok(())
+}
+
+async fn alone(driver: &Driver, statement: String) -> Result<Rows, neo4rs::Error> {
+    let mut transaction = driver.start_txn().await?;
+    let rows = rows(&mut transaction, Query::new(statement)).await?;
+    transaction.commit().await?;
+    Ok(rows)
 }
 
 pub(super) async fn rows(transaction: &mut Txn, query: Query) -> Result<Rows, neo4rs::Error> {

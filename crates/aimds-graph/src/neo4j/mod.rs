@@ -6,6 +6,7 @@
 mod bolt;
 mod cypher;
 mod delivery;
+mod reading;
 mod removal;
 mod rows;
 mod spool;
@@ -17,11 +18,13 @@ use std::time::{Duration, Instant};
 
 use crate::answer::{Counts, Stats};
 use crate::error::Error;
-use crate::graph::{Place, Portion, Step, Steps, Store};
+use crate::graph::{Place, Portion, Step, Steps, Store, Ties};
 use crate::limits::Span;
 use crate::model::{Batch, NodeId, Properties};
+use crate::walk;
 use bolt::Bolt;
 use delivery::Delivery;
+use reading::Reader;
 use spool::Spool;
 
 /// A password, which shows nowhere.
@@ -111,6 +114,7 @@ pub enum Health {
 /// the spool and counted, so that they do not hold up the others.
 pub struct Neo4jGraph {
     bolt: Arc<Bolt>,
+    reader: Reader,
     spool: Arc<Spool>,
     delivery: Delivery,
 }
@@ -131,7 +135,8 @@ impl Neo4jGraph {
         let spool = Arc::new(Spool::open(&options.spool, options.spool_batches, options.spool_bytes)?);
         let bolt = Arc::new(Bolt::new(&options)?);
         let delivery = Delivery::start(spool.clone(), bolt.clone(), &options)?;
-        Ok(Self { bolt, spool, delivery })
+        let reader = Reader::new(bolt.clone());
+        Ok(Self { bolt, reader, spool, delivery })
     }
 
     /// How the database is, by the last delivery.
@@ -142,7 +147,8 @@ impl Neo4jGraph {
 }
 
 impl Store for Neo4jGraph {
-    type Key = NodeId;
+    /// The database's number of a node, in one question.
+    type Key = i64;
 
     fn write(&mut self, batch: &Batch) -> Result<(), Error> {
         self.spool.push(batch)?;
@@ -154,31 +160,47 @@ impl Store for Neo4jGraph {
         self.delivery.settle(patience)
     }
 
-    fn find(&self, tenant: &str, id: &NodeId) -> Result<Option<Place<NodeId>>, Error> {
-        self.bolt.find(tenant, id)
+    fn answer<T>(&self, question: impl FnOnce(&Self) -> Result<T, Error>) -> Result<T, Error> {
+        let answer = question(self);
+        self.reader.end();
+        answer
+    }
+
+    fn find(&self, tenant: &str, id: &NodeId) -> Result<Option<Place<i64>>, Error> {
+        self.reader.find(tenant, id)
     }
 
     fn step(
         &self,
         tenant: &str,
-        from: &[NodeId],
+        from: &[i64],
         step: &Step<'_>,
-        known: &dyn Fn(&NodeId) -> bool,
-    ) -> Result<Steps<NodeId>, Error> {
-        self.bolt.step(tenant, from, step, known)
+        known: &dyn Fn(&i64) -> bool,
+    ) -> Result<Steps<i64>, Error> {
+        self.reader.step(tenant, from, step, known)
     }
 
-    fn properties(&self, tenant: &str, keys: &[NodeId]) -> Result<Vec<Properties>, Error> {
-        self.bolt.properties(tenant, keys)
+    fn properties(&self, tenant: &str, keys: &[i64]) -> Result<Vec<Properties>, Error> {
+        self.reader.properties(tenant, keys)
     }
 
-    fn attacks(&self, tenant: &str, span: Span, limit: usize) -> Result<Portion<Place<NodeId>>, Error> {
-        self.bolt.attacks(tenant, span, limit)
+    fn attacks(&self, tenant: &str, span: Span, limit: usize) -> Result<Portion<Place<i64>>, Error> {
+        self.reader.attacks(tenant, span, limit)
+    }
+
+    fn ties(&self, tenant: &str, span: Span, limit: usize, fan_out: usize) -> Result<Ties<i64>, Error> {
+        match self.reader.ties(tenant, span, limit, fan_out)? {
+            Some(ties) => Ok(ties),
+            None => walk::ties(self, tenant, span, limit, fan_out),
+        }
     }
 
     fn remove_all_of(&mut self, tenant: &str, id: &NodeId) -> Result<Counts, Error> {
         // What still waits might be of the subject, and would come back after it.
-        self.with_empty_spool(|bolt| bolt.remove_all_of(tenant, id))
+        self.with_empty_spool(|bolt| {
+            let is_known = self.answer(|graph| graph.find(tenant, id))?.is_some();
+            if is_known { bolt.remove_all_of(tenant, id) } else { Ok(Counts::default()) }
+        })
     }
 
     fn remove_before(&mut self, tenant: Option<&str>, before_ms: u64) -> Result<Counts, Error> {
@@ -187,7 +209,7 @@ impl Store for Neo4jGraph {
 
     fn count(&self, tenant: Option<&str>) -> Result<Stats, Error> {
         let (waiting, refused) = self.spool.counts()?;
-        Ok(Stats { waiting, refused, ..self.bolt.count(tenant)? })
+        self.answer(|graph| Ok(Stats { waiting, refused, ..graph.reader.count(tenant)? }))
     }
 }
 

@@ -9,7 +9,7 @@ use super::cypher;
 use crate::answer::Counts;
 use crate::error::Error;
 use crate::graph::{Hop, Place, Side};
-use crate::model::{Batch, Edge, EdgeKind, Node, NodeId, NodeKind, Property};
+use crate::model::{Batch, Edge, EdgeKind, Node, NodeKind, Property};
 
 /// One statement for each kind of node and edge in the batch.
 pub(super) fn statements(batch: &Batch) -> Vec<Query> {
@@ -72,10 +72,6 @@ fn edge_row(edge: &Edge) -> BoltType {
     ])
 }
 
-pub(super) fn ids<'a>(ids: impl Iterator<Item = &'a NodeId>) -> Vec<String> {
-    ids.map(|id| id.as_str().to_owned()).collect()
-}
-
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -96,27 +92,31 @@ pub(super) fn kind(name: &str) -> Result<NodeKind, Error> {
     name.parse().map_err(|_| Error::Malformed { what: "node" })
 }
 
-pub(super) fn place(row: &Row, first: &str, last: &str) -> Result<Place<NodeId>, Error> {
-    let id: NodeId = get::<String>(row, "id")?.parse().map_err(|_| Error::Malformed { what: "node" })?;
-    Ok(Place { key: id.clone(), id, first_ms: time(row, first)?, last_ms: time(row, last)? })
+/// A node: its number, its name, when it was first and last seen.
+pub(super) type Stored = (i64, String, i64, i64);
+
+pub(super) fn place((key, id, first_ms, last_ms): Stored) -> Result<Place<i64>, Error> {
+    let id = id.parse().map_err(|_| Error::Malformed { what: "node" })?;
+    Ok(Place { key, id, first_ms: first_ms.unsigned_abs(), last_ms: last_ms.unsigned_abs() })
 }
 
-/// An edge in one of the directions that were asked for, and the node to which it leads.
-pub(super) fn hop(row: &Row, sides: &[Side]) -> Result<(Hop<NodeId>, Place<NodeId>), Error> {
-    let place = place(row, "node_first", "node_last")?;
-    let number =
-        |column| usize::try_from(get::<i64>(row, column)?).map_err(|_| Error::Malformed { what: "answer" });
-    let side = sides.get(number("side")?).copied().ok_or(Error::Malformed { what: "answer" })?;
+/// An edge: which of the nodes it was found at, the node to which it leads as in [`Stored`], its kind, when it was first and
+/// last seen, its weight.
+pub(super) type Found = (usize, i64, String, i64, i64, String, i64, i64, f64);
+
+/// An edge of the node numbered `first` or of one after it.
+pub(super) fn hop(found: Found, side: Side, first: usize) -> Result<(Hop<i64>, Place<i64>), Error> {
+    let (from, key, id, node_first, node_last, kind, first_ms, last_ms, weight) = found;
     let hop = Hop {
-        from: number("i")?,
-        to: place.key.clone(),
+        from: first + from,
+        to: key,
         side,
-        kind: cypher::kind_of(&get::<String>(row, "kind")?).ok_or(Error::Malformed { what: "edge" })?,
-        first_ms: time(row, "first_ms")?,
-        last_ms: time(row, "last_ms")?,
-        weight: get(row, "weight")?,
+        kind: cypher::kind_of(&kind).ok_or(Error::Malformed { what: "edge" })?,
+        first_ms: first_ms.unsigned_abs(),
+        last_ms: last_ms.unsigned_abs(),
+        weight,
     };
-    Ok((hop, place))
+    Ok((hop, place((key, id, node_first, node_last))?))
 }
 
 pub(super) fn counts(kinds: Vec<(String, i64)>, edges: i64) -> Result<Counts, Error> {

@@ -116,6 +116,56 @@ fn neo4j_that_refuses_us_is_one_that_is_away() {
     assert!(graph.node("kill", &id("attack:1")).is_ok());
 }
 
+/// As an earlier version left them: relations that do not say whose they are, and no index of them.
+const EARLIER: [&str; 8] = [
+    "MATCH ()-[r]->() REMOVE r.hub, r.long_hub",
+    "CALL db.awaitIndexes(60)",
+    "DROP INDEX aimds_triggered_hub",
+    "DROP INDEX aimds_triggered_long_hub",
+    "DROP INDEX aimds_derived_from_hub",
+    "DROP INDEX aimds_derived_from_long_hub",
+    "DROP INDEX aimds_carried_by_hub",
+    "DROP INDEX aimds_carried_by_long_hub",
+];
+
+#[test]
+#[ignore = "needs a Neo4j server: cargo xtask test"]
+fn neo4j_finds_what_an_earlier_version_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"), free_port());
+    let options = options(&server, folder.path().join("spool.db"));
+    let lines = [
+        "source:a triggered session:s @1-5000",
+        "source:a triggered attack:1 @2000",
+        "attack:1 carried_by session:s @2000",
+        "attack:1 derived_from pattern:p @2000",
+        "attack:2 derived_from pattern:p @2001",
+        "attack:3 derived_from pattern:p @1-3000",
+    ];
+    let blasts = |graph: &dyn Graph| {
+        let limits = Limits { window_ms: Some(10), ..Limits::blast() };
+        ["source:a", "session:s", "pattern:p"].map(|hub| {
+            let blast = graph.blast("earlier", &id(hub), &limits).unwrap();
+            (blast.reached, blast.subgraph.edges.len())
+        })
+    };
+    let mut graph = Neo4jGraph::open(options.clone()).unwrap();
+    graph.upsert(&batch("earlier", &lines)).unwrap();
+    graph.flush(PATIENCE).unwrap();
+    let before = blasts(&graph);
+    assert_eq!(before.each_ref().map(|(_, edges)| *edges), [3, 1, 3]);
+    drop(graph);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let driver = neo4rs::Graph::new(options.url.as_str(), "neo4j", password()).unwrap();
+        for statement in EARLIER {
+            driver.run(statement).await.unwrap();
+        }
+    });
+    // Without the index and what it holds, its questions would find nothing.
+    assert_eq!(blasts(&Neo4jGraph::open(options).unwrap()), before);
+}
+
 /// No server is needed where there is none.
 #[test]
 fn without_a_database_the_spool_fills_and_says_so() {
