@@ -298,9 +298,9 @@ impl Scanner {
             let Some(rule) = self.rules.rule(hit.rule) else { continue };
             let severity = if hit.forbidden { Severity::Low } else { rule.severity };
             let confidence = severity.confidence();
-            // Who quotes a wording to a model speaks about it; fields of data are quoted anyway.
-            let quoted =
-                head(origin) == Head::Manipulation && is_quoted(&view.canonical.text, hit.range.start);
+            // Who quotes a wording to a model or forbids it speaks about it; fields of data are quoted anyway.
+            let mentioned =
+                head(origin) == Head::Manipulation && is_mentioned(&view.canonical.text, hit.range.start);
             let span = view.canonical.map.span(hit.range);
             let explanation = match hit.forbidden {
                 false => decoded(&rule.why, view),
@@ -311,7 +311,7 @@ impl Scanner {
             if rule.status == Status::Stable {
                 matched.all.count(rule.severity);
                 matched.asked.count(severity);
-                matched.decided |= rule.decides && !hit.forbidden && !quoted;
+                matched.decided |= rule.decides && !hit.forbidden && !mentioned;
                 if !hit.forbidden {
                     report.add_encoded(view, Detector::Rule, confidence, span);
                 }
@@ -504,9 +504,14 @@ struct Matched {
     decided: bool,
 }
 
-/// Whether a quotation begins right before `start`.
-fn is_quoted(text: &str, start: usize) -> bool {
-    text.get(..start).is_some_and(|before| before.trim_end().ends_with(['"', '\'', '`', '“', '„', '«', '‘']))
+/// Whether a quotation begins right before `start`, or a negation stands there: "never drop your guidelines".
+fn is_mentioned(text: &str, start: usize) -> bool {
+    let before = text.get(..start).unwrap_or_default();
+    before.ends_with(['"', '\'', '`', '“', '„', '«', '‘'])
+        || before
+            .split_ascii_whitespace()
+            .next_back()
+            .is_some_and(|word| matches!(word, "never" | "not" | "don't"))
 }
 
 /// What tier 1 says about the wording of a message.
