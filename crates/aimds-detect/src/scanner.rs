@@ -112,6 +112,8 @@ const ORDERED_ODDS: f32 = 5.0;
 const KNOWN_FROM: f32 = 0.05;
 /// What a known attack speaks for: of dev, test_public and clean_10k together 0.4 % of the texts that hold one are benign.
 const KNOWN_ATTACK: f32 = 0.97;
+/// What a rule that decides speaks for; of 91,084 benign texts of the training data and dev three hold one.
+const DECIDED: f32 = 0.97;
 /// What readable text behind characters that are not drawn says by itself.
 const HIDDEN_TEXT: f32 = 0.95;
 
@@ -221,8 +223,9 @@ impl Scanner {
                 Head::Orders => self.apply_orders(&normalised, &mut ordered, &mut report),
                 Head::Manipulation => 0.0,
             };
-            // What the models say was calibrated without the known attacks.
-            let wording = wording.max(known);
+            let decided = if rules.decided { DECIDED } else { 0.0 };
+            // What the models say was calibrated without the known attacks and the rules that decide.
+            let wording = wording.max(known).max(decided);
             // What is hidden, what the words say and what is ordered are independent causes (noisy or).
             score = 1.0 - (1.0 - wording) * (1.0 - hidden) * (1.0 - planted);
         }
@@ -295,6 +298,9 @@ impl Scanner {
             let Some(rule) = self.rules.rule(hit.rule) else { continue };
             let severity = if hit.forbidden { Severity::Low } else { rule.severity };
             let confidence = severity.confidence();
+            // Who quotes a wording to a model or forbids it speaks about it; fields of data are quoted anyway.
+            let mentioned =
+                head(origin) == Head::Manipulation && is_mentioned(&view.canonical.text, hit.range.start);
             let span = view.canonical.map.span(hit.range);
             let explanation = match hit.forbidden {
                 false => decoded(&rule.why, view),
@@ -305,6 +311,7 @@ impl Scanner {
             if rule.status == Status::Stable {
                 matched.all.count(rule.severity);
                 matched.asked.count(severity);
+                matched.decided |= rule.decides && !hit.forbidden && !mentioned;
                 if !hit.forbidden {
                     report.add_encoded(view, Detector::Rule, confidence, span);
                 }
@@ -493,6 +500,18 @@ struct Matched {
     asked: RuleEvidence,
     /// All, whatever the text says about them.
     all: RuleEvidence,
+    /// Whether one that decides matched as a demand.
+    decided: bool,
+}
+
+/// Whether a quotation begins right before `start`, or a negation stands there: "never drop your guidelines".
+fn is_mentioned(text: &str, start: usize) -> bool {
+    let before = text.get(..start).unwrap_or_default();
+    before.ends_with(['"', '\'', '`', '“', '„', '«', '‘'])
+        || before
+            .split_ascii_whitespace()
+            .next_back()
+            .is_some_and(|word| matches!(word, "never" | "not" | "don't"))
 }
 
 /// What tier 1 says about the wording of a message.

@@ -90,4 +90,5 @@ fn the_linter_refuses_what_would_be_slow_or_double() {
     check(&[rule("a.b", r"alpha beta"), rule("a.c", r"alpha beta")], "stands in a.b as well");
     check(&[rule("a.b", r"alpha beta"), rule("a.b", r"alpha  ?beta")], "same id");
     check(&[rule("A.b", r"alpha beta")], "lower case");
+    check(&[RuleFile { decides: true, ..rule("a.b", r"alpha beta") }], "may decide");
 }

@@ -52,6 +52,10 @@ pub struct RuleFile {
     pub severity: Severity,
     /// Where it is in its life.
     pub status: Status,
+    /// Whether a hit has the last word beside the models, as a known attack has: for wordings that no harmless text of the
+    /// training data holds and that the models do not know.
+    #[serde(default)]
+    pub decides: bool,
     /// Origins of text that it applies to; empty for all but the operator's own.
     #[serde(default)]
     pub origins: Vec<String>,

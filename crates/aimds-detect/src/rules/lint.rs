@@ -2,7 +2,7 @@
 
 use aimds_text::{Limits, normalise};
 
-use super::file::RuleFile;
+use super::file::{RuleFile, Severity, Status};
 use super::set::{RuleMask, RuleSet, parse, prefixes};
 
 /// One thing that is wrong with a rule.
@@ -46,6 +46,9 @@ pub fn lint(files: &[RuleFile]) -> Vec<Problem> {
         }
         if file.hits.len() < 3 || file.near_misses.len() < 3 {
             say("at least three hits and three near-misses are needed".into());
+        }
+        if file.decides && (file.severity != Severity::High || file.status != Status::Stable) {
+            say("only a stable rule of high severity may decide".into());
         }
         if file.patterns.is_empty() {
             say("no pattern".into());

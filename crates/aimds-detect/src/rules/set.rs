@@ -66,6 +66,7 @@ pub(crate) struct Rule {
     pub(crate) category: Category,
     pub(crate) severity: Severity,
     pub(crate) status: Status,
+    pub(crate) decides: bool,
     pub(crate) origins: Vec<Origin>,
 }
 
@@ -180,6 +181,7 @@ impl RuleSet {
                 category: file.category().ok_or_else(|| unknown("category"))?,
                 severity: file.severity,
                 status: file.status,
+                decides: file.decides,
                 origins: file.origins().ok_or_else(|| unknown("origin"))?,
             });
         }
