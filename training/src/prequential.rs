@@ -1,9 +1,10 @@
 //! How fast the learner catches a new family of attacks: a stream of labelled texts in which one appears half-way.
 //!
 //! Each text is judged before its label is learnt (Dawid, *Statistical theory: the prequential approach*, 1984). The
-//! detector is a model of the same features that has seen the other families and then stays as it is; the learner adds to its score. What
-//! was learnt and the threshold under the budget of false alarms come into force together, every few labels; the threshold
-//! rests on benign texts that are never learnt, judged by what comes into force (split conformal prediction: Papadopoulos and others,
+//! detector is a model of the same features that has seen the other families and then stays as it is; the learner, with the
+//! settings that it has in the gateway, adds to its score, and its windows stand beside it. What
+//! was learnt and both thresholds under the budget of false alarms come into force together, every few labels; the thresholds
+//! rest on benign texts that are never learnt, judged by what comes into force (split conformal prediction: Papadopoulos and others,
 //! *Inductive confidence machines for regression*, 2002). Recall and false alarms are measured on texts that are not in the stream.
 
 use std::collections::VecDeque;
@@ -11,7 +12,7 @@ use std::io::BufRead as _;
 use std::path::PathBuf;
 
 use aimds_detect::lexical::{Family, features};
-use aimds_learn::{Random, TextConfig, TextLane, threshold};
+use aimds_learn::{Hashed, LearnerConfig, Random, TextConfig, TextLane, threshold};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
@@ -52,6 +53,11 @@ const HELD_OUT_BENIGN: usize = 3000;
 const EVERY: usize = 20;
 /// Of so many benign labels one is for the threshold alone.
 const CALIBRATES: usize = 4;
+/// Texts that a rehearsal draws from, and how many it draws, as the learner does.
+const KEPT: usize = 2048;
+const DRAWN: usize = 5;
+/// What the score may use of the budget; the windows take what it leaves.
+const SCORES_SHARE: f64 = 0.5;
 /// Benign scores that the threshold rests on.
 const WINDOW: usize = 3000;
 /// That the threshold keeps the budget; the learner's threshold proposals have the same.
@@ -59,7 +65,10 @@ const CONFIDENCE: f64 = 0.9;
 const LONGEST: usize = 4000;
 
 struct Text {
+    /// Its place among all texts.
+    place: usize,
     indices: Vec<u32>,
+    words: Vec<u32>,
     attack: bool,
     family: String,
 }
@@ -72,7 +81,8 @@ struct Report {
     known_before: f64,
     /// Recall of the new one then: what is lost is the difference.
     new_before: f64,
-    /// Labels of any kind, and of the new family alone, until 90 % of the loss was made good with false alarms in budget.
+    /// Labels of any kind, and of the new family alone, until 90 % of the loss was made good with false alarms in budget. The
+    /// promise counts those of the family.
     labels_to_recover: Option<usize>,
     new_labels_to_recover: Option<usize>,
     /// At the end of the stream.
@@ -105,12 +115,25 @@ fn read(path: &std::path::Path) -> Result<Vec<Text>> {
     for line in data::open(path)?.lines() {
         let row: Row = serde_json::from_str(&line?)?;
         let text = row.text[..row.text.floor_char_boundary(LONGEST)].to_lowercase();
-        let mut indices = Vec::new();
-        features(&text, |family, hash| indices.push(if family == Family::Words { hash } else { !hash }));
+        let (mut indices, mut words) = (Vec::new(), Vec::new());
+        features(&text, |family, hash| {
+            if family == Family::Words {
+                words.push(hash);
+                indices.push(hash);
+            } else {
+                indices.push(!hash);
+            }
+        });
         indices.sort_unstable();
         indices.dedup();
         if !indices.is_empty() {
-            texts.push(Text { indices, attack: row.is_attack(), family: row.category });
+            texts.push(Text {
+                place: texts.len(),
+                indices,
+                words,
+                attack: row.is_attack(),
+                family: row.category,
+            });
         }
     }
     Ok(texts)
@@ -168,9 +191,16 @@ fn stream<'a>(texts: &'a [Text], family: &str, length: usize, random: &mut Rando
     Ok(Stream { before, texts, known, new, benign, calibration })
 }
 
+impl Text {
+    fn hashed(&self) -> Hashed<'_> {
+        Hashed { indices: &self.indices, words: &self.words }
+    }
+}
+
 /// The detector that stays as it is, and what is in force: a model on top of it, and the threshold.
 struct Judge<'a> {
-    detector: TextLane,
+    /// What the detector says of each text.
+    detector: Vec<f64>,
     lane: TextLane,
     threshold: f64,
     /// Benign texts that no model has learnt.
@@ -185,35 +215,51 @@ impl<'a> Judge<'a> {
         self.calibration.push_back(text);
     }
 
-    /// Puts what was learnt in force, with its threshold.
+    /// Puts what was learnt in force, with its thresholds.
     fn publish(&mut self, learnt: &TextLane, budget: f64) -> Result<()> {
-        self.lane.clone_from(learnt);
-        let benign: Vec<f64> = self.calibration.iter().map(|text| self.score(text)).collect();
-        self.threshold = threshold(&benign, budget, CONFIDENCE)?.score;
+        let mut lane = learnt.clone();
+        let known = self.calibration.iter().map(|text| (self.base(text), text.hashed()));
+        let benign: Vec<f64> =
+            known.clone().map(|(base, text)| base + lane.adjustment(text.indices)).collect();
+        let threshold = threshold(&benign, SCORES_SHARE * budget, CONFIDENCE)?.score;
+        lane.calibrate(known, threshold, budget, CONFIDENCE)?;
+        (self.lane, self.threshold) = (lane, threshold);
         Ok(())
     }
 
+    fn base(&self, text: &Text) -> f64 {
+        self.detector.get(text.place).copied().unwrap_or_default()
+    }
+
     fn score(&self, text: &Text) -> f64 {
-        self.detector.logit(&text.indices) + self.lane.adjustment(&text.indices)
+        self.base(text) + self.lane.adjustment(&text.indices)
+    }
+
+    fn detects(&self, text: &Text) -> bool {
+        self.score(text) > self.threshold || self.lane.alarms(&text.words)
     }
 
     fn rate(&self, texts: &[&Text]) -> f64 {
-        let above = texts.iter().filter(|text| self.score(text) > self.threshold).count();
+        let above = texts.iter().filter(|text| self.detects(text)).count();
         above as f64 / texts.len().max(1) as f64
     }
 }
 
 fn one(texts: &[Text], family: &str, arguments: &Arguments) -> Result<Report> {
     let mut random = Random::new(arguments.seed);
+    // Apart, so that the order of the stream does not depend on what is rehearsed.
+    let mut rehearsal = Random::new(!arguments.seed);
     let stream = stream(texts, family, arguments.stream, &mut random)?;
-    let config = TextConfig { bits: 20, most: 20.0, ..TextConfig::default() };
-    let slow = TextConfig { alpha: 2.0, ..config };
-    let mut lane = TextLane::new(config)?;
-    let (detector, calibration) = (TextLane::new(slow)?, stream.calibration.into());
-    let mut judge = Judge { detector, lane: lane.clone(), threshold: f64::INFINITY, calibration };
+    let mut lane = TextLane::new(LearnerConfig::new(1, 2).text)?;
+    let mut detector = TextLane::new(TextConfig { bits: 20, alpha: 2.0, ..TextConfig::default() })?;
     for text in &stream.before {
-        judge.detector.learn(&text.indices, 0.0, text.attack, 1.0)?;
+        // No windows: only the learner has them.
+        detector.learn(Hashed { words: &[], ..text.hashed() }, 0.0, text.attack, 1.0)?;
     }
+    let detector = texts.iter().map(|text| detector.logit(&text.indices)).collect();
+    let calibration = stream.calibration.into();
+    let mut judge = Judge { detector, lane: lane.clone(), threshold: f64::INFINITY, calibration };
+    let mut remembered: VecDeque<&Text> = VecDeque::new();
     judge.publish(&lane, arguments.budget)?;
     let appears = arguments.stream / 2;
     let (mut learnt, mut benign, mut labels, mut of_new) = (0, 0, 0, 0);
@@ -224,7 +270,7 @@ fn one(texts: &[Text], family: &str, arguments: &Arguments) -> Result<Report> {
             before = Some((judge.rate(&stream.known), judge.rate(&stream.new)));
         }
         if !text.attack {
-            alarms.push(judge.score(text) > judge.threshold);
+            alarms.push(judge.detects(text));
         }
         if random.unit() >= arguments.labelled {
             continue;
@@ -233,7 +279,14 @@ fn one(texts: &[Text], family: &str, arguments: &Arguments) -> Result<Report> {
         if !text.attack && benign % CALIBRATES == 0 {
             judge.calibrate(text);
         } else {
-            lane.learn(&text.indices, judge.detector.logit(&text.indices), text.attack, 1.0)?;
+            lane.learn(text.hashed(), judge.base(text), text.attack, 1.0)?;
+            let drawn = [(); DRAWN].map(|()| rehearsal.below(remembered.len()));
+            let drawn = drawn.into_iter().filter_map(|place| remembered.get(place));
+            lane.rehearse(drawn.filter(|text| !text.attack).map(|text| text.words.as_slice()));
+            if remembered.len() == KEPT {
+                remembered.pop_front();
+            }
+            remembered.push_back(text);
         }
         learnt += 1;
         if learnt % EVERY == 0 {

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 
 const MAGIC: &[u8; 8] = b"AIMDSLRN";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const CHECKSUM: usize = 32;
 /// Larger bytes are refused before they are looked at.
 const MAX_BYTES: usize = 256 << 20;
@@ -73,6 +73,6 @@ mod tests {
         }
         let mut newer = bytes;
         newer[12] = 9;
-        assert_eq!(refused(&newer), "snapshot of version 9, this program reads version 2");
+        assert_eq!(refused(&newer), "snapshot of version 9, this program reads version 3");
     }
 }

@@ -41,15 +41,41 @@ pub fn threshold(benign: &[f64], budget: f64, confidence: f64) -> Result<Thresho
     }
     let mut sorted = benign.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    let rank = if confidence > 0.0 {
-        rank_with_confidence(sorted.len(), budget, confidence)
-    } else {
-        ((sorted.len() + 1) as f64 * (1.0 - budget)).ceil() as usize
-    };
+    let rank = rank(sorted.len(), budget, confidence);
     let score = rank.checked_sub(1).and_then(|at| sorted.get(at)).copied().unwrap_or(f64::INFINITY);
     let above = sorted.len() - sorted.partition_point(|other| *other <= score);
     let observed_rate = if sorted.is_empty() { 0.0 } else { above as f64 / sorted.len() as f64 };
     Ok(Threshold { score, benign: sorted.len(), observed_rate })
+}
+
+/// The smallest threshold of a second score that leaves the alarms of either score within the budget, where the first has its
+/// threshold already: for each benign text both scores. `None` where they are too few. O(n log n).
+pub(crate) fn second_threshold(
+    benign: &[(f64, f64)],
+    first: f64,
+    budget: f64,
+    confidence: f64,
+) -> Result<Option<f64>, Error> {
+    let of_second: Vec<f64> = benign.iter().map(|(_, second)| *second).collect();
+    // Checks what was given, and whether there are enough of them.
+    if !threshold(&of_second, budget, confidence)?.score.is_finite() {
+        return Ok(None);
+    }
+    let permitted = benign.len().saturating_sub(rank(benign.len(), budget, confidence));
+    let mut left: Vec<f64> =
+        benign.iter().filter(|(score, _)| *score <= first).map(|(_, second)| *second).collect();
+    let taken = benign.len() - left.len();
+    left.sort_unstable_by(|a, b| b.total_cmp(a));
+    // Above the threshold are as many as the first score has left, at least none.
+    Ok(left.get(permitted.saturating_sub(taken)).copied())
+}
+
+fn rank(n: usize, budget: f64, confidence: f64) -> usize {
+    if confidence > 0.0 {
+        rank_with_confidence(n, budget, confidence)
+    } else {
+        ((n + 1) as f64 * (1.0 - budget)).ceil() as usize
+    }
 }
 
 /// The smallest rank k with P(Binomial(n, budget) ≤ n − k) ≤ 1 − confidence; beyond n where there is none.
@@ -104,5 +130,22 @@ mod tests {
         assert!(mean <= 0.0515, "{mean}");
         // A tenth, give or take three standard deviations.
         assert!((23..=97).contains(&broken), "{broken}");
+    }
+    #[test]
+    fn a_second_score_gets_what_the_first_has_left() {
+        // 1,000 texts: the first score alarms at `taken` of them, the second falls from text to text.
+        let both = |taken: usize| -> Vec<(f64, f64)> {
+            (0..1000).map(|i| (if i < taken { 1.0 } else { 0.0 }, -(i as f64))).collect()
+        };
+        let permitted = 1000 - rank(1000, 0.01, 0.0);
+        assert_eq!(permitted, 9);
+        for taken in [0, 4, 9, 20] {
+            let texts = both(taken);
+            let found = second_threshold(&texts, 0.5, 0.01, 0.0).unwrap().unwrap();
+            let alarms = texts.iter().filter(|(first, second)| *first > 0.5 || *second > found).count();
+            assert_eq!(alarms, taken.max(permitted), "{taken}");
+        }
+        assert_eq!(second_threshold(&both(0)[..50], 0.5, 0.01, 0.9).unwrap(), None);
+        assert!(second_threshold(&[(0.0, f64::NAN)], 0.5, 0.01, 0.9).is_err());
     }
 }

@@ -1,9 +1,9 @@
 //! Proposals, levels, texts, templates: the whole learner from outside.
 
 use aimds_learn::{
-    Action, Case, Change, Error, Evidence, Experience, Features, Interval, Learner, LearnerConfig, Ledger,
-    LedgerLimits, Levels, LevelsConfig, NotNow, PatternConfig, Problem, Random, Replay, ReplayConfig, Row,
-    Shadow, Stage, TextLane, Trust, Verdict, extract, optimise,
+    Action, Case, Change, Error, Evidence, Experience, Features, Hashed, Interval, Learner, LearnerConfig,
+    Ledger, LedgerLimits, Levels, LevelsConfig, NotNow, PatternConfig, Problem, Random, Replay, ReplayConfig,
+    Row, Shadow, Stage, TextLane, Trust, Verdict, extract, optimise,
 };
 
 fn interval(low: f64, high: f64) -> Interval {
@@ -280,7 +280,7 @@ fn rows_count_once_and_by_who_sent_them() {
     }
     let untrusted = Row { id: 2, trust: Trust::Untrusted, ..first.clone() };
     learner.observe(&untrusted).unwrap();
-    let case = Case { score: 1.0, attack: true, indices: vec![1], tokens: vec![1] };
+    let case = Case { score: 1.0, attack: true, indices: vec![1], words: vec![1], tokens: vec![1] };
     learner
         .observe(&Row { id: 3, trust: Trust::Trusted, experience: None, case: Some(case), ..first.clone() })
         .unwrap();
@@ -315,9 +315,10 @@ fn label_rows(from: u64, n: u64) -> Vec<Row> {
             } else {
                 vec![word(), word(), 3, word(), word(), 1, word()]
             };
-            let indices = tokens.iter().map(|token| token.wrapping_mul(2_654_435_761)).collect();
+            let indices: Vec<u32> = tokens.iter().map(|token| token.wrapping_mul(2_654_435_761)).collect();
+            let words = indices.clone();
             let score = if !attack && at % 11 == 0 { 1.0 } else { -2.0 + 0.1 * random.normal() };
-            row(at, None, Some(Case { score, attack, indices, tokens }), None)
+            row(at, None, Some(Case { score, attack, indices, words, tokens }), None)
         })
         .collect()
 }
@@ -365,18 +366,21 @@ fn a_threshold_rests_on_texts_that_the_model_in_force_has_not_learnt() {
     let mut learner = Learner::new(config.clone(), 5).unwrap();
     let mut lane = TextLane::new(config.text).unwrap();
     let benign = |at: u64| {
-        let case = Case { score: 1.0, attack: false, indices: vec![at as u32], tokens: Vec::new() };
-        row(at, None, Some(case), None)
+        let (indices, words, tokens) = (vec![at as u32], vec![at as u32], Vec::new());
+        row(at, None, Some(Case { score: 1.0, attack: false, indices, words, tokens }), None)
     };
-    for at in 0..400 {
+    for at in 0..80 {
         learner.observe(&benign(at)).unwrap();
-        lane.learn(&[at as u32], 1.0, false, 1.0).unwrap();
+        // The learner keeps every fourth back.
+        if at % 4 != 3 {
+            lane.learn(Hashed { indices: &[at as u32], words: &[at as u32] }, 1.0, false, 1.0).unwrap();
+        }
     }
-    let id = proven(learner.ledger_mut(), Change::Text(Box::new(lane)), 400);
-    learner.ledger_mut().promote(id, "ann", "evidence is good", 400).unwrap();
-    // With 40 benign scores the budget cannot be kept with confidence; with 200 it can.
+    let id = proven(learner.ledger_mut(), Change::Text(Box::new(lane)), 80);
+    learner.ledger_mut().promote(id, "ann", "evidence is good", 80).unwrap();
+    // 20 that were kept back and 20 that came later are too few to keep the budget with confidence; 20 and 80 are enough.
     let mut check = |until: u64, expected: Option<&str>| {
-        (until.saturating_sub(160).max(400)..until).for_each(|at| _ = learner.observe(&benign(at)).unwrap());
+        (until.saturating_sub(60).max(80)..until).for_each(|at| _ = learner.observe(&benign(at)).unwrap());
         learner.adapt().unwrap();
         let mut proposals = learner.ledger().proposals().iter();
         let found = proposals.find(|proposal| matches!(proposal.change, Change::Threshold(_)));
@@ -384,8 +388,44 @@ fn a_threshold_rests_on_texts_that_the_model_in_force_has_not_learnt() {
         assert_eq!(why.is_some(), expected.is_some(), "{why:?}");
         assert!(expected.is_none_or(|told| why.unwrap().contains(told)));
     };
-    check(440, None);
-    check(600, Some("200 reviewed benign scores"));
+    check(100, None);
+    check(160, Some("100 reviewed benign scores"));
+}
+
+/// A page of 200 words, with an order of ten in an attack.
+fn page(at: u64, attack: bool) -> Vec<u32> {
+    let mut random = Random::new(at);
+    let mut page: Vec<u32> = (0..200).map(|_| 1000 + random.below(3000) as u32).collect();
+    if attack {
+        let place = random.below(190);
+        page.splice(place..place, 1..=10);
+    }
+    page
+}
+
+#[test]
+fn an_order_late_in_a_page_is_learnt_as_a_window_with_a_threshold_of_its_own() {
+    let mut config = LearnerConfig::new(2, 3);
+    config.limits.canary_rows = 0;
+    config.false_alarms = 0.05;
+    // Whole texts must not be what finds it, and enough texts are kept back before the first look.
+    (config.text.most, config.adapt_every) = (0.0, 800);
+    let mut learner = Learner::new(config, 5).unwrap();
+    for at in 0..2400 {
+        let attack = at % 2 == 0;
+        let words = page(at, attack);
+        let case = Case { score: -2.0, attack, indices: words.clone(), words, tokens: Vec::new() };
+        learner.observe(&row(at, None, Some(case), None)).unwrap();
+    }
+    let proposals = learner.ledger().proposals();
+    let found = proposals.iter().find_map(|proposal| match &proposal.change {
+        Change::Text(lane) if proposal.stage == Stage::Proven => Some((proposal, lane)),
+        _ => None,
+    });
+    let (proposal, lane) = found.unwrap_or_else(|| panic!("{proposals:?}"));
+    assert!(proposal.why.contains("windows alarm above"), "{}", proposal.why);
+    let share = |attack: bool| (0..400).filter(|at| lane.alarms(&page(1_000_000 + at, attack))).count();
+    assert!(share(true) > 360 && share(false) < 40, "{} {}", share(true), share(false));
 }
 
 #[test]

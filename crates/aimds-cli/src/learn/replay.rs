@@ -19,8 +19,8 @@ pub(super) const HELP: &str = "A line is a JSON object. Always: \"id\" (the same
 A decision and its outcome: \"features\" (1 to 32 numbers, the same number in every line), \"action\" and \"floor\" (allow, \
 flag, redact, escalate, block; floor is allow unless given), \"propensity\" (the probability with which the action was \
 chosen), \"reward\" (0 to 1), and where there are any \"class\" (0 or 1) and \"proposal\" (the one that decided, in a canary).
-A labelled text: \"label\" (attack, benign), \"score\" (0 to 1, of the detector), and \"text\" or \"ngrams\" and \"tokens\" \
-(32-bit hashes). A text is hashed and not kept. Only labels with \"trust\":\"verified\" are learnt from.
+A labelled text: \"label\" (attack, benign), \"score\" (0 to 1, of the detector), and \"text\" or \"ngrams\", \"words\" (n-grams \
+of words) and \"tokens\" (32-bit hashes, the last two in order). A text is hashed and not kept. Only labels with \"trust\":\"verified\" are learnt from.
 Records of `aimds audit export` are read too: those of kind \"experience\", whose body is such a line; others are passed over.
 
 Exit status: 0 all read, 3 some lines or the state could not be used.";

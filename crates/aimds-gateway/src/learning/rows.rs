@@ -35,6 +35,8 @@ struct Line {
     #[serde(default)]
     ngrams: Vec<u32>,
     #[serde(default)]
+    words: Vec<u32>,
+    #[serde(default)]
     tokens: Vec<u32>,
 }
 
@@ -150,13 +152,24 @@ fn case(line: &Line) -> Result<Option<Case>, String> {
         return Err("\"score\" is not from 0 to 1".into());
     }
     let score = score.clamp(SUREST, 1.0 - SUREST);
-    let (mut indices, mut tokens) = (line.ngrams.clone(), line.tokens.clone());
+    let (mut indices, mut words, mut tokens) = (line.ngrams.clone(), line.words.clone(), line.tokens.clone());
     if let Some(text) = &line.text {
         let text = text.get(..text.floor_char_boundary(LONGEST_TEXT)).unwrap_or_default().to_lowercase();
-        features(&text, |family, hash| indices.push(if family == Family::Words { hash } else { !hash }));
+        features(&text, |family, hash| {
+            if family == Family::Words {
+                words.push(hash);
+                indices.push(hash);
+            } else {
+                indices.push(!hash);
+            }
+        });
         tokens.extend(text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(word));
     }
-    Ok(Some(Case { score: (score / (1.0 - score)).ln(), attack: *label == Label::Attack, indices, tokens }))
+    // A text says no more by saying it often, and would be learnt too fast.
+    indices.sort_unstable();
+    indices.dedup();
+    let (score, attack) = ((score / (1.0 - score)).ln(), *label == Label::Attack);
+    Ok(Some(Case { score, attack, indices, words, tokens }))
 }
 
 fn named(what: &str, name: &str) -> Result<Action, String> {
@@ -201,7 +214,9 @@ mod tests {
         let case = parse_row(line.as_bytes()).unwrap().unwrap().case.unwrap();
         assert_eq!((case.score, case.attack, case.tokens.len()), (0.0, true, 3));
         assert_eq!(case.tokens[0], case.tokens[2]);
-        assert!(case.indices.len() > 5);
+        // Three words and a comma, with pairs, triples and pairs with one between; the first word is the last, too.
+        assert_eq!((case.words.len(), case.words[0]), (4 + 3 + 2 + 2, case.words[7]));
+        assert!(case.indices.len() > case.words.len() && case.indices.is_sorted_by(|a, b| a < b));
     }
 
     #[test]

@@ -20,6 +20,10 @@ const LOOKS: u32 = 4;
 const LABELS: u64 = 100;
 /// Confidence that a proposed threshold keeps the budget.
 const BUDGET_CONFIDENCE: f64 = 0.9;
+/// What the score may use of the budget where windows alarm too.
+const SCORES_SHARE: f64 = 0.5;
+/// Templates are learnt from so many words of a text.
+const ALIGNED: usize = 256;
 /// A threshold that moves by less is not worth a proposal.
 const LEAST_MOVE: f64 = 0.02;
 /// Tuning looks at the latest of these.
@@ -284,24 +288,26 @@ impl Learner {
         }
         let now = self.in_force();
         // Texts that the model in force has learnt score lower than those to come: only the others tell how many false
-        // alarms there will be. Each label that was learnt is one case at the end of the memory.
+        // alarms there will be. Each label that it has not learnt, and the learner has, is one case at the end of the memory.
         let unlearnt = now.text.map_or(usize::MAX, |lane| {
             usize::try_from(self.lane.labels().saturating_sub(lane.labels())).unwrap_or(usize::MAX)
         });
         let benign: Vec<f64> =
             self.cases.latest(unlearnt).filter(|case| !case.attack).map(|case| now.score(case)).collect();
-        let found = threshold(&benign, self.config.false_alarms, BUDGET_CONFIDENCE)?;
+        // Windows take what the score leaves of the budget.
+        let windows = now.text.is_some_and(|lane| lane.bar().is_some());
+        let budget = self.config.false_alarms * if windows { SCORES_SHARE } else { 1.0 };
+        let found = threshold(&benign, budget, BUDGET_CONFIDENCE)?;
         let step = self.ledger.limits().threshold_step;
         let to = found.score.clamp(now.threshold - step, now.threshold + step);
         if !found.score.is_finite() || (to - now.threshold).abs() < LEAST_MOVE {
             return Ok(());
         }
         let why = format!(
-            "from {:+.3} to {to:+.3}, on the way to {:+.3}, where {} reviewed benign scores keep {} false alarms with {:.0} % confidence",
+            "from {:+.3} to {to:+.3}, on the way to {:+.3}, where {} reviewed benign scores keep {budget} false alarms with {:.0} % confidence",
             now.threshold,
             found.score,
             found.benign,
-            self.config.false_alarms,
             100.0 * BUDGET_CONFIDENCE,
         );
         self.draft(Change::Threshold(to), why, notes);
@@ -315,8 +321,16 @@ impl Learner {
             return Ok(());
         }
         self.labels_at_draft = labels;
-        let why = format!("{} n-grams weighed by {labels} reviewed labels", self.lane.weights());
-        self.draft(Change::Text(Box::new(self.lane.clone())), why, notes);
+        let mut lane = Box::new(self.lane.clone());
+        let benign = self.cases.held_back().map(|case| (case.score, case.hashed()));
+        let threshold = self.in_force().threshold;
+        let benign = lane.calibrate(benign, threshold, self.config.false_alarms, BUDGET_CONFIDENCE)?;
+        let windows = match lane.bar() {
+            Some(bar) => format!("windows alarm above {bar:+.3}, from {benign} benign texts kept back"),
+            None => format!("no window alarms: {benign} benign texts kept back are too few for a threshold"),
+        };
+        let why = format!("{} n-grams weighed by {labels} reviewed labels; {windows}", lane.weights());
+        self.draft(Change::Text(lane), why, notes);
         Ok(())
     }
 
@@ -327,10 +341,9 @@ impl Learner {
         let now = self.in_force();
         // What is detected anyway needs no template.
         let missed = |case: &&Case| case.attack && !case.tokens.is_empty() && !now.detects(case);
-        let attacks: Vec<Vec<u32>> =
-            self.cases.all().filter(missed).map(|case| case.tokens.clone()).collect();
-        let benign: Vec<Vec<u32>> =
-            self.cases.all().filter(|case| !case.attack).map(|case| case.tokens.clone()).collect();
+        let head = |case: &Case| case.tokens.iter().take(ALIGNED).copied().collect();
+        let attacks: Vec<Vec<u32>> = self.cases.all().filter(missed).map(head).collect();
+        let benign: Vec<Vec<u32>> = self.cases.all().filter(|case| !case.attack).map(head).collect();
         let known = |pieces: &[Vec<u32>]| {
             self.ledger
                 .proposals()

@@ -45,7 +45,7 @@ pub struct LearnerConfig {
     pub false_alarms: f64,
     /// The shipped threshold, in log-odds. Default 0.
     pub shipped_threshold: f64,
-    /// The model of texts. Default 2¹⁶ weights.
+    /// The model of texts. Default 2¹⁶ weights for whole texts.
     pub text: TextConfig,
     /// Templates.
     pub patterns: PatternConfig,
@@ -231,8 +231,12 @@ impl Learner {
             return Ok(());
         }
         self.summary.labels += 1;
-        self.lane.learn(&case.indices, case.score, case.attack, 1.0)?;
-        self.cases.add(case.clone(), self.order);
+        let held_back = self.cases.holds_back(case);
+        if !held_back {
+            self.lane.learn(case.hashed(), case.score, case.attack, 1.0)?;
+            self.lane.rehearse(self.cases.drawn(&mut self.random));
+        }
+        self.cases.add(case.clone(), self.order, held_back);
         Ok(())
     }
 
@@ -361,6 +365,7 @@ impl Learner {
             && learner.candidate.config().features == learner.config.policy.features
             && learner.sources.is_sound()
             && learner.replay.is_sound()
+            && learner.cases.is_sound()
             && learner.lane.is_sound()
             && learner.ledger.is_sound();
         if sound {
