@@ -204,9 +204,9 @@ impl Scanner {
         let mut ordered = Vec::new();
         if message.origin != Origin::System {
             let rules = self.apply_rules(&normalised, message.origin, mask, &mut report);
-            let Wording { score: wording, suspicion } =
+            let Wording { score: wording, suspicion, shown } =
                 self.apply_model(&normalised, message.origin, rules, &mut report);
-            let known = self.apply_known(&normalised, suspicion, &mut report);
+            let known = self.apply_known(&normalised, shown, &mut report);
             let hidden = invisible(&normalised, &mut report);
             let unsure =
                 |(from, to): &(f32, f32)| [wording, suspicion].iter().any(|x| (*from..=*to).contains(x));
@@ -329,12 +329,14 @@ impl Scanner {
         report: &mut Report,
     ) -> Wording {
         let Some(model) = &self.lexical else {
-            return Wording { score: rules_alone(rules.asked), suspicion: rules_alone(rules.all) };
+            let [score, suspicion] = [rules.asked, rules.all].map(rules_alone);
+            return Wording { score, suspicion, shown: suspicion };
         };
         let head = head(origin);
         // A text without words still has what the rules say.
         let joined = |scores: Option<&Scores>, rules| model.probability(&evidence(scores, rules), head);
-        let mut wording = Wording { score: joined(None, rules.asked), suspicion: joined(None, rules.all) };
+        let [score, suspicion] = [rules.asked, rules.all].map(|rules| joined(None, rules));
+        let mut wording = Wording { score, suspicion, shown: suspicion };
         let mut best: Option<(f32, &View, Range<usize>)> = None;
         for view in &normalised.views {
             let mapped = view.remainder.as_ref().unwrap_or(&view.canonical);
@@ -343,7 +345,9 @@ impl Scanner {
             let hides = view.hides(span.clone());
             let raised = |probability: f32| if hides { raise(probability) } else { probability };
             wording.score = wording.score.max(raised(joined(Some(&scores), rules.asked)));
-            wording.suspicion = wording.suspicion.max(raised(joined(Some(&scores), rules.all)));
+            let shown = joined(Some(&scores), rules.all);
+            wording.suspicion = wording.suspicion.max(raised(shown));
+            wording.shown = wording.shown.max(shown);
             let alone = raised(joined(Some(&scores), RuleEvidence::default()));
             if best.as_ref().is_none_or(|(top, ..)| alone > *top) {
                 best = Some((alone, view, span));
@@ -356,8 +360,8 @@ impl Scanner {
     }
 
     /// Known attacks in the views of a text that is not above suspicion; the probability that the nearest speaks for.
-    fn apply_known(&self, normalised: &Normalised, suspicion: f32, report: &mut Report) -> f32 {
-        let Some(known) = self.known.as_ref().filter(|_| suspicion >= KNOWN_FROM) else { return 0.0 };
+    fn apply_known(&self, normalised: &Normalised, shown: f32, report: &mut Report) -> f32 {
+        let Some(known) = self.known.as_ref().filter(|_| shown >= KNOWN_FROM) else { return 0.0 };
         let nearest = normalised
             .views
             .iter()
@@ -520,6 +524,8 @@ struct Wording {
     score: f32,
     /// What the score would be if nothing that it forbids were forbidden: how closely to look.
     suspicion: f32,
+    /// The same if nothing were hidden either: a disguise makes no text more like a known attack.
+    shown: f32,
 }
 
 /// What rules say where no model is loaded: the strongest severity that matched.
