@@ -302,8 +302,7 @@ async fn every_field_of_every_answer_is_inspected_whole_and_as_a_stream() {
             let mut cells = Vec::new();
             upstream.answers(200, (surface.response)(field, CARD).to_string());
             let reply = ask(&gate, surface, &request, false).await;
-            let hidden = !reply.text().contains("4111");
-            cells.push((reply.decision() == "block" && hidden).into());
+            cells.push((reply.decision() == "block" && !shows_card(reply.text())).into());
             let answer = (surface.response)(field, EMAIL).to_string();
             upstream.answers(200, answer.clone());
             let reply = ask(&gate, surface, &request, false).await;
@@ -320,8 +319,8 @@ async fn every_field_of_every_answer_is_inspected_whole_and_as_a_stream() {
                 }
                 upstream.streams(&(surface.events)(field, CARD));
                 let reply = ask(&gate, surface, &request, true).await;
-                let hidden = !reply.text().contains("4111") && !reply.text().contains("1111");
-                cells.push((reply.status == 200 && reply.decision() == "block" && hidden).into());
+                let blocked = reply.status == 200 && reply.decision() == "block";
+                cells.push((blocked && !shows_card(reply.text())).into());
                 upstream.streams(&(surface.events)(field, EMAIL));
                 let reply = ask(&gate, surface, &request, true).await;
                 let hidden =
@@ -341,6 +340,12 @@ async fn every_field_of_every_answer_is_inspected_whole_and_as_a_stream() {
         }
     }
     table.done();
+}
+
+/// Whether a part of the card's number stands in a text: five characters, of which one is a space, so that no random identifier
+/// looks like it.
+fn shows_card(text: &str) -> bool {
+    CARD.as_bytes().windows(5).any(|part| text.contains(std::str::from_utf8(part).unwrap()))
 }
 
 /// Whether an answer with an address is marked when the model gives it, and again when it comes from the cache.

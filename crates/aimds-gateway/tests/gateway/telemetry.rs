@@ -250,7 +250,7 @@ async fn nothing_of_a_request_or_an_answer_is_in_the_bytes() {
     assert!(call.end_time_unix_nano <= server.end_time_unix_nano);
     for body in collector.bodies() {
         let bytes = String::from_utf8_lossy(&body);
-        for secret in ["xyzzyplugh", "previous instructions", EMAIL, "corp-mail", CARD, "4111", &gate.key] {
+        for secret in ["xyzzyplugh", "previous instructions", EMAIL, "corp-mail", CARD, "4111 ", &gate.key] {
             assert!(!bytes.contains(secret), "{secret} in {bytes}");
         }
     }
