@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::io::BufRead as _;
 use std::path::PathBuf;
 
-use aimds_detect::lexical::{Family, features};
+use aimds_detect::lexical::ngrams;
 use aimds_learn::{Hashed, LearnerConfig, Random, TextConfig, TextLane, threshold};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -115,15 +115,7 @@ fn read(path: &std::path::Path) -> Result<Vec<Text>> {
     for line in data::open(path)?.lines() {
         let row: Row = serde_json::from_str(&line?)?;
         let text = row.text[..row.text.floor_char_boundary(LONGEST)].to_lowercase();
-        let (mut indices, mut words) = (Vec::new(), Vec::new());
-        features(&text, |family, hash| {
-            if family == Family::Words {
-                words.push(hash);
-                indices.push(hash);
-            } else {
-                indices.push(!hash);
-            }
-        });
+        let (mut indices, words) = ngrams(&text);
         indices.sort_unstable();
         indices.dedup();
         if !indices.is_empty() {

@@ -47,7 +47,7 @@ pub struct PolicyFile {
     /// What must not alarm.
     #[serde(default)]
     pub allow: Vec<AllowEntry>,
-    /// Values that must stand in no text of the model, by the name under which they are reported: 8 characters to
+    /// Values that must stand in no text of the model or a user, by the name under which they are reported: 8 characters to
     /// 128 bytes, 100 of them at most.
     #[serde(default)]
     pub canaries: BTreeMap<String, String>,
@@ -78,7 +78,7 @@ pub struct TenantFile {
     /// What must not alarm, in addition to the top level.
     #[serde(default)]
     pub allow: Vec<AllowEntry>,
-    /// Values that must stand in no text of the model, in addition to the top level.
+    /// Values that must stand in no text of the model or a user, in addition to the top level.
     #[serde(default)]
     pub canaries: BTreeMap<String, String>,
 }

@@ -195,7 +195,7 @@ impl Policy {
         self.of(tenant).deep_band(origin)
     }
 
-    /// The values that must stand in no text of the model for a tenant.
+    /// The values that must stand in no text of the model or a user for a tenant.
     #[must_use]
     pub fn canaries(&self, tenant: &str) -> &[Canary] {
         &self.of(tenant).canaries

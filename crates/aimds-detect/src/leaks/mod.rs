@@ -19,7 +19,7 @@ use crate::{Category, Conversation, Detector, Finding, Message, Origin, ToolUseK
 use forms::forms;
 use kept::{Kept, Reading, kept};
 
-/// Findings of one text at most.
+/// Places of one text that are told apart; a text with more is a leak as a whole.
 const MOST: usize = 64;
 
 /// A value that must not leave.
@@ -57,7 +57,8 @@ impl Canary {
     }
 }
 
-/// What texts of `answer` by the model hold that must stay inside, each place as a finding of the category `canary_leak`.
+/// What texts of `answer` hold that must stay inside, each place as a finding of the category `canary_leak`: texts by the model
+/// what is kept and canaries, texts by users canaries, which they can only have from a leak.
 ///
 /// `asked` is the conversation that the answer belongs to, or the same conversation where answers are part of it; its texts by the
 /// operator say what is kept. Arguments of tool calls may hold what a prompt keeps (a key is there to be used), yet no canary.
@@ -75,24 +76,23 @@ impl Canary {
 #[must_use]
 pub fn leaks(asked: &Conversation, answer: &Conversation, canaries: &[Canary]) -> Vec<Finding> {
     let mut found = Vec::new();
-    let by_model = |message: &&Message| message.origin == Origin::Model;
-    if !answer.messages.iter().any(|message| by_model(&message)) {
-        return found;
-    }
     let mut secrets = Vec::new();
-    for message in asked.messages.iter().filter(|message| message.origin == Origin::System) {
-        kept(&message.text, &mut secrets);
+    if answer.messages.iter().any(|message| message.origin == Origin::Model) {
+        for message in asked.messages.iter().filter(|message| message.origin == Origin::System) {
+            kept(&message.text, &mut secrets);
+        }
     }
     let canaries: Vec<Kept> = canaries.iter().map(Kept::canary).collect();
     if secrets.is_empty() && canaries.is_empty() {
         return found;
     }
-    for (position, message) in answer.messages.iter().enumerate().filter(|(_, message)| by_model(message)) {
+    let leaves = |message: &Message| matches!(message.origin, Origin::Model | Origin::User);
+    for (position, message) in answer.messages.iter().enumerate().filter(|(_, message)| leaves(message)) {
         let used = answer
             .tools
             .iter()
             .any(|tool| matches!(tool.kind, ToolUseKind::Call { .. }) && tool.texts.contains(&position));
-        let secrets = if used { [].as_slice() } else { &secrets };
+        let secrets = if used || message.origin == Origin::User { [].as_slice() } else { secrets.as_slice() };
         if secrets.is_empty() && canaries.is_empty() {
             continue;
         }
@@ -105,11 +105,16 @@ pub fn leaks(asked: &Conversation, answer: &Conversation, canaries: &[Canary]) -
                     // Several readings may show the same place, the first most exactly.
                     let known =
                         |(_, place): &(&Kept, Range<usize>)| place.start < span.end && span.start < place.end;
-                    if places.len() < MOST && !places.iter().any(known) {
+                    if places.len() <= MOST && !places.iter().any(known) {
                         places.push((kept, span));
                     }
                 }
             }
+        }
+        if places.len() > MOST {
+            let surest =
+                places.iter().map(|(kept, _)| *kept).max_by(|a, b| a.confidence.total_cmp(&b.confidence));
+            places = surest.map(|kept| (kept, 0..message.text.len())).into_iter().collect();
         }
         found.extend(places.into_iter().map(|(kept, span)| Finding {
             category: Category::CanaryLeak,

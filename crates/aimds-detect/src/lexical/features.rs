@@ -9,6 +9,22 @@ pub enum Family {
     Characters,
 }
 
+/// The n-grams of a text as the learner takes them, in order, repeats included: those of all kinds, where those of characters are
+/// complements so that they are none of words, and those of words alone.
+#[must_use]
+pub fn ngrams(text: &str) -> (Vec<u32>, Vec<u32>) {
+    let (mut all, mut words) = (Vec::new(), Vec::new());
+    features(text, |family, hash| {
+        if family == Family::Words {
+            words.push(hash);
+            all.push(hash);
+        } else {
+            all.push(!hash);
+        }
+    });
+    (all, words)
+}
+
 /// Receives each n-gram of a text as a 32-bit hash, in order, repeats included. Linear, without allocation.
 ///
 /// Words are runs of letters and digits (digits all read as `0`), single characters of scripts that write without

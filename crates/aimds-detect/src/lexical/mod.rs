@@ -3,7 +3,7 @@
 mod features;
 mod model;
 
-pub use features::{Family, features};
+pub use features::{Family, features, ngrams};
 pub use model::{
     Dense, EVIDENCE, FIRST, HEADS, Head, INPUTS, LexicalModel, ModelError, RuleEvidence, SECOND, SMOOTHING,
     Scores, TABLE_BITS, Tally, WIDTH, evidence,

@@ -1,6 +1,6 @@
 //! One line of experience, as a file or the audit log has it.
 
-use aimds_detect::lexical::{Family, features};
+use aimds_detect::lexical::ngrams;
 use aimds_learn::{Action, Case, Experience, Features, Row, Trust};
 use serde::Deserialize;
 
@@ -155,14 +155,9 @@ fn case(line: &Line) -> Result<Option<Case>, String> {
     let (mut indices, mut words, mut tokens) = (line.ngrams.clone(), line.words.clone(), line.tokens.clone());
     if let Some(text) = &line.text {
         let text = text.get(..text.floor_char_boundary(LONGEST_TEXT)).unwrap_or_default().to_lowercase();
-        features(&text, |family, hash| {
-            if family == Family::Words {
-                words.push(hash);
-                indices.push(hash);
-            } else {
-                indices.push(!hash);
-            }
-        });
+        let (of_all_kinds, of_words) = ngrams(&text);
+        indices.extend(of_all_kinds);
+        words.extend(of_words);
         tokens.extend(text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(word));
     }
     // A text says no more by saying it often, and would be learnt too fast.
